@@ -1,0 +1,44 @@
+# The two commands a newcomer needs are `make demo` and `make test`; everything else is for people who work on it.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo lint test test-full bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# The stamps depend on pyproject.toml alone: a change of dependencies reinstalls, a change of code does not.
+$(VENV)/.core: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,test,lint]'
+	@touch $@
+
+venv: $(VENV)/.test ## create .venv with everything for development
+
+demo: $(VENV)/.core ## install and transcribe data/samples with the bundled model
+	@$(BIN)/python -m asr.cli.demo data/samples
+
+lint: $(VENV)/.test ## ruff, mypy and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: $(VENV)/.test ## the fast test suite (under 5 minutes on 2 cores)
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-full: $(VENV)/.test ## also what needs Debian packages, a browser, peers or the shared speech
+	$(BIN)/python -m pytest -rs
+
+bench: $(VENV)/.test ## timed comparisons with named peers
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## remove the environment and caches (never data or experiments)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

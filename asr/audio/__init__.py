@@ -1,0 +1,1 @@
+"""Recordings: read, probe, resample, cut."""

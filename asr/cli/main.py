@@ -1,0 +1,40 @@
+"""The `asr` command: one thin file per subcommand, gathered here.
+
+Nothing heavy is imported at the door: a command's module imports torch, librosa or matplotlib inside its function,
+so that `asr --help` and every usage error answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from asr.cli import lm
+from asr.errors import AsrError
+
+app = typer.Typer(
+    name="asr",
+    help="Transcribe recordings, train recurrent speech recognisers, and read honest WER reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
+
+
+def run() -> None:
+    """Entry point: run the command line and turn the project's own errors into one message and an exit code."""
+    try:
+        app()
+    except AsrError as error:
+        print(f"asr: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("asr: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    run()

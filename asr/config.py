@@ -1,0 +1,80 @@
+"""Configuration: YAML and `key.sub=value` overrides, validated once into dataclasses.
+
+Every part of the system declares a small dataclass beside the class that it configures; this module turns plain
+data into them. An unknown key or a wrong value is a `UsageError` that names the key and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from asr.errors import UsageError
+
+T = TypeVar("T")
+
+
+def validate(kind: type[T], data: Any, where: str) -> T:
+    """Build the (nested) dataclass `kind` from plain `data`; `where` names the source in errors."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic.dataclasses import is_pydantic_dataclass
+
+    config = None if is_pydantic_dataclass(kind) else ConfigDict(extra="forbid")
+    try:
+        return TypeAdapter(kind, config=config).validate_python(data)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+            lines.append(f"{key}: {problem['msg']} (got {_short(problem['input'])})")
+        raise UsageError(f"{where}: " + "; ".join(lines)) from error
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """Read a YAML mapping. Raises `UsageError` naming the file (and the line, for a syntax error)."""
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"configuration {path} does not exist") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"configuration {path} cannot be read: {error}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise UsageError(f"configuration {path} must be a mapping of keys to values")
+    return data
+
+
+def apply_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Set dotted `key.sub=value` items (values are YAML) in a copy of `data`."""
+    result: dict[str, Any] = _copy(data)
+    for item in overrides:
+        key, separator, text = item.partition("=")
+        if not separator or not key:
+            raise UsageError(f"override {item!r} is not of the form key.sub=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"override {item!r}: the value is not valid YAML") from error
+        *parents, last = key.split(".")
+        node = result
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise UsageError(f"override {item!r}: {parent} is not a group of settings")
+            node = child
+        node[last] = value
+    return result
+
+
+def _copy(data: Any) -> Any:
+    return {key: _copy(value) for key, value in data.items()} if isinstance(data, dict) else data
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""Corpora: utterances, manifests, preparation, batches."""

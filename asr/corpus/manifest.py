@@ -1,0 +1,129 @@
+"""The manifest: one JSON object per line, one utterance per object (NeMo's field names).
+
+    {"id": "84-121123-0000", "audio_filepath": "84/121123/84-121123-0000.flac", "duration": 5.07,
+     "text": "GO DO YOU HEAR", "speaker": "84"}
+
+Paths are relative to the manifest's folder or absolute. Fields that this project does not know are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asr.errors import DataError
+from asr.files import write_whole
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One stretch of speech with its transcript.
+
+    `offset` and `duration` are in seconds; `audio` is an absolute path once read from a manifest.
+    `extra` holds every other field (for instance `level_db`, the signal level in dBFS).
+    """
+
+    id: str
+    audio: Path
+    duration: float
+    text: str = ""
+    speaker: str | None = None
+    offset: float = 0.0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self, base: Path) -> str:
+        """One manifest line; the audio path is written relative to `base` when it lies beneath it."""
+        record: dict[str, Any] = {
+            "id": self.id,
+            "audio_filepath": _relative(self.audio, base),
+            "duration": round(self.duration, 6),
+            "text": self.text,
+        }
+        if self.speaker is not None:
+            record["speaker"] = self.speaker
+        if self.offset:
+            record["offset"] = self.offset
+        return json.dumps(record | self.extra, ensure_ascii=False)
+
+
+def read_manifest(path: Path | str) -> list[Utterance]:
+    """Read a whole manifest. Raises `DataError` naming file and line for malformed or doubled entries."""
+    utterances = list(iterate_manifest(path))
+    seen: dict[str, int] = {}
+    for number, utterance in enumerate(utterances, 1):
+        if utterance.id in seen:
+            raise DataError(
+                f"{path}: the id {utterance.id!r} appears twice (entries {seen[utterance.id]} and {number})"
+            )
+        seen[utterance.id] = number
+    return utterances
+
+
+def iterate_manifest(path: Path | str) -> Iterator[Utterance]:
+    """Yield the utterances of a manifest one by one, paths resolved against the manifest's folder."""
+    path = Path(path)
+    base = path.resolve().parent
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _parse(line, base, f"{path}, line {number}")
+    except FileNotFoundError as error:
+        raise DataError(f"manifest {path} does not exist", "Make it with `asr prepare`.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"manifest {path} cannot be read: {error}") from error
+
+
+def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest whole or not at all."""
+    path = Path(path)
+    base = path.resolve().parent
+    with write_whole(path) as file:
+        for utterance in utterances:
+            file.write(utterance.to_json(base) + "\n")
+
+
+def _parse(line: str, base: Path, where: str) -> Utterance:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not valid JSON ({error.msg})") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: not a JSON object")
+    audio = record.pop("audio_filepath", None)
+    if not isinstance(audio, str) or not audio:
+        raise DataError(f"{where}: no audio_filepath")
+    duration = _number(record.pop("duration", None), "duration", where)
+    offset = _number(record.pop("offset", 0.0), "offset", where)
+    identity = record.pop("id", None)
+    text = record.pop("text", "")
+    speaker = record.pop("speaker", None)
+    if not isinstance(text, str):
+        raise DataError(f"{where}: text is not a string")
+    return Utterance(
+        id=str(identity) if identity is not None else Path(audio).stem,
+        audio=Path(os.path.normpath(base / audio)),
+        duration=duration,
+        text=text,
+        speaker=None if speaker is None else str(speaker),
+        offset=offset,
+        extra=record,
+    )
+
+
+def _number(value: Any, name: str, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise DataError(f"{where}: {name} must be a number of seconds, not {value!r}")
+    return float(value)
+
+
+def _relative(audio: Path, base: Path) -> str:
+    try:
+        return audio.resolve().relative_to(base).as_posix()
+    except ValueError:
+        return str(audio)

@@ -1,0 +1,1 @@
+"""Decode a manifest and score it."""

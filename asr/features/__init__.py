@@ -1,0 +1,1 @@
+"""Features: filterbank, MFCC, normalisation, augmentation."""

@@ -1,0 +1,60 @@
+"""Files are written whole or not at all: a temporary name beside the target, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from asr.errors import AsrError
+
+
+@contextmanager
+def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that appears under `path` only when the block ends without an error.
+
+    Text is UTF-8 with `\\n` line ends. On any error, Ctrl-C included, nothing is left behind and a former file
+    of that name stays as it was. Raises `AsrError` naming `path` when the disk is full or not writable.
+    """
+    path = Path(path)
+    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, mode, **options) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        _discard(temporary)
+        reason = error.strerror or str(error)
+        raise AsrError(f"cannot write {path}: {reason}", "Free some space or choose another place.") from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` whole or not at all (see `write_whole`)."""
+    with write_whole(path) as file:
+        file.write(text)
+
+
+def _discard(temporary: Path | None) -> None:
+    if temporary is not None:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _umask() -> int:
+    # The only portable way to read the mask is to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""The acoustic model: encoder, CTC, the saved model folder."""

@@ -1,0 +1,1 @@
+"""Alignment, WER, certainty and reports. Never imports torch."""

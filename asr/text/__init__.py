@@ -1,0 +1,1 @@
+"""Text: normalisers, letter case, tokenizers."""
