@@ -1,0 +1,61 @@
+"""What an alignment counts, and the rates that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Hits, substitutions, deletions and insertions, of words or of characters.
+
+    Rates are fractions of the whole: add the counts of all utterances first, never average the rates.
+    """
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.hits + other.hits,
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+        )
+
+    @property
+    def reference(self) -> int:
+        """Length of the reference, H + S + D."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def hypothesis(self) -> int:
+        """Length of the hypothesis, H + S + I."""
+        return self.hits + self.substitutions + self.insertions
+
+    @property
+    def errors(self) -> int:
+        """S + D + I."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def error_rate(self) -> float:
+        """(S + D + I) / (H + S + D): the WER of words, the CER of characters.
+
+        An empty reference is divided by one, so that its rate is the number of insertions (as jiwer counts it).
+        """
+        return self.errors / max(self.reference, 1)
+
+    @property
+    def match_error_rate(self) -> float:
+        """MER, (S + D + I) / (H + S + D + I): at most 1, unlike the WER (Morris, Maier & Green 2004)."""
+        return self.errors / max(self.hits + self.errors, 1)
+
+    @property
+    def information_lost(self) -> float:
+        """WIL, 1 − (H / reference) · (H / hypothesis) (Morris, Maier & Green 2004)."""
+        if not self.reference and not self.hypothesis:
+            return 0.0
+        return 1.0 - self.hits**2 / (max(self.reference, 1) * max(self.hypothesis, 1))

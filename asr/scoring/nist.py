@@ -1,0 +1,3 @@
+"""The alignment of NIST's `sclite`."""
+
+from __future__ import annotations

@@ -1,0 +1,209 @@
+"""The result of scoring: one object that carries counts and alignments, from which every view is derived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from asr.errors import DataError, UsageError
+from asr.scoring.alignment import (
+    ALIGNERS,
+    Aligner,
+    Edit,
+    Pair,
+    count_characters,
+    count_edits,
+    find_edits,
+    iterate_pairs,
+)
+from asr.scoring.counts import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredUtterance:
+    """One reference with its hypothesis, both as scored: normalised, words parted by one space.
+
+    `fields` holds what the manifest knows beyond the text (`duration` in seconds, `audio_filepath`, `level_db`, …).
+    """
+
+    id: str
+    reference: str
+    hypothesis: str
+    edits: tuple[Edit, ...]
+    words: Counts
+    characters: Counts
+    letters: Counts
+    speaker: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The whole alignment, column by column."""
+        return list(iterate_pairs(self.reference.split(), self.hypothesis.split(), self.edits))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Counts over a corpus, and the aligned utterances behind them.
+
+    `words`, `characters` (spaces included, as jiwer counts them) and `letters` (spaces left out) are sums over all
+    utterances. `raw_words` counts the words of the same texts without the normaliser.
+    """
+
+    utterances: Sequence[ScoredUtterance]
+    normaliser: str = "none"
+    aligner: Aligner = "levenshtein"
+    raw_words: Counts | None = None
+
+    @cached_property
+    def words(self) -> Counts:
+        """Counts of words over the corpus."""
+        return _total(utterance.words for utterance in self.utterances)
+
+    @cached_property
+    def characters(self) -> Counts:
+        """Counts of characters over the corpus, the spaces between words included."""
+        return _total(utterance.characters for utterance in self.utterances)
+
+    @cached_property
+    def letters(self) -> Counts:
+        """Counts of characters over the corpus, spaces left out."""
+        return _total(utterance.letters for utterance in self.utterances)
+
+    @property
+    def wer(self) -> float:
+        """Word error rate, a fraction: all errors over all reference words."""
+        return self.words.error_rate
+
+    @property
+    def cer(self) -> float:
+        """Character error rate, a fraction, spaces included."""
+        return self.characters.error_rate
+
+    @property
+    def cer_without_spaces(self) -> float:
+        """Character error rate, a fraction, spaces left out."""
+        return self.letters.error_rate
+
+    @property
+    def mer(self) -> float:
+        """Match error rate of words, a fraction."""
+        return self.words.match_error_rate
+
+    @property
+    def wil(self) -> float:
+        """Word information lost, a fraction."""
+        return self.words.information_lost
+
+    @property
+    def utterances_with_errors(self) -> int:
+        """How many utterances have at least one word error."""
+        return sum(1 for utterance in self.utterances if utterance.edits)
+
+    @property
+    def utterance_error_rate(self) -> float:
+        """Share of utterances with at least one word error, a fraction."""
+        return self.utterances_with_errors / max(len(self.utterances), 1)
+
+
+def score(
+    references: Iterable[str] | str,
+    hypotheses: Iterable[str] | str,
+    *,
+    normaliser: str = "none",
+    aligner: Aligner = "levenshtein",
+    ids: Iterable[str] | None = None,
+    speakers: Iterable[str | None] | None = None,
+    fields: Iterable[Mapping[str, Any]] | None = None,
+) -> Score:
+    """Score `hypotheses` against `references`, pair by pair.
+
+    `normaliser` names one of `asr.text`'s normalisers and is applied to both sides. `ids`, `speakers` and `fields`
+    run beside the texts. An empty reference counts the words of its hypothesis as insertions; an empty hypothesis
+    counts the words of its reference as deletions.
+
+    Raises `DataError` when the lists differ in length, `UsageError` for an unknown normaliser or aligner.
+    """
+    references, hypotheses = _listed(references), _listed(hypotheses)
+    size = len(references)
+    if len(hypotheses) != size:
+        raise DataError(
+            f"{size} references but {len(hypotheses)} hypotheses", "Pair them by id, or mend the shorter list."
+        )
+    if aligner not in ALIGNERS:
+        raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
+    names = _beside("ids", ids, size, [str(number) for number in range(1, size + 1)])
+    voices = _beside("speakers", speakers, size, [None] * size)
+    extras = _beside("fields", fields, size, [{}] * size)
+    normalise = find_normaliser(normaliser)
+    utterances = [
+        score_utterance(name, normalise(reference), normalise(hypothesis), aligner, voice, extra)
+        for name, reference, hypothesis, voice, extra in zip(names, references, hypotheses, voices, extras, strict=True)
+    ]
+    raw = None
+    if normaliser != "none":
+        raw = _total(count_words(left, right, aligner) for left, right in zip(references, hypotheses, strict=True))
+    return Score(utterances, normaliser, aligner, raw)
+
+
+def score_utterance(
+    identity: str,
+    reference: str,
+    hypothesis: str,
+    aligner: Aligner = "levenshtein",
+    speaker: str | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> ScoredUtterance:
+    """Align one pair of texts, already normalised; runs of white space count as one space."""
+    left, right = reference.split(), hypothesis.split()
+    edits = tuple(find_edits(left, right, aligner))
+    reference, hypothesis = " ".join(left), " ".join(right)
+    return ScoredUtterance(
+        id=identity,
+        reference=reference,
+        hypothesis=hypothesis,
+        edits=edits,
+        words=count_edits(edits, len(left)),
+        characters=count_characters(reference, hypothesis),
+        letters=count_characters("".join(left), "".join(right)),
+        speaker=speaker,
+        fields=fields or {},
+    )
+
+
+def count_words(reference: str, hypothesis: str, aligner: Aligner = "levenshtein") -> Counts:
+    """Counts of words of one pair of texts, without the alignment."""
+    left, right = reference.split(), hypothesis.split()
+    return count_edits(find_edits(left, right, aligner), len(left))
+
+
+def find_normaliser(name: str) -> Callable[[str], str]:
+    """The named normaliser of `asr.text`. Raises `UsageError` listing the names."""
+    if name == "none":
+        return str
+    raise UsageError(f"unknown normaliser {name!r}", "Choose none.")
+
+
+def _total(counts: Iterable[Counts]) -> Counts:
+    hits = substitutions = deletions = insertions = 0
+    for count in counts:
+        hits += count.hits
+        substitutions += count.substitutions
+        deletions += count.deletions
+        insertions += count.insertions
+    return Counts(hits, substitutions, deletions, insertions)
+
+
+def _listed(texts: Iterable[str] | str) -> list[str]:
+    return [texts] if isinstance(texts, str) else list(texts)
+
+
+def _beside(what: str, values: Iterable[Any] | None, size: int, default: list[Any]) -> list[Any]:
+    if values is None:
+        return default
+    listed = list(values)
+    if len(listed) != size:
+        raise DataError(f"{len(listed)} {what} for {size} references")
+    return listed
