@@ -1,0 +1,61 @@
+"""Greedy decoding: the most probable token of every frame, repeats and blanks removed (best-path decoding).
+
+Graves et al., "Connectionist Temporal Classification", 2006, section 3.2. The fast path: a whole batch at once, on
+whatever device the log-probabilities live. It is beam search's special case of one path in place of a sum over all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.hypothesis import Hypothesis
+
+BLANK = 0
+
+
+def greedy(log_probs: Any, lengths: Any) -> list[Hypothesis]:
+    """Decode `log_probs` `(B, T, V)`, natural log, of which row `b` has `lengths[b]` valid frames.
+
+    Both arguments are torch tensors (any device) or numpy arrays; `lengths` may be a list. A frame belongs to the
+    token that begins there; `score` is the log-probability of the best path. Zero frames decode to no tokens.
+    Raises `ValueError` when the shapes disagree or a length exceeds `T`.
+    """
+    best, value = _best_per_frame(log_probs)
+    counts = _to_numpy(lengths).astype(np.int64).reshape(-1)
+    batch, frames = best.shape
+    if len(counts) != batch:
+        raise ValueError(f"{len(counts)} lengths for a batch of {batch}")
+    if batch and (counts.min() < 0 or counts.max() > frames):
+        raise ValueError(f"lengths must lie in 0..{frames}, not {counts.min()}..{counts.max()}")
+    return [_collapse(best[row, :count], value[row, :count]) for row, count in enumerate(counts)]
+
+
+def _collapse(path: NDArray[np.int64], value: NDArray[np.float32]) -> Hypothesis:
+    """One hypothesis from the best token `(T,)` of each frame and its log-probability `(T,)`."""
+    begins = path != BLANK
+    begins[1:] &= path[1:] != path[:-1]
+    frames = np.flatnonzero(begins)
+    score = float(value.sum(dtype=np.float64))
+    return Hypothesis(tuple(path[frames].tolist()), tuple(frames.tolist()), score, score)
+
+
+def _best_per_frame(log_probs: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Best token and its log-probability, both `(B, T)`; only these two leave the device."""
+    if log_probs.ndim != 3:
+        raise ValueError(f"log-probabilities must be (B, T, V), not {tuple(log_probs.shape)}")
+    if isinstance(log_probs, np.ndarray):
+        best = log_probs.argmax(axis=-1)
+        value = np.take_along_axis(log_probs, best[..., None], axis=-1)[..., 0]
+    else:
+        value, best = log_probs.float().max(dim=-1)
+    return _to_numpy(best), _to_numpy(value)
+
+
+def _to_numpy(array: Any) -> NDArray[Any]:
+    if isinstance(array, (np.ndarray, Sequence)):
+        return np.asarray(array)
+    return np.asarray(array.detach().cpu().numpy())
