@@ -1,0 +1,80 @@
+"""From waveforms to normalised features: the same module in training, evaluation and transcription."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from asr.features.filterbank import Filterbank
+from asr.features.mfcc import Mfcc
+
+TINY = 1e-5
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What the network hears."""
+
+    kind: Literal["filterbank", "mfcc"] = "filterbank"
+    sample_rate: int = 16000
+    size: int = 80
+    """Mel bands, or cepstral coefficients before differences (13 is usual)."""
+    deltas: bool = True
+    """First and second differences (MFCC only)."""
+    normalise: Literal["utterance", "global", "none"] = "utterance"
+    """Zero mean and unit variance of each dimension, over the utterance or over the training set."""
+
+
+class FeatureExtractor(nn.Module):
+    """Waveforms (B, N) in [-1, 1], lengths (B,) in samples → features (B, T, F) and lengths (B,) in frames.
+
+    Frames beyond an utterance's length are zero. `mean` and `deviation` (F,) are used by global normalisation and
+    stored with the model.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: FeatureConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.kind == "filterbank":
+            self.transform: Filterbank | Mfcc = Filterbank(config.sample_rate, config.size)
+            self.size = config.size
+        else:
+            self.transform = Mfcc(config.sample_rate, config.size, config.deltas)
+            self.size = self.transform.size
+        self.register_buffer("mean", torch.zeros(self.size))
+        self.register_buffer("deviation", torch.ones(self.size))
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """Whole frames in signals of `lengths` samples."""
+        return self.transform.frames(lengths)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features in float32 whatever the surrounding autocast: logarithms of energies need the range."""
+        with torch.autocast(waveforms.device.type, enabled=False):
+            features, frames = self.transform(waveforms.float(), lengths)
+            mask = length_mask(frames, features.shape[1]).unsqueeze(2)
+            if self.config.normalise == "utterance":
+                mean, deviation = masked_statistics(features, mask)
+                features = (features - mean) / deviation
+            elif self.config.normalise == "global":
+                features = (features - self.mean) / self.deviation
+            return features * mask, frames
+
+
+def length_mask(lengths: Tensor, steps: int) -> Tensor:
+    """(B, steps), true where a step lies inside its utterance."""
+    return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def masked_statistics(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (B, 1, F) over the true steps of `mask` (B, T, 1)."""
+    count = mask.sum(dim=1, keepdim=True).clamp_min(1)
+    mean = (features * mask).sum(dim=1, keepdim=True) / count
+    variance = ((features - mean) * mask).square().sum(dim=1, keepdim=True) / count
+    return mean, (variance + TINY).sqrt()

@@ -1,0 +1,85 @@
+"""Log-mel filterbank energies, equal to Kaldi's (`compute-fbank-feats`, dither 0).
+
+Each frame of 25 ms is freed of its mean, pre-emphasised (0.97), multiplied by Povey's window (a Hann window to the
+power 0.85), transformed (power spectrum of the next power of two), summed in triangular mel bands and logged.
+Frames start every 10 ms and lie wholly inside the signal (`snip_edges`), so that padding never enters one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+FRAME_SECONDS = 0.025
+SHIFT_SECONDS = 0.010
+PREEMPHASIS = 0.97
+POVEY_POWER = 0.85
+LOWEST_HZ = 20.0
+# Kaldi floors energies at the machine epsilon of float32 before the logarithm.
+FLOOR = torch.finfo(torch.float32).eps
+
+
+class Filterbank(nn.Module):
+    """Waveforms (B, N) in [-1, 1] and lengths (B,) in samples → log energies (B, T, bands) and lengths (B,) in frames.
+
+    Values of frames beyond an utterance's length are unspecified; later stages mask them.
+    """
+
+    window: Tensor
+    mel: Tensor
+
+    def __init__(self, sample_rate: int = 16000, bands: int = 80) -> None:
+        super().__init__()
+        self.bands = bands
+        self.frame = round(FRAME_SECONDS * sample_rate)
+        self.shift = round(SHIFT_SECONDS * sample_rate)
+        self.fft = 1 << (self.frame - 1).bit_length()
+        window = torch.hann_window(self.frame, periodic=False, dtype=torch.float64).pow(POVEY_POWER)
+        self.register_buffer("window", window.float(), persistent=False)
+        self.register_buffer("mel", mel_bands(bands, self.fft, sample_rate), persistent=False)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mel energies (B, T, bands), float32, natural log; and the number of frames of each utterance."""
+        if waveforms.shape[1] < self.frame:
+            waveforms = nn.functional.pad(waveforms, (0, self.frame - waveforms.shape[1]))
+        return (self.power(waveforms) @ self.mel).clamp_min(FLOOR).log(), self.frames(lengths)
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """Whole frames in signals of `lengths` samples; none in those shorter than one frame."""
+        return ((lengths - self.frame).div(self.shift, rounding_mode="floor") + 1).clamp_min(0)
+
+    def power(self, waveforms: Tensor) -> Tensor:
+        """Power spectra (B, T, fft/2 + 1) of windowed frames."""
+        # Kaldi's convention is 16-bit integers; the scale only shifts the logarithm, but the floor depends on it.
+        frames = (waveforms * 32768.0).unfold(1, self.frame, self.shift)
+        frames = frames - frames.mean(dim=2, keepdim=True)
+        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
+        frames = (frames - PREEMPHASIS * previous) * self.window
+        spectrum = torch.fft.rfft(frames, n=self.fft)
+        power: Tensor = spectrum.real.square() + spectrum.imag.square()
+        return power
+
+
+def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:
+    """Triangles (fft/2 + 1, bands), equally spaced in mel = 1127 ln(1 + Hz/700), from 20 Hz to half the sample rate."""
+
+    def mel(hertz: Tensor | float) -> Tensor:
+        return 1127.0 * torch.log1p(torch.as_tensor(hertz, dtype=torch.float64) / 700.0)
+
+    edges = torch.linspace(float(mel(LOWEST_HZ)), float(mel(sample_rate / 2)), bands + 2, dtype=torch.float64)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    bins = mel(torch.arange(fft // 2 + 1, dtype=torch.float64) * sample_rate / fft).unsqueeze(1)
+    triangles = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0.0)
+    triangles[-1] = 0.0  # Kaldi leaves the Nyquist bin out
+    return triangles.float()
+
+
+def cosine_transform(bands: int, coefficients: int) -> Tensor:
+    """Orthonormal DCT-II matrix (bands, coefficients)."""
+    n = torch.arange(bands, dtype=torch.float64).unsqueeze(1) + 0.5
+    k = torch.arange(coefficients, dtype=torch.float64)
+    matrix = torch.cos(math.pi / bands * n * k) * math.sqrt(2.0 / bands)
+    matrix[:, 0] = math.sqrt(1.0 / bands)
+    return matrix.float()
