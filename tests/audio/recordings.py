@@ -1,0 +1,32 @@
+"""Recordings made for the tests: a chirp that no resampler or channel mix-up leaves unchanged."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import soundfile
+
+FORMATS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "FLOAT"),
+    ("WAVEX", "PCM_24"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+    ("AIFF", "PCM_16"),
+]
+
+
+def chirp(seconds: float, sample_rate: int = 16000) -> np.ndarray:
+    """(N,) float32 sweep from 200 to 3000 Hz at a fifth of full scale."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (0.2 * np.sin(2 * np.pi * (200 + 1400 * time / seconds) * time)).astype(np.float32)
+
+
+def encode(samples: np.ndarray, sample_rate: int, form: str = "WAV", subtype: str | None = None) -> bytes:
+    """The bytes of a file that holds `samples`, (N,) or (N, C)."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sample_rate, format=form, subtype=subtype)
+    return buffer.getvalue()
