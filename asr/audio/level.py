@@ -31,7 +31,7 @@ class Level:
             return
         self.count += samples.size
         self.total += float(samples.sum(dtype=np.float64))
-        self.squares += float(np.dot(samples, samples))
+        self.squares += float(np.square(samples, dtype=np.float64).sum())
         low, high = float(samples.min()), float(samples.max())
         self.peak = max(self.peak, high, -low)
         if self.peak >= 0.999:

@@ -38,12 +38,23 @@ def read_audio(
     channel: Channel = "mix",
     offset: float = 0.0,
     duration: float | None = None,
-) -> Recording:
-    """Read a path, the bytes of a file or a binary file object as mono float32 at `sample_rate` (soxr HQ).
+) -> Samples:
+    """The samples (N,) of a path, the bytes of a file or a binary file object: mono float32 at `sample_rate` (soxr HQ).
 
     `channel` counts from 1; "mix" takes the mean of all. `offset` and `duration` are seconds. A recording without
-    samples is returned as it is, with zero samples. Raises `AudioError` naming a recording that cannot be read.
+    sound has zero samples. Raises `AudioError` naming a recording that cannot be read.
     """
+    return read_recording(audio, sample_rate, channel, offset, duration).samples
+
+
+def read_recording(
+    audio: AudioInput,
+    sample_rate: int = 16000,
+    channel: Channel = "mix",
+    offset: float = 0.0,
+    duration: float | None = None,
+) -> Recording:
+    """The same as `read_audio`, with what there is to know about the recording."""
     with AudioStream(audio, sample_rate, channel, offset, duration, block_seconds=60.0) as stream:
         blocks = list(stream)
         return Recording(
