@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from asr.cli import lm
+from asr.cli import lm, prepare
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech or your own folder.")
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 
 

@@ -1,0 +1,95 @@
+"""LibriSpeech and mini LibriSpeech (OpenSLR 12 and 31): read English books, CC BY 4.0.
+
+Panayotov, Chen, Povey, Khudanpur: "LibriSpeech: an ASR corpus based on public domain audio books", ICASSP 2015.
+Layout: `<part>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac` beside one `<speaker>-<chapter>.trans.txt`
+(`id TRANSCRIPT` a line); any audio extension will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from asr.corpus.manifest import Utterance
+from asr.corpus.preparation import Preparation, Size, Track, is_audio, prepare
+from asr.errors import DataError
+from asr.text.normalise import librispeech
+
+# Utterances and words as published; where no word count is known to us, none is checked.
+SIZES = {
+    "dev-clean": Size(2_703, 54_402),
+    "dev-other": Size(2_864, 50_948),
+    "test-clean": Size(2_620, 52_576),
+    "test-other": Size(2_939, 52_343),
+    "train-clean-100": Size(28_539),
+    "train-clean-360": Size(104_014),
+    "train-other-500": Size(148_688),
+    "train-clean-5": Size(1_519),
+    "dev-clean-2": Size(1_089, 20_138),
+}
+
+
+def prepare_librispeech(
+    root: Path, parts: Sequence[str], out_dir: Path, *, track: Track | None = None
+) -> Iterator[Preparation]:
+    """Write `<out_dir>/<part>.jsonl` for each part (all that are found, when `parts` is empty), one after another.
+
+    `root` is the folder that holds the parts, or its parent. Speaker, chapter, gender (from SPEAKERS.TXT) and level
+    go into the manifest. Raises `DataError` when a part is not there.
+    """
+    root = _corpus_root(root)
+    folders = {part: root / part for part in parts or _parts_in(root)}
+    for part, folder in folders.items():
+        if not folder.is_dir():
+            raise DataError(f"{folder} does not exist", f"Name another --root, or fetch it: --part {part} --download.")
+    if not folders:
+        raise DataError(f"no part of LibriSpeech in {root}", "Name the folder that holds dev-clean and the like.")
+    genders = _read_genders(root / "SPEAKERS.TXT")
+    for part, folder in folders.items():
+        problems: list[str] = []
+        drafts = [draft for chapter in _chapters(folder) for draft in _read_chapter(chapter, genders, problems)]
+        yield prepare(part, drafts, out_dir, librispeech, official=SIZES.get(part), problems=problems, track=track)
+
+
+def _corpus_root(root: Path) -> Path:
+    """The archives unpack to a folder LibriSpeech; people name that folder or its parent."""
+    inner = root / "LibriSpeech"
+    return inner if inner.is_dir() else root
+
+
+def _parts_in(root: Path) -> list[str]:
+    return sorted({path.parents[2].name for path in root.glob("*/*/*/*.trans.txt")})
+
+
+def _chapters(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*/*.trans.txt"))
+
+
+def _read_chapter(transcripts: Path, genders: dict[str, str], problems: list[str]) -> Iterator[Utterance]:
+    recordings = {path.stem: path for path in sorted(transcripts.parent.iterdir()) if is_audio(path)}
+    try:
+        lines = transcripts.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{transcripts}: {error}")
+        return
+    for line in filter(None, map(str.strip, lines)):
+        identity, _, text = line.partition(" ")
+        audio = recordings.pop(identity, None)
+        if audio is None:
+            problems.append(f"{identity}: no recording beside {transcripts}")
+            continue
+        speaker, chapter, *_ = [*identity.split("-"), ""]
+        extra = {"chapter": chapter}
+        if speaker in genders:
+            extra["gender"] = genders[speaker]
+        yield Utterance(identity, audio, 0.0, text, speaker, extra=extra)
+    problems += [f"{identity}: {path} has no transcript" for identity, path in recordings.items()]
+
+
+def _read_genders(path: Path) -> dict[str, str]:
+    """`14 | F | train-clean-360 | 25.03 | Name` → {"14": "F"}; without the file, nothing."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = ([field.strip() for field in line.split("|")] for line in lines if not line.startswith(";"))
+    return {row[0]: row[1] for row in rows if len(row) > 1 and row[1] in ("F", "M")}

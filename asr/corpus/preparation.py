@@ -1,0 +1,165 @@
+"""What every corpus shares: normalise the texts, measure the recordings, write the manifest, say what went wrong.
+
+A corpus module lists drafts (utterances whose duration is not known yet); `prepare` here makes a manifest of them.
+A recording that cannot be read or a text that cannot be written never stops the others: it is named in `problems`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from asr.corpus.manifest import Utterance, write_manifest
+from asr.errors import AsrError, AudioError, DataError
+from asr.text.normalise import Normaliser
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".sph", ".au", ".w64", ".caf"}
+)
+SILENCE_DB = -120.0  # the level written for digital silence, whose true level (minus infinity) JSON cannot hold
+
+_BLOCK = 1 << 18  # samples read at a time: an hour-long recording needs no hour of memory
+
+Track = Callable[[Iterable[Utterance], int], Iterable[Utterance]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Published size of a corpus part; a count that nobody published is None."""
+
+    utterances: int
+    words: int | None = None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What became of one part of a corpus. Seconds in `duration`; one line of `problems` for each loss."""
+
+    name: str
+    manifest: Path
+    utterances: int
+    duration: float
+    words: int
+    speakers: int
+    problems: list[str] = field(default_factory=list)
+    official: Size | None = None
+
+    @property
+    def completeness(self) -> str:
+        """`complete`, `partial: 1,064 of 28,539 utterances`, or nothing where no official size is known."""
+        if self.official is None:
+            return ""
+        if self.utterances != self.official.utterances:
+            return f"partial: {self.utterances:,} of {self.official.utterances:,} utterances"
+        if self.official.words is not None and self.words != self.official.words:
+            return f"all {self.utterances:,} utterances, but {self.words:,} words instead of {self.official.words:,}"
+        return "complete"
+
+
+def prepare(
+    name: str,
+    drafts: Sequence[Utterance],
+    out_dir: Path,
+    normaliser: Normaliser,
+    *,
+    official: Size | None = None,
+    problems: Sequence[str] = (),
+    track: Track | None = None,
+    workers: int | None = None,
+) -> Preparation:
+    """Measure and normalise `drafts` and write `<out_dir>/<name>.jsonl`.
+
+    `problems` are losses that the caller met while listing; `track` wraps the iteration over finished utterances (a
+    progress bar). Raises `DataError` when nothing at all is left.
+    """
+    found = list(problems)
+    drafts = list(_without_doubles(drafts, found))
+    finished = _measure_all(drafts, normaliser, found, workers or os.cpu_count() or 1)
+    utterances = list(track(finished, len(drafts)) if track else finished)
+    if not utterances:
+        raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
+    manifest = out_dir / f"{name}.jsonl"
+    write_manifest(manifest, utterances)
+    return Preparation(
+        name=name,
+        manifest=manifest,
+        utterances=len(utterances),
+        duration=math.fsum(utterance.duration for utterance in utterances),
+        words=sum(len(utterance.text.split()) for utterance in utterances),
+        speakers=len({utterance.speaker for utterance in utterances} - {None}),
+        problems=found,
+        official=official,
+    )
+
+
+def measure(path: Path) -> tuple[float, float]:
+    """Duration in seconds and signal level (RMS over all channels, dBFS) by reading the whole recording.
+
+    Headers lie about torn and streamed files; decoding does not. Raises `AudioError` naming the file.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            frames, energy = 0, 0.0
+            for block in file.blocks(_BLOCK, dtype="float32", always_2d=True):
+                frames += len(block)
+                energy += float(np.square(block, dtype=np.float64).sum())
+            rate, channels, promised = file.samplerate, file.channels, file.frames
+    except (OSError, RuntimeError) as error:
+        reason = "there is no such file" if not path.exists() else str(error)
+        raise AudioError(f"{path}: {reason}") from error
+    if frames == 0:
+        raise AudioError(f"{path}: the recording is empty")
+    if frames < promised:
+        raise AudioError(f"{path}: torn, {frames} samples of the {promised} that its header promises")
+    mean = energy / (frames * channels)
+    if not math.isfinite(mean):
+        raise AudioError(f"{path}: holds samples that are not numbers")
+    return frames / rate, 10 * math.log10(mean) if mean > 10 ** (SILENCE_DB / 10) else SILENCE_DB
+
+
+def is_audio(path: Path) -> bool:
+    """Whether the file's name is that of a recording."""
+    return path.suffix.lower() in AUDIO_SUFFIXES
+
+
+def _measure_all(
+    drafts: Sequence[Utterance], normaliser: Normaliser, problems: list[str], workers: int
+) -> Iterator[Utterance]:
+    """Finished utterances in the order of the drafts. Threads suffice: libsndfile decodes outside Python's lock."""
+
+    def finish(draft: Utterance) -> Utterance | str:
+        try:
+            duration, level = measure(draft.audio)
+            text = normaliser(draft.text)
+        except AsrError as error:
+            return f"{draft.id}: {error.message}"
+        return replace(draft, duration=duration, text=text, extra=draft.extra | {"level_db": round(level, 1)})
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for result in pool.map(finish, drafts):
+                if isinstance(result, str):
+                    problems.append(result)
+                else:
+                    yield result
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _without_doubles(drafts: Sequence[Utterance], problems: list[str]) -> Iterator[Utterance]:
+    seen: Counter[str] = Counter()
+    for draft in drafts:
+        seen[draft.id] += 1
+        if seen[draft.id] == 1:
+            yield draft
+        else:
+            problems.append(f"{draft.id}: {draft.audio} comes under an id that is taken")
