@@ -1,0 +1,21 @@
+"""Open a language model file, whatever form it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr.errors import ModelError
+from asr.language.arpa import read_arpa
+from asr.language.binary import is_binary, read_binary
+from asr.language.ngram import NgramModel
+
+
+def load_language_model(path: Path | str) -> NgramModel:
+    """Read an n-gram model in the binary form or as an ARPA file (plain or gzip); the content tells which.
+
+    Raises `ModelError` naming the file when it is missing, torn or neither.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"the language model {path} does not exist", "Train one with `asr lm train`.")
+    return read_binary(path) if is_binary(path) else read_arpa(path)
