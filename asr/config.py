@@ -7,8 +7,9 @@ data into them. An unknown key or a wrong value is a `UsageError` that names the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 
@@ -19,12 +20,11 @@ T = TypeVar("T")
 
 def validate(kind: type[T], data: Any, where: str) -> T:
     """Build the (nested) dataclass `kind` from plain `data`; `where` names the source in errors."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-    from pydantic.dataclasses import is_pydantic_dataclass
+    from pydantic import TypeAdapter, ValidationError
 
-    config = None if is_pydantic_dataclass(kind) else ConfigDict(extra="forbid")
+    _refuse_unknown(kind, data, where, "")
     try:
-        return TypeAdapter(kind, config=config).validate_python(data)
+        return TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -69,6 +69,20 @@ def apply_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str,
             node = child
         node[last] = value
     return result
+
+
+def _refuse_unknown(kind: Any, data: Any, where: str, path: str) -> None:
+    """Raise `UsageError` for a key that no field of the dataclass (or of those inside it) has."""
+    if not isinstance(data, dict):
+        return
+    for option in (kind, *get_args(kind)):
+        if not is_dataclass(option):
+            continue
+        hints = get_type_hints(option)
+        for key, value in data.items():
+            if key not in hints:
+                raise UsageError(f"{where}: unknown key {path}{key}", f"Known here: {', '.join(hints)}.")
+            _refuse_unknown(hints[key], value, where, f"{path}{key}.")
 
 
 def _copy(data: Any) -> Any:

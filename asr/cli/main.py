@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from asr.cli import lm, prepare
+from asr.cli import lm, prepare, train
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech or your own folder.")
+app.command("train")(train.train)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 
 

@@ -1,0 +1,40 @@
+"""`asr train`: from a configuration to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file of the experiment.", metavar="CONFIG.yaml")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings that replace the file's.", metavar="[key.sub=value]...")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in the output folder stopped.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print configuration, data, sizes and expected time; train nothing.")
+    ] = False,
+    overfit: Annotated[
+        int, typer.Option("--overfit", help="Learn this many utterances by heart, to prove that all works.", min=0)
+    ] = 0,
+) -> None:
+    """Train an acoustic model."""
+    from asr.training import run
+
+    experiment = run.read_experiment(config, overrides or [])
+    if dry_run:
+        from asr.training.dry_run import rehearse
+
+        for line in rehearse(experiment):
+            typer.echo(line)
+    elif overfit:
+        wer, updates = run.overfit(experiment, overfit)
+        typer.echo(f"{overfit} utterances after {updates} updates: WER {wer:.1%}")
+        if wer > 0:
+            raise typer.Exit(1)
+    else:
+        run.train(experiment, resume)
+        typer.echo(experiment.output / "best")

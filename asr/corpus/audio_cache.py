@@ -1,0 +1,144 @@
+"""Decoded audio, kept: 16-bit samples at the model's rate in large flat files, made once per manifest.
+
+Decoding Opus or FLAC every epoch costs more than all features and augmentation together. The cache is a folder of
+shards, each a raw little-endian int16 file of a few hundred utterances, and an index. Shards are written whole, so
+that a killed run loses one shard's work at most; the folder's name contains a fingerprint of the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from asr.corpus.manifest import Utterance
+from asr.errors import AudioError, DataError
+from asr.files import write_whole
+
+SHARD = 256
+_SCALE = 32768.0
+
+
+class AudioCache:
+    """Random access to the decoded audio of a list of utterances."""
+
+    def __init__(self, spans: list[np.ndarray]) -> None:
+        self._spans = spans
+
+    @classmethod
+    def load(cls, folder: Path, lengths: Sequence[int]) -> AudioCache:
+        """Map the shards of `folder`, whose utterances have `lengths` samples."""
+        spans: list[np.ndarray] = []
+        for first in range(0, len(lengths), SHARD):
+            part = lengths[first : first + SHARD]
+            shard = _map(folder / f"{first // SHARD:05d}.pcm", sum(part))
+            spans += np.split(shard, np.cumsum(part[:-1]))
+        return cls(spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def samples(self, index: int) -> int:
+        """Length of utterance `index` in samples."""
+        return len(self._spans[index])
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Samples (N,) of utterance `index`, float32 in [-1, 1]."""
+        return self._spans[index].astype(np.float32) / np.float32(_SCALE)
+
+    def subset(self, indices: Sequence[int]) -> AudioCache:
+        """The cache of some of the utterances."""
+        return AudioCache([self._spans[index] for index in indices])
+
+
+def open_cache(
+    utterances: Sequence[Utterance],
+    root: Path,
+    sample_rate: int,
+    name: str = "audio",
+    progress: Callable[[int, int], None] | None = None,
+) -> AudioCache:
+    """The cache of `utterances` under `root`, decoding what is not there yet with all cores.
+
+    `progress(done, total)` is called as shards finish. Raises `AudioError` naming every recording that cannot be
+    read; the shards already decoded stay for the next start.
+    """
+    folder = root / f"{name}-{_fingerprint(utterances, sample_rate)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    lengths: list[int] = []
+    failures: list[str] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(utterances), SHARD):
+            part = utterances[first : first + SHARD]
+            stem = folder / f"{first // SHARD:05d}"
+            index = _shard_index(stem)
+            if index is None:
+                index = _decode_shard(part, stem, sample_rate, pool, failures)
+            lengths += index
+            if progress is not None:
+                progress(len(lengths), len(utterances))
+    if failures:
+        listed = "\n  ".join(failures[:20])
+        more = f"\n  … and {len(failures) - 20} more" if len(failures) > 20 else ""
+        raise AudioError(
+            f"{len(failures)} recordings cannot be read:\n  {listed}{more}",
+            "Prepare the manifest again to leave them out.",
+        )
+    return AudioCache.load(folder, lengths)
+
+
+def _decode_shard(
+    part: Sequence[Utterance], stem: Path, sample_rate: int, pool: ThreadPoolExecutor, failures: list[str]
+) -> list[int]:
+    from asr.audio.read import read_audio
+
+    def decode(utterance: Utterance) -> np.ndarray | str:
+        try:
+            samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
+        except AudioError as error:
+            return f"{utterance.id}: {error.message}"
+        return np.clip(np.rint(samples * _SCALE), -32768, 32767).astype("<i2")
+
+    decoded = list(pool.map(decode, part))
+    failed = [result for result in decoded if isinstance(result, str)]
+    if failed:
+        failures += failed
+        return [0] * len(part)
+    arrays = [result for result in decoded if isinstance(result, np.ndarray)]
+    with write_whole(stem.with_suffix(".pcm"), "wb") as file:
+        for array in arrays:
+            file.write(array.tobytes())
+    lengths = [len(array) for array in arrays]
+    # The index comes second: a shard counts only when both are there.
+    with write_whole(stem.with_suffix(".json")) as file:
+        json.dump(lengths, file)
+    return lengths
+
+
+def _shard_index(stem: Path) -> list[int] | None:
+    try:
+        lengths: list[int] = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
+        return lengths if stem.with_suffix(".pcm").stat().st_size == 2 * sum(lengths) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _map(path: Path, samples: int) -> np.ndarray:
+    if samples == 0:
+        return np.zeros(0, dtype="<i2")
+    try:
+        return np.memmap(path, dtype="<i2", mode="r", shape=(samples,))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cached audio {path} is damaged: {error}", "Delete its folder; it is made again.") from error
+
+
+def _fingerprint(utterances: Sequence[Utterance], sample_rate: int) -> str:
+    digest = hashlib.sha256(f"{sample_rate}\n".encode())
+    for utterance in utterances:
+        digest.update(f"{utterance.audio}\t{utterance.offset}\t{utterance.duration}\n".encode())
+    return digest.hexdigest()[:16]

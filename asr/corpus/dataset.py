@@ -1,0 +1,145 @@
+"""Training speech as a stream of padded batches: cached audio, augmented afresh, with targets.
+
+What batch k of epoch e contains depends on the seed, e and k alone, whoever asks and in whatever order.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.corpus.audio_cache import AudioCache
+from asr.corpus.batches import BatchConfig, draw_epoch, make_batches
+from asr.corpus.manifest import Utterance
+
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded waveforms (B, N) float32 in [-1, 1], lengths (B,) in samples, and the targets' token ids."""
+
+    ids: list[str]
+    waveforms: Tensor
+    lengths: Tensor
+    targets: list[list[int]]
+
+    @property
+    def samples(self) -> int:
+        """Samples of audio in it, without padding."""
+        return int(self.lengths.sum())
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One manifest's worth of training speech."""
+
+    name: str
+    utterances: list[Utterance]
+    audio: AudioCache
+    targets: list[list[int]]
+    weight: float = 1.0
+
+
+class SpeechStream:
+    """All training corpora, drawn by weight, in batches of like duration."""
+
+    def __init__(
+        self,
+        corpora: Sequence[Corpus],
+        config: BatchConfig,
+        seed: int,
+        sample_rate: int,
+        augment: Augment | None = None,
+        ascending_epochs: int = 0,
+    ) -> None:
+        self.corpora = list(corpora)
+        self.config, self.seed, self.augment, self.ascending_epochs = config, seed, augment, ascending_epochs
+        self._places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus.utterances))]
+        self._durations = np.array([self.corpora[c].audio.samples(i) / sample_rate for c, i in self._places])
+
+    def plan(self, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch, as indices into all utterances."""
+        drawn = draw_epoch(
+            [len(corpus.utterances) for corpus in self.corpora],
+            [corpus.weight for corpus in self.corpora],
+            self.seed,
+            epoch,
+        )
+        return make_batches(
+            self._durations, drawn, self.config, self.seed, epoch, ascending=epoch < self.ascending_epochs
+        )
+
+    def hours(self, epoch: int) -> dict[str, float]:
+        """Hours drawn from each corpus in an epoch."""
+        result = dict.fromkeys((corpus.name for corpus in self.corpora), 0.0)
+        for batch in self.plan(epoch):
+            for index in batch:
+                result[self.corpora[self._places[index][0]].name] += self._durations[index] / 3600
+        return result
+
+    def load(self, epoch: int, first: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """Batches `first`, `first + stride`, … of an epoch, prepared a few ahead by a thread."""
+        chosen = self.plan(epoch)[first::stride]
+        return prefetch(self._collate(epoch, indices) for indices in chosen)
+
+    def _collate(self, epoch: int, indices: np.ndarray) -> Batch:
+        waveforms, ids, targets = [], [], []
+        for index in indices:
+            corpus, place = self._places[index]
+            samples = self.corpora[corpus].audio[place]
+            if self.augment is not None:
+                samples = self.augment(samples, np.random.default_rng([self.seed, epoch, int(index), 3]))
+            waveforms.append(samples)
+            ids.append(self.corpora[corpus].utterances[place].id)
+            targets.append(self.corpora[corpus].targets[place])
+        padded, lengths = pad_waveforms(waveforms)
+        return Batch(ids, padded, lengths, targets)
+
+
+def pad_waveforms(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Waveforms of any lengths → zero-padded (B, N) and lengths (B,)."""
+    lengths = torch.tensor([len(samples) for samples in waveforms], dtype=torch.long)
+    padded = torch.zeros(len(waveforms), max(1, int(lengths.max())))
+    for row, samples in enumerate(waveforms):
+        padded[row, : len(samples)] = torch.from_numpy(np.ascontiguousarray(samples))
+    return padded, lengths
+
+
+def prefetch(items: Iterator[Batch], ahead: int = 3) -> Iterator[Batch]:
+    """Prepare items in a thread while the consumer computes. Errors arise where the item would have."""
+    box: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
+    stopped = threading.Event()
+
+    def put(item: Batch | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                box.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while (item := box.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()

@@ -1,0 +1,257 @@
+"""The acoustic experiment: corpora, tokenizer, network and CTC made into a task for the training loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.corpus.audio_cache import AudioCache, open_cache
+from asr.corpus.batches import BatchConfig
+from asr.corpus.dataset import Batch, Corpus, SpeechStream, pad_waveforms
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.decoding.greedy import greedy
+from asr.errors import DataError, UsageError
+from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_waveform, spec_augment
+from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.ctc import needed_steps, pad_targets, sequence_losses
+from asr.model.saved import SavedModel, load_saved_model, save_model
+from asr.scoring.result import score
+from asr.text.normalise import get_normaliser
+from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
+from asr.training.loop import LoopConfig, Loss
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """A manifest to learn from."""
+
+    manifest: Path
+    weight: float = 1.0
+    """How often an epoch hears it: 2 twice, 0.3 a fresh random 30 % each time."""
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that decides a training run."""
+
+    train: list[CorpusConfig]
+    validation: list[Path] = field(default_factory=list)
+    output: Path = Path("exp/default")
+    cache: Path = Path("data/cache")
+    """Where decoded audio is kept."""
+    normaliser: str = "librispeech"
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    acoustic: AcousticConfig = field(default_factory=AcousticConfig)
+    init_from: str | None = None
+    """Start from this model's weights, with its tokenizer and sizes ("default" is the bundled model)."""
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    ascending_epochs: int = 1
+    """Epochs that hear the shortest utterances first; short ones teach the alignment soonest."""
+    longest_seconds: float = 30.0
+    """Longer utterances are left out of training."""
+    waveform: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
+    spec_augment: SpecAugmentConfig | None = field(default_factory=SpecAugmentConfig)
+    intermediate_layer: int = 0
+    """Also ask this block's output for the text (intermediate CTC, Lee and Watanabe 2021); 0 does not."""
+    intermediate_weight: float = 0.3
+    threads: int = 0
+    """Threads of each process; 0 leaves the choice to PyTorch."""
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+class AcousticTask:
+    """The task that the training loop learns: CTC on speech, validated by greedy word error rate."""
+
+    def __init__(
+        self, config: ExperimentConfig, device: torch.device, quiet: bool = False, only: int | None = None
+    ) -> None:
+        """`only` keeps the first so many utterances of each manifest."""
+        self.config, self.device, self._quiet, self._only = config, device, quiet, only
+        self.normalise = get_normaliser(config.normaliser)
+        manifests = [self._normalised(corpus.manifest) for corpus in config.train]
+        origin = load_saved_model(config.init_from) if config.init_from else None
+        self.tokenizer = origin.tokenizer if origin else self._tokenizer(manifests)
+        acoustic = _fitting(config.acoustic, origin)
+        torch.manual_seed(config.loop.seed)
+        self.module: AcousticModel = AcousticModel(acoustic, len(self.tokenizer.vocabulary))
+        if origin:
+            self.module.load_state_dict(origin.network.state_dict())
+        self.sample_rate = acoustic.features.sample_rate
+        self.left_out: dict[str, str] = {}
+        self.stream = SpeechStream(
+            [self._corpus(c, m) for c, m in zip(config.train, manifests, strict=True)],
+            config.batches,
+            config.loop.seed,
+            self.sample_rate,
+            self._augment,
+            config.ascending_epochs,
+        )
+        self.validation = [self._validation(path) for path in config.validation]
+        self._report_left_out()
+
+    def batches(self, epoch: int) -> int:
+        """How many batches an epoch has."""
+        return len(self.stream.plan(epoch))
+
+    def load(self, epoch: int, first: int, stride: int) -> Iterator[Batch]:
+        """Batches of an epoch."""
+        return self.stream.load(epoch, first, stride)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
+        """CTC per target token, with SpecAugment between features and network."""
+        targets, target_lengths = pad_targets(batch.targets)
+        waveforms, lengths = batch.waveforms.to(self.device), batch.lengths.to(self.device)
+        features, frames = self.module.features(waveforms, lengths)
+        if self.config.spec_augment is not None:
+            features = spec_augment(features, frames, self.config.spec_augment, generator)
+        encodings, steps, tapped = self.module.encoder(features, frames, self.config.intermediate_layer)
+        log_probs = self.module.log_probabilities(encodings)
+        tokens = max(1, int(target_lengths.sum()))
+        losses = sequence_losses(log_probs, steps.cpu(), targets, target_lengths)
+        value = losses.sum() / tokens
+        if tapped is not None:
+            early = self.module.log_probabilities(self.module.encoder.norm(tapped))
+            early_losses = sequence_losses(early, steps.cpu(), targets, target_lengths)
+            weight = self.config.intermediate_weight
+            value = (1 - weight) * value + weight * early_losses.sum() / tokens
+        blanks, total = count_blanks(log_probs, steps)
+        sums = {"loss": float(losses.detach().sum()), "tokens": tokens, "blanks": blanks, "steps": total}
+        ids = [name for name, one in zip(batch.ids, losses.tolist(), strict=True) if not np.isfinite(one)]
+        return Loss(value, ids or batch.ids, sums, batch.samples / self.sample_rate)
+
+    def summary(self, sums: dict[str, float]) -> dict[str, float]:
+        """Loss per token in nats, and the share of steps whose best token is the blank."""
+        return {
+            "loss": sums["loss"] / max(1.0, sums["tokens"]),
+            "blank_share": sums["blanks"] / max(1.0, sums["steps"]),
+        }
+
+    def validate(self) -> dict[str, float]:
+        """Greedy word error rate (a fraction) of all validation manifests together."""
+        references: list[str] = []
+        hypotheses: list[str] = []
+        for utterances, audio in self.validation:
+            references += [utterance.text for utterance in utterances]
+            hypotheses += self.transcribe(audio)
+        if not references:
+            return {}
+        result = score(references, hypotheses)
+        return {"wer": result.wer, "cer": result.cer}
+
+    def training_wer(self) -> float:
+        """Greedy word error rate on the training utterances themselves."""
+        self.module.eval()
+        corpora = self.stream.corpora
+        with torch.inference_mode():
+            hypotheses = [text for corpus in corpora for text in self.transcribe(corpus.audio)]
+        self.module.train()
+        return score([utterance.text for corpus in corpora for utterance in corpus.utterances], hypotheses).wer
+
+    def report(self, text: str) -> None:
+        """One line for the reader, unless this process is a quiet one."""
+        if not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def transcribe(self, audio: AudioCache) -> list[str]:
+        """Greedy texts of cached audio, in its order."""
+        texts = [""] * len(audio)
+        order = sorted(range(len(audio)), key=audio.samples)
+        for start in range(0, len(order), 16):
+            chosen = order[start : start + 16]
+            waveforms, lengths = pad_waveforms([audio[i] for i in chosen])
+            log_probs, steps = self.module(waveforms.to(self.device), lengths.to(self.device))
+            for index, hypothesis in zip(chosen, greedy(log_probs, steps), strict=True):
+                texts[index] = self.tokenizer.decode(hypothesis.tokens)
+        return texts
+
+    def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """A model folder that `asr transcribe -m` reads."""
+        save_model(folder, self.module, self.tokenizer, self.config.normaliser, facts, weights=weights)
+
+    def _augment(self, samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return augment_waveform(samples, self.sample_rate, self.config.waveform, generator)
+
+    def _normalised(self, manifest: Path) -> list[Utterance]:
+        return [replace(utterance, text=self.normalise(utterance.text)) for utterance in read_manifest(manifest)]
+
+    def _tokenizer(self, manifests: Sequence[list[Utterance]]) -> Tokenizer:
+        kept = self.config.output / "tokenizer"
+        if (kept / "tokenizer.json").exists():
+            return load_tokenizer(kept)
+        texts = [utterance.text for manifest in manifests for utterance in manifest if utterance.text]
+        tokenizer = train_tokenizer(self.config.tokenizer, texts)
+        tokenizer.save(kept)
+        return tokenizer
+
+    def _corpus(self, config: CorpusConfig, utterances: list[Utterance]) -> Corpus:
+        """The alignable utterances of a manifest, with audio and targets; the others are listed with the reason."""
+        utterances = utterances[: self._only]
+        audio = self._open(config.manifest.stem, utterances)
+        targets: list[list[int]] = []
+        kept: list[int] = []
+        fastest = max(self.config.waveform.speeds, default=1.0)
+        lengths = torch.tensor([int(audio.samples(i) / fastest) for i in range(len(audio))], dtype=torch.long)
+        steps = self.module.steps(lengths).tolist()
+        for index, utterance in enumerate(utterances):
+            tokens = self.tokenizer.encode(utterance.text)
+            seconds = audio.samples(index) / self.sample_rate
+            if not tokens:
+                self.left_out[utterance.id] = "no text"
+            elif seconds > self.config.longest_seconds:
+                self.left_out[utterance.id] = f"longer than {self.config.longest_seconds:g} s"
+            elif steps[index] < needed_steps(tokens):
+                self.left_out[utterance.id] = f"{needed_steps(tokens)} steps needed, {steps[index]} heard"
+            else:
+                kept.append(index)
+                targets.append(tokens)
+        if not kept:
+            raise DataError(f"{config.manifest} has no utterance to learn from", "See the reasons above.")
+        return Corpus(
+            config.manifest.stem, [utterances[i] for i in kept], audio.subset(kept), targets, weight=config.weight
+        )
+
+    def _validation(self, manifest: Path) -> tuple[list[Utterance], AudioCache]:
+        utterances = self._normalised(manifest)
+        return utterances, self._open(manifest.stem, utterances)
+
+    def _open(self, name: str, utterances: list[Utterance]) -> AudioCache:
+        def progress(done: int, total: int) -> None:
+            if not self._quiet and sys.stderr.isatty():
+                print(f"\rdecoded {name}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr)
+
+        return open_cache(utterances, self.config.cache, self.sample_rate, name, progress)
+
+    def _report_left_out(self) -> None:
+        if self.left_out:
+            self.report(f"left out of training: {len(self.left_out)} utterances")
+            for name, reason in self.left_out.items():
+                self.report(f"  {name}: {reason}")
+
+
+def count_blanks(log_probs: Tensor, lengths: Tensor) -> tuple[int, int]:
+    """Steps (of B utterances' own) whose best token is the blank, and all steps."""
+    inside = torch.arange(log_probs.shape[1], device=lengths.device) < lengths.unsqueeze(1)
+    blanks = (log_probs.detach().argmax(dim=2) == BLANK) & inside
+    return int(blanks.sum()), int(lengths.sum())
+
+
+def _fitting(config: AcousticConfig, origin: SavedModel | None) -> AcousticConfig:
+    """The sizes of the model that training starts from, with this run's dropout."""
+    if origin is None:
+        return config
+    return replace(origin.config, encoder=replace(origin.config.encoder, dropout=config.encoder.dropout))
+
+
+def check(config: ExperimentConfig) -> None:
+    """Raise `UsageError` for settings that contradict one another."""
+    if config.intermediate_layer < 0 or config.intermediate_layer >= config.acoustic.encoder.layers:
+        raise UsageError("intermediate_layer must be 0 (off) or a block before the last")
+    if config.batches.seconds < config.longest_seconds:
+        raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")

@@ -1,0 +1,165 @@
+"""What a run tells: a live line on a terminal, `metrics.jsonl` always, TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asr.files import write_whole
+from asr.training.checkpoint import Position
+
+METRICS = "metrics.jsonl"
+EVERY_UPDATES = 50
+QUIET_SECONDS = 60.0
+
+Summary = Callable[[dict[str, float]], dict[str, float]]
+
+
+class Journal:
+    """Writes and shows the measurements of one run. Only the leading process speaks."""
+
+    def __init__(self, folder: Path, epochs: int, speaks: bool) -> None:
+        self.folder, self.epochs, self.speaks = folder, epochs, speaks
+        self.learning_rate = 0.0
+        self.gradient = 0.0
+        self._live: Any = None
+        self._board: Any = None
+        self._first = Position()
+        self._shown = 0.0
+
+    def start(self, position: Position) -> None:
+        """Open; on resuming, forget records of work that will be done again."""
+        self._first = Position(seconds=position.seconds, audio_seconds=position.audio_seconds)
+        self._first_share = position.epoch / self.epochs
+        self._started = time.monotonic()
+        if not self.speaks:
+            return
+        kept = [r for r in read_metrics(self.folder) if r["update"] <= position.update]
+        with write_whole(self.folder / METRICS) as file:
+            file.writelines(json.dumps(record) + "\n" for record in kept)
+        self._file = (self.folder / METRICS).open("a", encoding="utf-8")
+        self._board = _tensorboard(self.folder)
+        if sys.stderr.isatty():
+            self._live = _live_line()
+
+    def step(self, position: Position, batches: int, summary: Summary) -> None:
+        """After each update."""
+        if not self.speaks:
+            return
+        measured = summary(position.running) if position.running else {}
+        if position.update % EVERY_UPDATES == 0:
+            self._record("step", position, measured | {"learning_rate": self.learning_rate, "gradient": self.gradient})
+        now = time.monotonic()
+        if now - self._shown > (0.25 if self._live else QUIET_SECONDS):
+            self._shown = now
+            self._show(self._line(position, batches, measured))
+
+    def epoch(self, position: Position, measured: dict[str, float], validation: dict[str, float], better: bool) -> None:
+        """After each epoch and its validation."""
+        if not self.speaks:
+            return
+        both = measured | {f"validation_{name}": value for name, value in validation.items()}
+        self._record("epoch", position, both | {"learning_rate": self.learning_rate, "epoch_done": position.epoch})
+        words = [f"epoch {position.epoch}/{self.epochs}", *_format(measured)]
+        if validation:
+            words += ["validation", *_format(validation)]
+        words += ["(best so far)"] if better else []
+        words.append(f"{position.audio_seconds / 3600:.1f} h heard in {clock(position.seconds)}")
+        self.note("  ".join(words))
+
+    def note(self, text: str) -> None:
+        """One line for the reader."""
+        if not self.speaks:
+            return
+        if self._live:
+            self._live.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Close files and the live line."""
+        if not self.speaks:
+            return
+        if self._live:
+            self._live.stop()
+        if self._board:
+            self._board.close()
+        self._file.close()
+
+    def _record(self, kind: str, position: Position, values: dict[str, float]) -> None:
+        record = {
+            "kind": kind,
+            "update": position.update,
+            "epoch": position.epoch,
+            "seconds": round(position.seconds, 1),
+            "audio_hours": round(position.audio_seconds / 3600, 3),
+            "skipped": position.skipped,
+        } | {name: float(f"{value:.6g}") for name, value in values.items()}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        if self._board:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, position.update)
+
+    def _line(self, position: Position, batches: int, measured: dict[str, float]) -> str:
+        share = (position.epoch + position.batch / max(1, batches)) / self.epochs
+        done = share - self._first_share
+        spent = time.monotonic() - self._started
+        left = clock(spent / done * (1 - share)) if done > 0 else "?"
+        speed = (position.audio_seconds - self._first.audio_seconds) / max(spent, 1e-9)
+        words = [f"epoch {position.epoch + 1}/{self.epochs}", f"batch {position.batch}/{batches}", *_format(measured)]
+        words += [f"rate {self.learning_rate:.1e}", f"{speed:.0f} h/h", f"{left} left"]
+        return "  ".join(words)
+
+    def _show(self, line: str) -> None:
+        if self._live:
+            self._live.update(self._live.task_ids[0], description=line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All whole records of a run's `metrics.jsonl`; a line torn by a crash is left out."""
+    try:
+        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _format(values: dict[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()]
+
+
+def _live_line() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    live = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=Console(stderr=True))
+    live.add_task("starting", total=None)
+    live.start()
+    return live
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]

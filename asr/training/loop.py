@@ -1,0 +1,283 @@
+"""The training loop. It knows modules, losses and time, but nothing of sound: any `Task` can be learned with it.
+
+What it promises: the same seed gives the same run; a run that is stopped or killed at any moment and resumed ends
+with the same bits as one that was not; only the work since the last checkpoint is done again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asr.errors import AsrError
+from asr.training import distributed
+from asr.training.average import MovingAverage
+from asr.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from asr.training.distributed import World
+from asr.training.journal import Journal
+from asr.training.optimiser import OptimiserConfig, build_optimiser, set_learning_rate
+from asr.training.schedule import ScheduleConfig, learning_rate
+
+LAST = "last.pt"
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how to learn."""
+
+    epochs: int = 30
+    seed: int = 1
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    clip: float = 1.0
+    """Largest norm of the gradient; longer ones are scaled down."""
+    accumulate: int = 1
+    """Batches whose gradients are summed for one update."""
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Arithmetic of matrix products; losses are in float32 always."""
+    average_decay: float = 0.999
+    """Decay of the moving average of the weights, which is what is validated and saved as the model; 0 turns it off."""
+    checkpoint_minutes: float = 5.0
+    patience: int = 0
+    """Stop after this many epochs without a better validation; 0 never stops early."""
+    keep_epochs: int = 5
+    """Keep the weights of this many last epochs, for averaging."""
+    tolerated_skips: int = 20
+    """End the run when this many updates in a row had a loss or gradient that was not finite."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of one batch: a scalar to descend, and sums to report."""
+
+    value: Tensor
+    ids: list[str]
+    """The utterances in it, for messages."""
+    sums: dict[str, float]
+    """Added up over an epoch; reported as `task.summary(sums)`."""
+    amount: float
+    """Material in the batch, in the task's unit (seconds of audio)."""
+
+
+class Task(Protocol):
+    """What is to be learned."""
+
+    module: nn.Module
+
+    def batches(self, epoch: int) -> int:
+        """How many batches an epoch has, over all processes."""
+
+    def load(self, epoch: int, first: int, stride: int) -> Iterator[Any]:
+        """Batches `first`, `first + stride`, … of an epoch; the same for the same arguments."""
+
+    def loss(self, batch: Any, generator: torch.Generator) -> Loss:
+        """Forward pass. All randomness comes from `generator` and PyTorch's own, which the loop has seeded."""
+
+    def summary(self, sums: dict[str, float]) -> dict[str, float]:
+        """Measurements of an epoch from the sums of its batches."""
+
+    def validate(self) -> dict[str, float]:
+        """Measurements on held-out data; the first is the criterion, smaller is better."""
+
+    def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Write the module with these weights where a user can load it."""
+
+
+class Trainer:
+    """Runs a task in an experiment folder: `last.pt`, `best/`, `epochs/`, `metrics.jsonl`."""
+
+    def __init__(self, task: Task, config: LoopConfig, folder: Path, world: World, device: torch.device) -> None:
+        self.task, self.config, self.folder, self.world, self.device = task, config, folder, world, device
+        self.module = task.module.to(device)
+        self.optimisers = build_optimiser(self.module, config.optimiser)
+        self.average = MovingAverage(self.module, config.average_decay)
+        self.position = Position()
+        self.journal = Journal(folder, config.epochs, world.leads)
+        self._skips_in_a_row = 0
+
+    def run(self, resume: bool = False) -> Position:
+        """Learn until the configured epochs are done or patience ends; returns where it ended."""
+        if resume:
+            self._resume()
+        distributed.broadcast(self.module, self.world)
+        self.journal.start(self.position)
+        self._last_saved = self._clock = time.monotonic()
+        try:
+            while self.position.epoch < self.config.epochs and not self._out_of_patience():
+                self._epoch()
+        except KeyboardInterrupt:
+            self._save()
+            self.journal.note("interrupted; everything so far is saved: go on with --resume")
+            raise
+        finally:
+            self.journal.close()
+        return self.position
+
+    def _epoch(self) -> None:
+        epoch = self.position.epoch
+        count = self.task.batches(epoch)
+        # Every process makes the same number of steps: the few batches that do not fill a step wait for another epoch.
+        per_update = self.world.size * self.config.accumulate
+        usable = count // per_update * per_update
+        if not usable:
+            raise AsrError(
+                f"an epoch has {count} batches, fewer than the {per_update} of one update",
+                "Lower batches.seconds or accumulate, or use fewer processes.",
+            )
+        self.module.train()
+        loader = self.task.load(epoch, self.position.batch + self.world.rank, self.world.size)
+        while self.position.batch < usable:
+            self.update(loader, count)
+            self.journal.step(self._now(), usable, self.task.summary)
+            if time.monotonic() - self._last_saved > 60 * self.config.checkpoint_minutes:
+                self._save()
+        self._finish_epoch()
+
+    def update(self, loader: Iterator[Any], count: int) -> None:
+        """One optimiser step from the next batches of `loader`; the epoch has `count`."""
+        position = self.position
+        rate = learning_rate(
+            self.config.schedule, position.update, (position.epoch + position.batch / count) / self.config.epochs
+        )
+        set_learning_rate(self.optimisers, rate, self.config.optimiser.muon_scale)
+        sums: dict[str, float] = {}
+        ids: list[str] = []
+        amount = 0.0
+        for _ in range(self.config.accumulate):
+            batch = next(loader)
+            generator = self._seed(position.batch + self.world.rank)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+                loss = self.task.loss(batch, generator)
+            if torch.isfinite(loss.value):
+                (loss.value / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
+            else:
+                ids += loss.ids
+            for name, value in loss.sums.items():
+                sums[name] = sums.get(name, 0.0) + value
+            amount += loss.amount
+            position.batch += self.world.size
+        distributed.average_gradients(self.module.parameters(), self.world)
+        norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip))
+        bad_losses, amount = distributed.total([float(len(ids)), amount], self.world)
+        if math.isfinite(norm) and not bad_losses:
+            for optimiser in self.optimisers:
+                optimiser.step()
+            self.average.update(self.module, position.update)
+            self._skips_in_a_row = 0
+            for name, value in sums.items():
+                position.running[name] = position.running.get(name, 0.0) + value
+        else:
+            self._skip(ids or ["(the gradient, not the loss, was not finite)"])
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        position.update += 1
+        position.audio_seconds += amount
+        self.journal.learning_rate, self.journal.gradient = rate, norm
+
+    def _seed(self, batch: int) -> torch.Generator:
+        """Seed dropout and augmentation from the place in the run, so that resuming needs no saved state."""
+        place = np.random.SeedSequence([self.config.seed, self.position.epoch, batch])
+        seed = int(place.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        torch.manual_seed(seed)
+        return torch.Generator().manual_seed(seed)
+
+    def _skip(self, ids: list[str]) -> None:
+        self.position.skipped += 1
+        self._skips_in_a_row += 1
+        self.journal.note(f"skipped an update whose loss was not finite: {', '.join(ids[:8])}")
+        if self._skips_in_a_row >= self.config.tolerated_skips:
+            raise AsrError(
+                f"{self._skips_in_a_row} updates in a row had a loss or gradient that was not finite; "
+                f"the last held {', '.join(ids[:8])}",
+                "Lower optimiser or schedule.peak, use precision: float32, or look at these utterances.",
+            )
+
+    def _finish_epoch(self) -> None:
+        position = self.position
+        names = sorted(position.running)
+        sums = dict(zip(names, distributed.total([position.running[n] for n in names], self.world), strict=True))
+        measured = self.task.summary(sums)
+        weights = self.average.weights(self.module)
+        validation = self._validate(weights)
+        position.epoch += 1
+        position.batch = 0
+        position.running = {}
+        criterion = next(iter(validation.values()), math.inf)
+        better = criterion < position.best
+        if better:
+            position.best, position.best_epoch = criterion, position.epoch
+        if self.world.leads:
+            facts = {"epoch": position.epoch, "update": position.update, **measured, **validation}
+            if better or not validation:
+                self.task.save(self.folder / "best", weights, facts)
+            self._keep(weights, facts)
+        self.journal.epoch(self._now(), measured, validation, better)
+        self._save()
+
+    def _validate(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        """Validation by the leader, with the averaged weights in place of the raw ones."""
+        result: dict[str, float] = {}
+        if self.world.leads:
+            raw = {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
+            self.module.load_state_dict(weights)
+            self.module.eval()
+            with torch.inference_mode():
+                result = self.task.validate()
+            self.module.load_state_dict(raw)
+        distributed.wait_for_all(self.world)
+        return result
+
+    def _keep(self, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        if not self.config.keep_epochs:
+            return
+        folder = self.folder / "epochs"
+        self.task.save(folder / f"{self.position.epoch:04d}", weights, facts)
+        for old in sorted(folder.iterdir())[: -self.config.keep_epochs]:
+            for file in old.iterdir():
+                file.unlink()
+            with suppress(OSError):
+                old.rmdir()
+
+    def _out_of_patience(self) -> bool:
+        waited = self.position.epoch - self.position.best_epoch
+        return 0 < self.config.patience <= waited and self.position.epoch > 0
+
+    def _now(self) -> Position:
+        now = time.monotonic()
+        self.position.seconds += now - self._clock
+        self._clock = now
+        return self.position
+
+    def _save(self) -> None:
+        self._now()
+        # The running sums are the leader's alone; given to every process on resuming they add up to an estimate.
+        if self.world.leads:
+            states = {
+                "module": self.module.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                "average": self.average.state(),
+            }
+            save_checkpoint(self.folder / LAST, self.position, states)
+        self._last_saved = time.monotonic()
+
+    def _resume(self) -> None:
+        self.position, states = load_checkpoint(self.folder / LAST)
+        try:
+            self.module.load_state_dict(states["module"])
+            for optimiser, state in zip(self.optimisers, states["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
+            self.average.restore(states["average"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise AsrError(
+                f"{self.folder / LAST} does not fit this configuration: {error}",
+                "Resume with the configuration that the run was started with.",
+            ) from error

@@ -1,0 +1,116 @@
+"""What `asr train` does: configuration in, an experiment folder with the best model out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from asr.config import apply_overrides, read_yaml, validate
+from asr.errors import UsageError
+from asr.files import write_text
+from asr.model.acoustic import parameters
+from asr.training import distributed
+from asr.training.checkpoint import Position
+from asr.training.experiment import AcousticTask, ExperimentConfig, check
+from asr.training.loop import LAST, Trainer
+
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The configuration of a YAML file with `key.sub=value` overrides; `output` defaults to exp/<file name>."""
+    data = {"output": f"exp/{path.stem}"} | read_yaml(path)
+    config = validate(ExperimentConfig, apply_overrides(data, overrides), str(path))
+    check(config)
+    return config
+
+
+def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -> Position:
+    """Train as configured; the best model is `<output>/best`, everything to go on from is `<output>/last.pt`."""
+    if not resume and (config.output / LAST).exists():
+        raise UsageError(
+            f"{config.output} already holds a run", "Go on with --resume, or choose another output=…, or delete it."
+        )
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    world = distributed.join_world()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+        task = _build(config, device, world, quiet or not world.leads)
+        trainer = Trainer(task, config.loop, config.output, world, device)
+        if world.leads:
+            write_text(config.output / "config.yaml", as_yaml(config))
+            for line in describe(task):
+                trainer.journal.note(line)
+        position = trainer.run(resume)
+        if world.leads:
+            _draw(config.output)
+        return position
+    finally:
+        distributed.leave_world()
+
+
+def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
+    """Prove that everything learns: fit `count` utterances by heart. Returns their word error rate and the updates."""
+    learning = replace(
+        config,
+        output=config.output / "overfit",
+        train=config.train[:1],
+        validation=[],
+        spec_augment=None,
+        waveform=type(config.waveform)(),
+        ascending_epochs=0,
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    task = AcousticTask(learning, device, quiet=True, only=count)
+    from asr.training.overfit import fit_by_heart
+
+    return fit_by_heart(task, config.loop.schedule.peak)
+
+
+def describe(task: AcousticTask) -> list[str]:
+    """What a run is about to learn from and with."""
+    config = task.config
+    hours = task.stream.hours(0)
+    lines = [f"{name}: {value:.2f} h an epoch" for name, value in hours.items()]
+    lines.append(f"{sum(hours.values()):.2f} h an epoch in {task.batches(0)} batches")
+    lines.append(
+        f"{parameters(task.module) / 1e6:.2f} M parameters, {len(task.tokenizer.vocabulary)} tokens, "
+        f"{1 / task.module.frame_seconds:.1f} steps a second, {config.loop.epochs} epochs"
+    )
+    return lines
+
+
+def as_yaml(config: ExperimentConfig) -> str:
+    """The whole configuration, defaults included."""
+    return yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
+
+
+def _build(config: ExperimentConfig, device: torch.device, world: distributed.World, quiet: bool) -> AcousticTask:
+    """The leader first: it decodes audio and trains the tokenizer that the others then find on disk."""
+    if world.size == 1:
+        return AcousticTask(config, device, quiet)
+    task = AcousticTask(config, device, quiet) if world.leads else None
+    distributed.wait_for_all(world)
+    return task or AcousticTask(config, device, quiet)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return os.fspath(value) if isinstance(value, Path) else value
+
+
+def _draw(folder: Path) -> None:
+    try:
+        from asr.training.curves import draw_curves
+    except ImportError:
+        return
+    draw_curves(folder)

@@ -1,0 +1,32 @@
+"""The learning rate: a linear warm-up, then a hold, then a decay to a small share of the peak."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Shape of the learning rate over a run."""
+
+    peak: float = 2e-3
+    warmup_updates: int = 200
+    decay_from: float = 0.0
+    """Share of the run after which the decay begins; 0 decays all the way (after the warm-up)."""
+    decay: Literal["cosine", "linear"] = "cosine"
+    final_share: float = 0.01
+    """Learning rate at the end, as a share of the peak."""
+
+
+def learning_rate(config: ScheduleConfig, update: int, progress: float) -> float:
+    """The rate for update number `update` (from 0) when a share `progress` in [0, 1] of the run is done.
+
+    Progress is measured in epochs rather than updates, so that the schedule needs no knowledge of batch counts.
+    """
+    warmup = min(1.0, (update + 1) / max(1, config.warmup_updates))
+    done = (progress - config.decay_from) / max(1e-9, 1.0 - config.decay_from)
+    done = min(1.0, max(0.0, done))
+    falling = 0.5 * (1 + math.cos(math.pi * done)) if config.decay == "cosine" else 1 - done
+    return config.peak * warmup * (config.final_share + (1 - config.final_share) * falling)
