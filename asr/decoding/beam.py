@@ -1,0 +1,171 @@
+"""The beam decoder: log-probabilities in, the best readings out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.compiled import announce_compilation
+from asr.decoding.fusion import Fusion, Rules
+from asr.decoding.hotwords import Hotword, build_states, fit_to_alphabet
+from asr.decoding.hypothesis import Hypothesis, spell
+from asr.decoding.lexicon import Lexicon, build_lexicon
+from asr.decoding.pieces import alphabet_of, build_pieces
+from asr.decoding.search import Limits, search, trace
+from asr.errors import UsageError
+from asr.language.lookup import lookup_arrays
+
+if TYPE_CHECKING:
+    from asr.language.ngram import NgramModel
+
+_CONTROL_WORDS = 3  # ids 0, 1, 2: <unk>, <s>, </s>
+_UNKNOWN_ID = 0
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How to search and how to weigh the language model. All scores are natural logarithms."""
+
+    beam: int = 50  # prefixes kept after each frame
+    token_threshold: float = -7.0  # tokens below this log-probability in a frame are not tried there
+    score_margin: float = 14.0  # prefixes this much worse than the best are dropped
+    lm_weight: float = 0.6  # factor on the language model's log-probabilities
+    word_bonus: float = 1.0  # added per word: balances the language model's taste for short texts
+    unknown_score: float = -6.0  # added per word that the language model does not know
+    closed_vocabulary: bool = False  # only words of the language model (and hotwords)
+    end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise UsageError(f"beam must be at least 1, not {self.beam}")
+        if not self.score_margin > 0:
+            raise UsageError(f"score_margin must be positive, not {self.score_margin}")
+        if not self.lm_weight >= 0:
+            raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
+
+
+class BeamDecoder:
+    """Prefix beam search over one tokenizer's pieces, with or without a language model of words and hotwords.
+
+    `vocabulary` lists the pieces in the order of the model's outputs, `▁` marking where a word begins; the piece
+    `blank` is the CTC blank. Instances hold no state between utterances and may be used from several threads.
+
+    Raises `ModelError` when the language model's words need characters that the pieces cannot spell, and `UsageError`
+    for such hotwords and for a closed vocabulary without a language model.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        config: DecodingConfig | None = None,
+        language_model: NgramModel | None = None,
+        hotwords: Iterable[Hotword] = (),
+        blank: int = 0,
+    ) -> None:
+        self.vocabulary = list(vocabulary)
+        self.config = config or DecodingConfig()
+        self.blank = blank
+        if self.config.closed_vocabulary and language_model is None:
+            raise UsageError("a closed vocabulary needs a language model, whose words it is")
+        alphabet = alphabet_of(self.vocabulary, blank)
+        phrases = fit_to_alphabet(hotwords, alphabet)
+        self._pieces = _read_only(build_pieces(self.vocabulary, alphabet, blank))
+        self._fusion = Fusion(
+            ngrams=_read_only(lookup_arrays(language_model) if language_model else _no_ngrams()),
+            lexicon=_read_only(_lexicon(language_model, phrases, alphabet)),
+            hotwords=_read_only(build_states(phrases, alphabet)),
+            rules=_rules(self.config, language_model),
+        )
+        self._limits = Limits(self.config.beam, self.config.token_threshold, self.config.score_margin)
+
+    def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
+        """The best `nbest` readings, each of another text, best first, of `log_probs` `(T, V)`, natural log.
+
+        There may be fewer; without frames there is one empty reading. Raises `ValueError` for another shape or NaN.
+        """
+        log_probs = np.ascontiguousarray(log_probs, dtype=np.float32)
+        if log_probs.ndim != 2 or log_probs.shape[1] != len(self.vocabulary):
+            raise ValueError(f"log-probabilities must be (T, {len(self.vocabulary)}), not {log_probs.shape}")
+        if np.isnan(log_probs.max(initial=-np.inf)):
+            raise ValueError("log-probabilities contain NaN")
+        announce_compilation()
+        acoustic, language, nodes, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
+        return [
+            self._hypothesis(float(acoustic[rank]), float(language[rank]), *trace(history, nodes[rank]))
+            for rank in range(min(nbest, len(nodes)))
+        ]
+
+    def decode_batch(
+        self, log_probs: NDArray[np.float32], lengths: Sequence[int], nbest: int = 1, threads: int | None = None
+    ) -> list[list[Hypothesis]]:
+        """`decode` each row of `log_probs` `(B, T, V)`, of which row `b` has `lengths[b]` valid frames, in parallel.
+
+        `threads` is at most the number of cores by default.
+        """
+        return self.decode_many(
+            [row[:length] for row, length in zip(log_probs, lengths, strict=True)], nbest=nbest, threads=threads
+        )
+
+    def decode_many(
+        self, utterances: Sequence[NDArray[np.float32]], nbest: int = 1, threads: int | None = None
+    ) -> list[list[Hypothesis]]:
+        """`decode` utterances `(T, V)` of any lengths in parallel; the kernel leaves Python's lock alone."""
+        threads = min(threads or os.cpu_count() or 1, len(utterances))
+        if threads <= 1:
+            return [self.decode(utterance, nbest) for utterance in utterances]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda utterance: self.decode(utterance, nbest), utterances))
+
+    def _hypothesis(self, acoustic: float, language: float, tokens: Any, frames: Any) -> Hypothesis:
+        spelled = tuple(tokens.tolist())
+        return Hypothesis(
+            tokens=spelled,
+            frames=tuple(frames.tolist()),
+            score=acoustic + language,
+            acoustic=acoustic,
+            language=language,
+            text=spell(self.vocabulary, spelled),
+        )
+
+
+def _rules(config: DecodingConfig, model: NgramModel | None) -> Rules:
+    unknown = float(model.log_prob[1 + _UNKNOWN_ID]) if model else 0.0
+    return Rules(
+        has_model=model is not None,
+        closed=config.closed_vocabulary,
+        end_of_sentence=config.end_of_sentence,
+        begin_state=model.begin_state() if model else 0,
+        weight=float(config.lm_weight),
+        word_bonus=float(config.word_bonus),
+        unknown_score=float(config.unknown_score),
+        unknown_ahead=config.lm_weight * unknown + config.unknown_score,
+    )
+
+
+def _lexicon(model: NgramModel | None, hotwords: Sequence[Hotword], alphabet: Sequence[str]) -> Lexicon:
+    """The words that are known: those of the model, then those of the hotwords, which the model sees as `<unk>`."""
+    if model is None:
+        return build_lexicon([], [], np.zeros(0, np.float32), alphabet)
+    expected = sorted({word for hotword in hotwords for word in hotword.phrase.split()} - model.vocabulary.keys())
+    ids = np.array([*range(_CONTROL_WORDS, len(model.words)), *([_UNKNOWN_ID] * len(expected))], np.int32)
+    return build_lexicon([*model.words[_CONTROL_WORDS:], *expected], ids, model.log_prob[1 + ids], alphabet)
+
+
+def _no_ngrams() -> tuple[NDArray[Any], ...]:
+    """The arrays of a model without words, of the types of `lookup_arrays`."""
+    ints, floats = np.zeros(1, np.int32), np.zeros(1, np.float32)
+    return ints, floats, floats, ints, ints, ints
+
+
+def _read_only(arrays: Any) -> Any:
+    """The same tuple with arrays that cannot be written: one type for the compiler, mapped from a file or not."""
+    views = [np.ascontiguousarray(array).view() for array in arrays]
+    for view in views:
+        view.flags.writeable = False
+    return type(arrays)(*views) if hasattr(arrays, "_fields") else tuple(views)

@@ -1,0 +1,157 @@
+"""What the language side says of a text as letters arrive: n-gram model, word bonus, unknown words, hotwords.
+
+    language(text) = Σ_words [ weight · log p(word | words before) + bonus (+ unknown score) ] + boosts of its hotwords
+
+Everything here is a function of the text alone, never of the pieces that spell it or of the frames: that is what allows
+the search to merge alignments first and to weigh them afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from asr.decoding.compiled import inner
+from asr.decoding.hotwords import HotwordStates
+from asr.decoding.lexicon import ROOT, Lexicon
+from asr.decoding.pieces import BOUNDARY, Pieces
+from asr.language.lookup import score as ngram_score
+
+STRANGE = -1  # lexicon node of a beginning that no known word has
+FORBIDDEN = -float("inf")
+UNKNOWN_ID, END_ID = 0, 2
+
+Array = NDArray[Any]
+
+
+class Rules(NamedTuple):
+    """The numbers of the fusion, natural log."""
+
+    has_model: bool
+    closed: bool  # only words of the lexicon
+    end_of_sentence: bool  # the text is a whole sentence: `</s>` is scored
+    begin_state: int  # of the n-gram model
+    weight: float
+    word_bonus: float
+    unknown_score: float
+    unknown_ahead: float  # what an unknown word costs at least: weight · log p(<unk>) + unknown score
+
+
+class Fusion(NamedTuple):
+    """All that the language side knows. Without a language model the arrays are empty and `rules.has_model` is false."""
+
+    ngrams: tuple[Array, Array, Array, Array, Array, Array]  # see `asr.language.lookup.lookup_arrays`
+    lexicon: Lexicon
+    hotwords: HotwordStates
+    rules: Rules
+
+
+@inner
+def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any) -> bool:
+    """Set in `new` what the language side knows after `prefix` and `piece`; false where the lexicon forbids the text.
+
+    `prefix` and `new` are records of `asr.decoding.search.PREFIX`.
+    """
+    language, state, trie, hot = prefix.language, prefix.state, prefix.trie, prefix.hot
+    first = pieces.start[1 if trie == ROOT else 0, piece]
+    for position in range(first, pieces.end[piece]):
+        letter = pieces.letters[position]
+        if letter == BOUNDARY:
+            if position == first:
+                language, state = finish_own_word(prefix, fusion)
+            else:
+                language, state = finish_word(language, state, trie, fusion)
+            trie = ROOT
+        else:
+            trie = next_node(fusion.lexicon, trie, letter)
+        if language == FORBIDDEN or (fusion.rules.closed and trie == STRANGE):
+            return False
+        hot = fusion.hotwords.next[hot, letter]
+        language += fusion.hotwords.earned[hot]
+    new.language, new.state, new.trie, new.hot = language, state, trie, hot
+    new.ahead = look_ahead(trie, fusion) + fusion.hotwords.held[hot]
+    new.finished_state = -1
+    return True
+
+
+@inner
+def finish_own_word(prefix: Any, fusion: Fusion) -> tuple[float, int]:
+    """`finish_word` of the word that `prefix` ends in, computed once: every piece that begins a word asks for it."""
+    if prefix.finished_state < 0:
+        language, state = finish_word(prefix.language, prefix.state, prefix.trie, fusion)
+        prefix.finished, prefix.finished_state = language, state
+    return prefix.finished, prefix.finished_state
+
+
+@inner
+def finish_word(language: float, state: int, trie: int, fusion: Fusion) -> tuple[float, int]:
+    """The language score and n-gram state once the word that stands at the lexicon node `trie` is complete."""
+    rules = fusion.rules
+    language += rules.word_bonus
+    if not rules.has_model:
+        return language, state
+    word = -1 if trie == STRANGE else fusion.lexicon.word[trie]
+    if word < 0:
+        if rules.closed:
+            return FORBIDDEN, state
+        language += rules.unknown_score
+        word = UNKNOWN_ID
+    log_prob, state = score_word(state, word, fusion)
+    return language + rules.weight * log_prob, state
+
+
+@inner
+def finish_text(prefix: Any, fusion: Fusion, forgiving: bool) -> float:
+    """The language score of `prefix` as a whole text; `FORBIDDEN` where its last word is none of the lexicon's.
+
+    If `forgiving`, such a word counts as unknown.
+    """
+    language, state = prefix.language, prefix.state
+    if prefix.trie != ROOT:
+        language, state = finish_own_word(prefix, fusion)
+        if language == FORBIDDEN and forgiving:
+            log_prob, state = score_word(prefix.state, UNKNOWN_ID, fusion)
+            rules = fusion.rules
+            language = prefix.language + rules.word_bonus + rules.unknown_score + rules.weight * log_prob
+        language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, BOUNDARY]]
+    if fusion.rules.has_model and fusion.rules.end_of_sentence:
+        log_prob, state = score_word(state, END_ID, fusion)
+        language += fusion.rules.weight * log_prob
+    return language
+
+
+@inner
+def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
+    """Natural-log probability of `word` in `state` and the state after it."""
+    in_word, log_prob, backoff, first_child, suffix, next_state = fusion.ngrams
+    return ngram_score(in_word, log_prob, backoff, first_child, suffix, next_state, state, word)
+
+
+@inner
+def look_ahead(trie: int, fusion: Fusion) -> float:
+    """What the open word will add at best, by its unigram: 0 between words."""
+    rules = fusion.rules
+    if trie == ROOT:
+        return 0.0
+    if not rules.has_model:
+        return rules.word_bonus
+    if trie == STRANGE:
+        return rules.word_bonus + rules.unknown_ahead
+    return rules.word_bonus + rules.weight * fusion.lexicon.best[trie]
+
+
+@inner
+def next_node(lexicon: Lexicon, node: int, letter: int) -> int:
+    """The child of a lexicon node by its letter, or `STRANGE`."""
+    if node == STRANGE:
+        return STRANGE
+    low, end = lexicon.first_child[node], lexicon.first_child[node + 1]
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if lexicon.letter[middle] < letter:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and lexicon.letter[low] == letter else STRANGE

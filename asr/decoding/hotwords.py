@@ -1,0 +1,131 @@
+"""Hotwords: phrases that the listener expects, and the reward that their letters earn during the search.
+
+All phrases live in one automaton over letters (Aho and Corasick, "Efficient string matching", 1975), in which a phrase
+begins and ends at a boundary between words: `▁NEW▁YORK▁`. Being partly through a phrase holds a part of its reward, which
+is kept when the phrase completes and taken back when it does not. So every finished text has earned exactly the sum of
+the boosts of the phrases in it, each as often as it occurs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.pieces import BOUNDARY
+from asr.errors import UsageError
+
+DEFAULT_BOOST = 8.0
+IDLE, BETWEEN = 0, 1  # states: within a word that begins no phrase; at a boundary
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Hotword:
+    """A word or phrase and its boost: what each occurrence adds to the score, natural log; below 0 it discourages."""
+
+    phrase: str
+    boost: float = DEFAULT_BOOST
+
+
+class HotwordStates(NamedTuple):
+    """The automaton of `S` states over `A` letters and the boundary."""
+
+    next: Array  # (S, 1 + A) int32, state after each letter
+    held: Array  # (S,) float64, reward for being partly through a phrase
+    earned: Array  # (S,) float64, boosts of the phrases that complete on arriving here
+
+
+def parse_hotword(text: str) -> Hotword:
+    """`WORD`, `WORD=BOOST` or `"A WHOLE PHRASE=BOOST"`. Raises `UsageError` where it is neither."""
+    phrase, separator, number = text.rpartition("=")
+    if not separator:
+        phrase, number = text, str(DEFAULT_BOOST)
+    try:
+        boost = float(number)
+    except ValueError:
+        boost = math.nan
+    if not phrase.split() or not math.isfinite(boost):
+        raise UsageError(f"hotword {text!r} is not of the form WORD or WORD=BOOST", 'For example "GRYFFINDOR=8".')
+    return Hotword(" ".join(phrase.split()), boost)
+
+
+def read_hotwords(path: Path | str) -> list[Hotword]:
+    """The hotwords of a UTF-8 file, one a line; empty lines and lines that begin with `#` are skipped."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"hotword file {path} cannot be read: {error}") from error
+    return [parse_hotword(line) for line in map(str.strip, lines) if line and not line.startswith("#")]
+
+
+def fit_to_alphabet(hotwords: Iterable[Hotword], alphabet: Sequence[str]) -> list[Hotword]:
+    """The hotwords in the alphabet's letter case. Raises `UsageError` naming the characters that it lacks."""
+    known = set(alphabet)
+    fitted = []
+    for hotword in hotwords:
+        phrase = "".join(_in_case(letter, known) for letter in hotword.phrase)
+        strangers = sorted(set(phrase) - known - {" "})
+        if strangers:
+            raise UsageError(
+                f"hotword {hotword.phrase!r} has characters that the model cannot spell: {' '.join(strangers)}",
+                f"Spell it as it sounds, with {''.join(sorted(known))}",
+            )
+        fitted.append(Hotword(phrase, hotword.boost))
+    return fitted
+
+
+def build_states(hotwords: Sequence[Hotword], alphabet: Sequence[str]) -> HotwordStates:
+    """The automaton of `hotwords`, whose letters must be in `alphabet` (see `fit_to_alphabet`)."""
+    letter_of = {letter: index for index, letter in enumerate(alphabet, start=1)} | {" ": BOUNDARY}
+    children: list[dict[int, int]] = [{BOUNDARY: BETWEEN}, {}]
+    held, earned = [0.0, 0.0], [0.0, 0.0]
+    for hotword in hotwords:
+        letters = [letter_of[letter] for letter in f"{hotword.phrase} "]
+        state = BETWEEN
+        for count, letter in enumerate(letters, start=1):
+            if letter not in children[state]:
+                children[state][letter] = len(children)
+                children.append({})
+                held.append(0.0)
+                earned.append(0.0)
+            state = children[state][letter]
+            if count < len(letters):
+                held[state] = _stronger(held[state], hotword.boost * count / len(letters))
+        earned[state] += hotword.boost
+    return _close(children, held, earned, 1 + len(alphabet))
+
+
+def _close(children: list[dict[int, int]], held: list[float], earned: list[float], letters: int) -> HotwordStates:
+    """Complete the transitions: where a phrase breaks off, its longest end that begins a phrase goes on."""
+    table = np.zeros((len(children), letters), np.int32)
+    fallback = [IDLE] * len(children)
+    queue = deque([IDLE])
+    while queue:
+        state = queue.popleft()
+        if state != IDLE:
+            table[state] = table[fallback[state]]
+            earned[state] += earned[fallback[state]]
+            if not children[state]:  # a whole phrase: what it may be the beginning of is all that is left to hope for
+                held[state] = held[fallback[state]]
+        for letter, child in children[state].items():
+            fallback[child] = int(table[fallback[state], letter]) if state != IDLE else IDLE
+            queue.append(child)
+        for letter, child in children[state].items():
+            table[state, letter] = child
+    return HotwordStates(table, np.array(held), np.array(earned))
+
+
+def _stronger(first: float, second: float) -> float:
+    return max(first, second, key=abs)
+
+
+def _in_case(letter: str, known: set[str]) -> str:
+    return next((form for form in (letter, letter.upper(), letter.lower()) if form in known), letter)
