@@ -1,8 +1,35 @@
-"""From log-probabilities to text: greedy, and prefix beam search with a language model and hotwords."""
+"""From log-probabilities to text: greedy, and prefix beam search with a language model and hotwords.
+
+`BeamDecoder` loads on first use, since it brings the compiler with it.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from asr.decoding.config import DecodingConfig
 from asr.decoding.greedy import greedy
+from asr.decoding.hotwords import Hotword, parse_hotword, read_hotwords
 from asr.decoding.hypothesis import Hypothesis, spell
 
-__all__ = ["Hypothesis", "greedy", "spell"]
+if TYPE_CHECKING:
+    from asr.decoding.beam import BeamDecoder
+
+__all__ = [
+    "BeamDecoder",
+    "DecodingConfig",
+    "Hotword",
+    "Hypothesis",
+    "greedy",
+    "parse_hotword",
+    "read_hotwords",
+    "spell",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BeamDecoder":
+        from asr.decoding.beam import BeamDecoder
+
+        return BeamDecoder
+    raise AttributeError(f"module 'asr.decoding' has no attribute {name!r}")

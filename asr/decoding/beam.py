@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.compiled import announce_compilation
+from asr.decoding.config import DecodingConfig
 from asr.decoding.fusion import Fusion, Rules
 from asr.decoding.hotwords import Hotword, build_states, fit_to_alphabet
 from asr.decoding.hypothesis import Hypothesis, spell
@@ -20,34 +20,13 @@ from asr.decoding.pieces import alphabet_of, build_pieces
 from asr.decoding.search import Limits, search, trace
 from asr.errors import UsageError
 from asr.language.lookup import lookup_arrays
+from asr.language.ngram import UNKNOWN_ID
+from asr.text.tokenizer import BLANK
 
 if TYPE_CHECKING:
     from asr.language.ngram import NgramModel
 
 _CONTROL_WORDS = 3  # ids 0, 1, 2: <unk>, <s>, </s>
-_UNKNOWN_ID = 0
-
-
-@dataclass(frozen=True)
-class DecodingConfig:
-    """How to search and how to weigh the language model. All scores are natural logarithms."""
-
-    beam: int = 50  # prefixes kept after each frame
-    token_threshold: float = -7.0  # tokens below this log-probability in a frame are not tried there
-    score_margin: float = 14.0  # prefixes this much worse than the best are dropped
-    lm_weight: float = 0.6  # factor on the language model's log-probabilities
-    word_bonus: float = 1.0  # added per word: balances the language model's taste for short texts
-    unknown_score: float = -6.0  # added per word that the language model does not know
-    closed_vocabulary: bool = False  # only words of the language model (and hotwords)
-    end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
-
-    def __post_init__(self) -> None:
-        if self.beam < 1:
-            raise UsageError(f"beam must be at least 1, not {self.beam}")
-        if not self.score_margin > 0:
-            raise UsageError(f"score_margin must be positive, not {self.score_margin}")
-        if not self.lm_weight >= 0:
-            raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
 
 
 class BeamDecoder:
@@ -66,7 +45,7 @@ class BeamDecoder:
         config: DecodingConfig | None = None,
         language_model: NgramModel | None = None,
         hotwords: Iterable[Hotword] = (),
-        blank: int = 0,
+        blank: int = BLANK,
     ) -> None:
         self.vocabulary = list(vocabulary)
         self.config = config or DecodingConfig()
@@ -82,7 +61,9 @@ class BeamDecoder:
             hotwords=_read_only(build_states(phrases, alphabet)),
             rules=_rules(self.config, language_model),
         )
-        self._limits = Limits(self.config.beam, self.config.token_threshold, self.config.score_margin)
+        self._limits = Limits(
+            int(self.config.beam), float(self.config.token_threshold), float(self.config.score_margin)
+        )
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
         """The best `nbest` readings, each of another text, best first, of `log_probs` `(T, V)`, natural log.
@@ -135,7 +116,7 @@ class BeamDecoder:
 
 
 def _rules(config: DecodingConfig, model: NgramModel | None) -> Rules:
-    unknown = float(model.log_prob[1 + _UNKNOWN_ID]) if model else 0.0
+    unknown = float(model.log_prob[1 + UNKNOWN_ID]) if model else 0.0
     return Rules(
         has_model=model is not None,
         closed=config.closed_vocabulary,
@@ -153,8 +134,10 @@ def _lexicon(model: NgramModel | None, hotwords: Sequence[Hotword], alphabet: Se
     if model is None:
         return build_lexicon([], [], np.zeros(0, np.float32), alphabet)
     expected = sorted({word for hotword in hotwords for word in hotword.phrase.split()} - model.vocabulary.keys())
-    ids = np.array([*range(_CONTROL_WORDS, len(model.words)), *([_UNKNOWN_ID] * len(expected))], np.int32)
-    return build_lexicon([*model.words[_CONTROL_WORDS:], *expected], ids, model.log_prob[1 + ids], alphabet)
+    ids = [*range(_CONTROL_WORDS, len(model.words)), *([UNKNOWN_ID] * len(expected))]
+    return build_lexicon(
+        [*model.words[_CONTROL_WORDS:], *expected], ids, model.log_prob[1 + np.array(ids, np.int64)], alphabet
+    )
 
 
 def _no_ngrams() -> tuple[NDArray[Any], ...]:

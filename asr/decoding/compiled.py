@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import config as numba_config
 
 import asr
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Other kernels must run beside us while we decode (nogil); a division by zero is ours to avoid, not to check.
+_njit: Any = numba.njit
+_numba_config: Any = numba.config
+# Other threads run while a kernel does (nogil); a division by zero is ours to avoid, not to check.
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 _PACKAGE = Path(asr.__file__).parent
 _SOURCES = [*sorted((_PACKAGE / "decoding").glob("*.py")), _PACKAGE / "language" / "lookup.py"]
@@ -30,19 +31,19 @@ _SOURCES = [*sorted((_PACKAGE / "decoding").glob("*.py")), _PACKAGE / "language"
 
 def inner(function: F) -> F:
     """Compile `function` as a part of the kernels that call it."""
-    return cast("F", numba.njit(**_OPTIONS)(function))
+    return cast("F", _njit(**_OPTIONS)(function))
 
 
 def kernel(function: F) -> F:
     """Compile `function`, an entry point from Python, and keep the machine code for the next process."""
-    before = numba_config.CACHE_DIR
-    numba_config.CACHE_DIR = str(cache_folder())
+    before = _numba_config.CACHE_DIR
+    _numba_config.CACHE_DIR = str(cache_folder())
     try:
-        return cast("F", numba.njit(cache=True, **_OPTIONS)(function))
+        return cast("F", _njit(cache=True, **_OPTIONS)(function))
     except RuntimeError:  # numba finds no folder that it may write
-        return cast("F", numba.njit(**_OPTIONS)(function))
+        return cast("F", _njit(**_OPTIONS)(function))
     finally:
-        numba_config.CACHE_DIR = before
+        _numba_config.CACHE_DIR = before
 
 
 @cache
@@ -51,7 +52,7 @@ def cache_folder() -> Path:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in _SOURCES:
         digest.update(source.read_bytes())
-    return Path(numba_config.CACHE_DIR or _user_cache()) / f"asr-kernels-{digest.hexdigest()[:16]}"
+    return Path(_numba_config.CACHE_DIR or _user_cache()) / f"asr-kernels-{digest.hexdigest()[:16]}"
 
 
 @cache

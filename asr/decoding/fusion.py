@@ -17,10 +17,10 @@ from asr.decoding.hotwords import HotwordStates
 from asr.decoding.lexicon import ROOT, Lexicon
 from asr.decoding.pieces import BOUNDARY, Pieces
 from asr.language.lookup import score as ngram_score
+from asr.language.ngram import END_ID, UNKNOWN_ID
 
 STRANGE = -1  # lexicon node of a beginning that no known word has
 FORBIDDEN = -float("inf")
-UNKNOWN_ID, END_ID = 0, 2
 
 Array = NDArray[Any]
 
@@ -39,7 +39,7 @@ class Rules(NamedTuple):
 
 
 class Fusion(NamedTuple):
-    """All that the language side knows. Without a language model the arrays are empty and `rules.has_model` is false."""
+    """All that the language side knows. Without a language model (`rules.has_model`) its arrays are empty."""
 
     ngrams: tuple[Array, Array, Array, Array, Array, Array]  # see `asr.language.lookup.lookup_arrays`
     lexicon: Lexicon
@@ -107,7 +107,8 @@ def finish_text(prefix: Any, fusion: Fusion, forgiving: bool) -> float:
 
     If `forgiving`, such a word counts as unknown.
     """
-    language, state = prefix.language, prefix.state
+    language: float = prefix.language
+    state = prefix.state
     if prefix.trie != ROOT:
         language, state = finish_own_word(prefix, fusion)
         if language == FORBIDDEN and forgiving:
@@ -138,7 +139,8 @@ def look_ahead(trie: int, fusion: Fusion) -> float:
         return rules.word_bonus
     if trie == STRANGE:
         return rules.word_bonus + rules.unknown_ahead
-    return rules.word_bonus + rules.weight * fusion.lexicon.best[trie]
+    best_word: float = fusion.lexicon.best[trie]
+    return rules.word_bonus + rules.weight * best_word
 
 
 @inner

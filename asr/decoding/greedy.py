@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.hypothesis import Hypothesis
-
-BLANK = 0
+from asr.text.tokenizer import BLANK
 
 
 def greedy(log_probs: Any, lengths: Any) -> list[Hypothesis]:

@@ -1,9 +1,9 @@
 """Hotwords: phrases that the listener expects, and the reward that their letters earn during the search.
 
 All phrases live in one automaton over letters (Aho and Corasick, "Efficient string matching", 1975), in which a phrase
-begins and ends at a boundary between words: `▁NEW▁YORK▁`. Being partly through a phrase holds a part of its reward, which
-is kept when the phrase completes and taken back when it does not. So every finished text has earned exactly the sum of
-the boosts of the phrases in it, each as often as it occurs.
+begins and ends at a boundary between words: `▁NEW▁YORK▁`. Being partly through a phrase holds a part of its reward,
+which is kept when the phrase completes and taken back when it does not. So every finished text has earned exactly the
+sum of the boosts of the phrases in it, each as often as it occurs.
 """
 
 from __future__ import annotations

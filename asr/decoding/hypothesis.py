@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-WORD_START = "▁"
+from asr.text.tokenizer import pieces_to_text
 
 
 @dataclass(frozen=True)
@@ -22,4 +22,4 @@ class Hypothesis:
 
 def spell(vocabulary: Sequence[str], tokens: Iterable[int]) -> str:
     """The text of `tokens`: pieces joined, `▁` read as a blank, runs of blanks folded, ends stripped."""
-    return " ".join("".join(vocabulary[token] for token in tokens).replace(WORD_START, " ").split())
+    return pieces_to_text(vocabulary[token] for token in tokens)

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Lexicon(NamedTuple):
-    """`N` nodes in breadth-first order. The children of node `i` are `first_child[i] : first_child[i + 1]`, by letter."""
+    """`N` nodes, breadth first. The children of node `i` are `first_child[i] : first_child[i + 1]`, by letter."""
 
     letter: Array  # (N,) int16
     first_child: Array  # (N + 1,) int32

@@ -1,8 +1,8 @@
 """The tokenizer's pieces as letters, and the running hash that knows a text from its letters alone.
 
-Different pieces may spell the same text (`▁TH` `E` and `▁THE`). The search merges hypotheses by their text, so it needs
-to know a text cheaply: a polynomial hash modulo 2^64 over random letter values, which a whole piece extends in one step.
-Among 10^5 texts some two collide with a probability of about 10^-10.
+Different pieces may spell the same text (`▁TH` `E` and `▁THE`). The search merges hypotheses by their text, so it must
+know a text cheaply: by a polynomial hash modulo 2^64 over random letter values, which a whole piece extends in one
+step. Among 10^5 texts some two collide with a probability of about 10^-10.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.hypothesis import WORD_START
+from asr.text.tokenizer import BLANK, WORD_START
 
 BOUNDARY = 0  # the letter between two words
 _BASE = 0x9E3779B97F4A7C15  # odd, so that multiplying by it loses nothing
@@ -36,12 +36,12 @@ class Pieces(NamedTuple):
     spoken: Array  # (V,) bool, false for the blank and for control pieces, which never come out
 
 
-def alphabet_of(vocabulary: Sequence[str], blank: int = 0) -> list[str]:
+def alphabet_of(vocabulary: Sequence[str], blank: int = BLANK) -> list[str]:
     """The characters that the pieces can spell, sorted, without the word start."""
     return sorted({letter for piece in _spelled(vocabulary, blank) for letter in piece} - {WORD_START})
 
 
-def build_pieces(vocabulary: Sequence[str], alphabet: Sequence[str], blank: int = 0) -> Pieces:
+def build_pieces(vocabulary: Sequence[str], alphabet: Sequence[str], blank: int = BLANK) -> Pieces:
     """Tables for the kernels; letter `1 + i` is `alphabet[i]`, letter 0 the boundary between words."""
     letter_of = {letter: index for index, letter in enumerate(alphabet, start=1)} | {WORD_START: BOUNDARY}
     values = np.random.default_rng(0).integers(1, 1 << 63, size=len(alphabet) + 1, dtype=np.uint64).tolist()

@@ -244,7 +244,7 @@ def find(candidates: Candidates, key: int, last: int) -> int:
     """The slot of the text `key` with the last token `last`: where it stands, or the empty one where it would."""
     mask = len(candidates.slots) - 1
     mixed = (np.uint64(key) + np.uint64(last + 1) * _TOKEN_MIX) * _MIX
-    slot = np.int64(mixed >> _HALF) & mask
+    slot: int = np.int64(mixed >> _HALF) & mask
     while candidates.slots[slot] >= 0:
         record = candidates.records[candidates.slots[slot]]
         if record.key == key and record.last == last:
@@ -312,7 +312,8 @@ def nth_largest(values: Array, count: int, n: int) -> float:
             low = left
         else:
             break
-    return values[target]
+    found: float = values[target]
+    return found
 
 
 @inner
@@ -327,8 +328,8 @@ def normalise(prefixes: Array, count: int, leader: int) -> float:
 
 @inner
 def renew_weights(prefixes: Array, count: int, leader: int, reference: float) -> float:
-    """Keep the weights within the range of numbers: once the leader's language score is far off, it is the reference."""
-    language = prefixes[leader].language + prefixes[leader].ahead
+    """Keep weights within the range of numbers: a leader whose language score is far off is the new reference."""
+    language: float = prefixes[leader].language + prefixes[leader].ahead
     if abs(language - reference) < _FAR:
         return reference
     for index in range(count):
@@ -337,9 +338,7 @@ def renew_weights(prefixes: Array, count: int, leader: int, reference: float) ->
 
 
 @inner
-def finish(
-    prefixes: Array, count: int, scale: float, pieces: Pieces, fusion: Fusion
-) -> tuple[Array, Array, Array]:
+def finish(prefixes: Array, count: int, scale: float, pieces: Pieces, fusion: Fusion) -> tuple[Array, Array, Array]:
     """Complete open words, add up prefixes of the same text, and sort: acoustic, language, node, best first."""
     keys = np.empty(count, np.uint64)
     mass, share = np.zeros(count), np.zeros(count)

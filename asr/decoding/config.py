@@ -1,0 +1,29 @@
+"""How the beam search searches and how it weighs the language side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asr.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How to search and how to weigh the language model. All scores are natural logarithms."""
+
+    beam: int = 50  # prefixes kept after each frame
+    token_threshold: float = -7.0  # tokens below this log-probability in a frame are not tried there
+    score_margin: float = 14.0  # prefixes this much worse than the best are dropped
+    lm_weight: float = 0.6  # factor on the language model's log-probabilities
+    word_bonus: float = 1.0  # added per word: balances the language model's taste for short texts
+    unknown_score: float = -6.0  # added per word that the language model does not know
+    closed_vocabulary: bool = False  # only words of the language model (and hotwords)
+    end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise UsageError(f"beam must be at least 1, not {self.beam}")
+        if not self.score_margin > 0:
+            raise UsageError(f"score_margin must be positive, not {self.score_margin}")
+        if not self.lm_weight >= 0:
+            raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
