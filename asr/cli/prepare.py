@@ -1,14 +1,16 @@
-"""`asr prepare`: from a corpus on disk to manifests."""
+"""`asr prepare`: from a corpus on disk, or fetched, to manifests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from asr.corpus.download import Report
     from asr.corpus.manifest import Utterance
     from asr.corpus.preparation import Preparation
 
@@ -16,6 +18,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of the corpus.", show_default=False)]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the manifests.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", help="Manifest name (default: the folder's).", show_default=False)]
+Download = Annotated[bool, typer.Option("--download", help="Fetch what is not in --root yet (resumable, checked).")]
+Normalise = Annotated[str, typer.Option("--normalise", help="How texts are written: none, librispeech, ljspeech.")]
 
 
 @app.command()
@@ -25,45 +30,84 @@ def librispeech(
     part: Annotated[
         list[str] | None, typer.Option("--part", help="dev-clean, train-clean-5 …; repeatable (default: all found).")
     ] = None,
+    download: Download = False,
+    mirror: Annotated[str, typer.Option("--mirror", help="Another address for --download.")] = "",
 ) -> None:
-    """LibriSpeech or mini LibriSpeech: one manifest per part, with speaker, chapter, gender and level."""
-    from asr.corpus.librispeech import prepare_librispeech
+    """LibriSpeech or mini LibriSpeech: a manifest per part, with speaker, chapter, gender and level.
 
-    _report(prepare_librispeech(root, part or [], out, track=_track))
+    A complete dev-clean-2 is also divided by speaker into dev-clean-2-tune and dev-clean-2-report.
+    """
+    from asr.corpus.librispeech import MIRROR, download_librispeech, prepare_librispeech
+
+    if download:
+        with _bytes_bar() as report:
+            download_librispeech(root, part or [], mirror=mirror or MIRROR, report=report)
+    _conclude(prepare_librispeech(root, part or [], out, track=_track))
+
+
+@app.command()
+def ljspeech(root: Root, out: Out, download: Download = False) -> None:
+    """LJSpeech: a manifest of all, and two divisions into train, dev and test: by clips, and by whole chapters."""
+    from asr.corpus.ljspeech import download_ljspeech, prepare_ljspeech
+
+    if download:
+        with _bytes_bar() as report:
+            download_ljspeech(root, report=report)
+    _conclude(prepare_ljspeech(root, out, track=_track))
 
 
 @app.command()
 def folder(
     root: Root,
     out: Out,
-    name: Annotated[str, typer.Option("--name", help="Manifest name (default: the folder's).")] = "",
+    name: Name = "",
     speaker: Annotated[str | None, typer.Option("--speaker", help="The one voice of the folder.")] = None,
     speaker_from: Annotated[
         str | None,
         typer.Option("--speaker-from", metavar="REGEX", help="Finds the speaker in the relative path (one group)."),
     ] = None,
-    normaliser: Annotated[
-        str, typer.Option("--normaliser", help="How texts are written: none, librispeech or ljspeech.")
-    ] = "librispeech",
+    normalise: Normalise = "librispeech",
 ) -> None:
     """Your own recordings: a .txt beside each, or a transcripts.tsv of path, tab and text."""
     from asr.corpus.folder import prepare_folder
 
-    _report(
+    _conclude(
         [
             prepare_folder(
-                root, out, name=name, normaliser=normaliser, speaker=speaker, speaker_from=speaker_from, track=_track
+                root, out, name=name, normaliser=normalise, speaker=speaker, speaker_from=speaker_from, track=_track
             )
         ]
     )
 
 
-def _report(preparations: Iterable[Preparation]) -> None:
+@app.command()
+def kaldi(root: Root, out: Out, name: Name = "", normalise: Normalise = "none") -> None:
+    """A Kaldi data directory: wav.scp, text, utt2spk, segments."""
+    from asr.corpus.kaldi import prepare_kaldi
+
+    _conclude([prepare_kaldi(root, out, name=name, normaliser=normalise, track=_track)])
+
+
+@app.command()
+def kaldi_export(
+    manifest: Annotated[Path, typer.Argument(show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The data directory to write.", show_default=False)],
+) -> None:
+    """The other way: a manifest as a Kaldi data directory."""
+    from asr.corpus.kaldi import export_kaldi
+    from asr.corpus.manifest import read_manifest
+
+    utterances = read_manifest(manifest)
+    export_kaldi(utterances, out)
+    print(f"{out}: {len(utterances):,} utterances")
+
+
+def _conclude(preparations: Iterable[Preparation]) -> None:
     """One line per manifest on standard output, losses on standard error; exit code 1 if anything was lost."""
     lost = 0
     for done in preparations:
         facts = [f"{done.utterances:,} utterances", f"{done.duration / 3600:.2f} h", f"{done.words:,} words"]
-        facts += [f"{done.speakers:,} speakers"] if done.speakers else []
+        facts += [f"{done.speakers:,} speaker" + "s" * (done.speakers > 1)] if done.speakers else []
         facts += [done.completeness] if done.completeness else []
         print(f"{done.manifest}: {', '.join(facts)}", flush=True)
         for problem in done.problems:
@@ -80,6 +124,33 @@ def _track(utterances: Iterable[Utterance], total: int) -> Iterator[Utterance]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(
-        utterances, "measuring", total=total, console=console, disable=not console.is_terminal, transient=True
+    quiet = not console.is_terminal
+    yield from track(utterances, "measuring", total=total, console=console, disable=quiet, transient=True)
+
+
+@contextmanager
+def _bytes_bar() -> Iterator[Report]:
+    """A progress bar of bytes for each step of a download, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
     )
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True)
+    tasks: dict[str, TaskID] = {}
+
+    def report(step: str, done: int, total: int | None) -> None:
+        if step not in tasks:
+            tasks[step] = bar.add_task(step, total=total)
+        bar.update(tasks[step], completed=done, total=total)
+
+    with bar:
+        yield report

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asr.corpus.manifest import Utterance
-from asr.corpus.preparation import Preparation, Size, Track, is_audio, prepare
-from asr.errors import DataError
+from asr.corpus.download import Archive, Report, download
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.corpus.preparation import Preparation, Size, Track, is_audio, prepare, save
+from asr.corpus.split import alternate
+from asr.errors import DataError, UsageError
 from asr.text.normalise import librispeech
 
 # Utterances and words as published; where no word count is known to us, none is checked.
@@ -27,6 +29,43 @@ SIZES = {
     "train-clean-5": Size(1_519),
     "dev-clean-2": Size(1_089, 20_138),
 }
+# The MD5 sums that OpenSLR publishes (resources/12/md5sum.txt and resources/31/md5sum.txt).
+CHECKSUMS = {
+    "dev-clean": (12, "42e2234ba48799c1f50f24a7926300a1"),
+    "dev-other": (12, "c8d0bcc9cca99d4f8b62fcc847357931"),
+    "test-clean": (12, "32fa31d27d2e1cad72775fee3f4849a9"),
+    "test-other": (12, "fb5a50374b501bb3bac4815ee91d3135"),
+    "train-clean-100": (12, "2a93770f6d5c6c964bc36631d331a522"),
+    "train-clean-360": (12, "c0e676e450a7ff2f54aeade5171606fa"),
+    "train-other-500": (12, "d1a0fd59409feb2c614ce4d30c387708"),
+    "train-clean-5": (31, "5df7d4e78065366204ca6845bb08f490"),
+    "dev-clean-2": (31, "6d7ab67ac6a1d2c993d050e16d61080d"),
+}
+MIRROR = "https://www.openslr.org/resources"
+# Divided by speaker into a half to tune on and a half to report, when complete.
+HALVED = "dev-clean-2"
+
+
+def download_librispeech(
+    root: Path, parts: Sequence[str], *, mirror: str = MIRROR, report: Report | None = None
+) -> list[Path]:
+    """Fetch, check and unpack parts into `<root>/LibriSpeech` unless they are there; see `asr.corpus.download`.
+
+    `mirror` is the address above `12/` and `31/`. Raises `UsageError` for an unknown part or none at all.
+    """
+    unknown = [part for part in parts if part not in CHECKSUMS]
+    if unknown or not parts:
+        raise UsageError(
+            f"unknown part {unknown[0]!r}" if unknown else "--download needs to know which parts",
+            f"Name them with --part; there are {', '.join(CHECKSUMS)}.",
+        )
+    root = root.parent if root.name == "LibriSpeech" else root
+    folders = []
+    for part in parts:
+        number, md5 = CHECKSUMS[part]
+        archive = Archive(f"{mirror.rstrip('/')}/{number}/{part}.tar.gz", f"md5:{md5}", f"LibriSpeech/{part}")
+        folders.append(download(archive, root, report))
+    return folders
 
 
 def prepare_librispeech(
@@ -35,7 +74,8 @@ def prepare_librispeech(
     """Write `<out_dir>/<part>.jsonl` for each part (all that are found, when `parts` is empty), one after another.
 
     `root` is the folder that holds the parts, or its parent. Speaker, chapter, gender (from SPEAKERS.TXT) and level
-    go into the manifest. Raises `DataError` when a part is not there.
+    go into the manifest. A complete dev-clean-2 also gives `dev-clean-2-tune` and `dev-clean-2-report`. Raises
+    `DataError` when a part is not there.
     """
     root = _corpus_root(root)
     folders = {part: root / part for part in parts or _parts_in(root)}
@@ -48,7 +88,19 @@ def prepare_librispeech(
     for part, folder in folders.items():
         problems: list[str] = []
         drafts = [draft for chapter in _chapters(folder) for draft in _read_chapter(chapter, genders, problems)]
-        yield prepare(part, drafts, out_dir, librispeech, official=SIZES.get(part), problems=problems, track=track)
+        done = prepare(part, drafts, out_dir, librispeech, official=SIZES.get(part), problems=problems, track=track)
+        yield done
+        if part == HALVED and done.completeness == "complete":
+            yield from _halves(done, out_dir)
+
+
+def _halves(whole: Preparation, out_dir: Path) -> Iterator[Preparation]:
+    """The half of the speakers that tuning may see, and the half that is reported (`recipes/librispeech/splits`)."""
+    utterances = read_manifest(whole.manifest)
+    halves = alternate(utterance.speaker or "" for utterance in utterances)
+    for name, speakers in zip(("tune", "report"), halves, strict=True):
+        chosen = [utterance for utterance in utterances if utterance.speaker in speakers]
+        yield save(f"{whole.name}-{name}", chosen, out_dir)
 
 
 def _corpus_root(root: Path) -> Path:

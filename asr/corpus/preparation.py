@@ -1,6 +1,7 @@
 """What every corpus shares: normalise the texts, measure the recordings, write the manifest, say what went wrong.
 
-A corpus module lists drafts (utterances whose duration is not known yet); `prepare` here makes a manifest of them.
+A corpus module lists drafts (utterances not measured yet, a duration of 0 meaning "to the end"); `prepare` here makes
+a manifest of them.
 A recording that cannot be read or a text that cannot be written never stops the others: it is named in `problems`.
 """
 
@@ -14,19 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
+from asr.audio.probe import probe_audio
+from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import AsrError, AudioError, DataError
 from asr.text.normalise import Normaliser
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".sph", ".au", ".w64", ".caf"}
+    | {".m4a", ".webm", ".mp4"}  # these through ffmpeg
 )
 SILENCE_DB = -120.0  # the level written for digital silence, whose true level (minus infinity) JSON cannot hold
-
-_BLOCK = 1 << 18  # samples read at a time: an hour-long recording needs no hour of memory
 
 Track = Callable[[Iterable[Utterance], int], Iterable[Utterance]]
 
@@ -86,6 +85,18 @@ def prepare(
     utterances = list(track(finished, len(drafts)) if track else finished)
     if not utterances:
         raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
+    return save(name, utterances, out_dir, official=official, problems=found)
+
+
+def save(
+    name: str,
+    utterances: Sequence[Utterance],
+    out_dir: Path,
+    *,
+    official: Size | None = None,
+    problems: Sequence[str] = (),
+) -> Preparation:
+    """Write finished utterances to `<out_dir>/<name>.jsonl` and count them."""
     manifest = out_dir / f"{name}.jsonl"
     write_manifest(manifest, utterances)
     return Preparation(
@@ -95,34 +106,23 @@ def prepare(
         duration=math.fsum(utterance.duration for utterance in utterances),
         words=sum(len(utterance.text.split()) for utterance in utterances),
         speakers=len({utterance.speaker for utterance in utterances} - {None}),
-        problems=found,
+        problems=list(problems),
         official=official,
     )
 
 
-def measure(path: Path) -> tuple[float, float]:
-    """Duration in seconds and signal level (RMS over all channels, dBFS) by reading the whole recording.
+def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> tuple[float, float]:
+    """Duration in seconds and signal level (RMS, dBFS) of a recording or a stretch of it, by reading it through.
 
     Headers lie about torn and streamed files; decoding does not. Raises `AudioError` naming the file.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            frames, energy = 0, 0.0
-            for block in file.blocks(_BLOCK, dtype="float32", always_2d=True):
-                frames += len(block)
-                energy += float(np.square(block, dtype=np.float64).sum())
-            rate, channels, promised = file.samplerate, file.channels, file.frames
-    except (OSError, RuntimeError) as error:
-        reason = "there is no such file" if not path.exists() else str(error)
-        raise AudioError(f"{path}: {reason}") from error
-    if frames == 0:
-        raise AudioError(f"{path}: the recording is empty")
-    if frames < promised:
-        raise AudioError(f"{path}: torn, {frames} samples of the {promised} that its header promises")
-    mean = energy / (frames * channels)
-    if not math.isfinite(mean):
-        raise AudioError(f"{path}: holds samples that are not numbers")
-    return frames / rate, 10 * math.log10(mean) if mean > 10 ** (SILENCE_DB / 10) else SILENCE_DB
+    rate = probe_audio(audio).sample_rate
+    with AudioStream(audio, sample_rate=rate, offset=offset, duration=duration) as stream:
+        for _ in stream:
+            pass
+    if stream.level.count == 0:
+        raise AudioError(f"{audio} holds no sound" + (f" after {offset:.2f} s" if offset else ""))
+    return stream.level.count / rate, max(stream.level.rms_db, SILENCE_DB)
 
 
 def is_audio(path: Path) -> bool:
@@ -137,7 +137,7 @@ def _measure_all(
 
     def finish(draft: Utterance) -> Utterance | str:
         try:
-            duration, level = measure(draft.audio)
+            duration, level = measure(draft.audio, draft.offset, draft.duration or None)
             text = normaliser(draft.text)
         except AsrError as error:
             return f"{draft.id}: {error.message}"

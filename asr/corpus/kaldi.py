@@ -1,0 +1,141 @@
+"""Kaldi data directories, both ways: wav.scp, text, utt2spk and, for stretches of longer recordings, segments.
+
+    wav.scp    <recording> <path>                 text      <utterance> <words>
+    segments   <utterance> <recording> <start> <end>        utt2spk   <utterance> <speaker>
+
+Format: https://kaldi-asr.org/doc/data_prep.html. A wav.scp entry that is a command (`sox … |`) is refused: reading a
+data directory must not run what is written in it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from asr.corpus.manifest import Utterance
+from asr.corpus.preparation import Preparation, Track, prepare
+from asr.errors import DataError
+from asr.files import write_text
+from asr.text.normalise import get_normaliser
+
+
+def prepare_kaldi(
+    root: Path, out_dir: Path, *, name: str = "", normaliser: str = "none", track: Track | None = None
+) -> Preparation:
+    """Write `<out_dir>/<name>.jsonl` (the directory's own name by default) of a Kaldi data directory.
+
+    Relative paths of wav.scp are looked up in the directory, then where the command runs, as Kaldi does. Raises
+    `DataError` naming file and line for a malformed table.
+    """
+    problems: list[str] = []
+    drafts = list(_read(root, problems))
+    return prepare(
+        name or root.resolve().name, drafts, out_dir, get_normaliser(normaliser), problems=problems, track=track
+    )
+
+
+def export_kaldi(utterances: Sequence[Utterance], folder: Path) -> None:
+    """Write wav.scp, text, utt2spk, spk2utt and (when one starts within its recording) segments into `folder`.
+
+    Tables are sorted bytewise as Kaldi wants; an utterance without a speaker is its own speaker. Raises `DataError`
+    for ids with white space, which the tables cannot hold.
+    """
+    for utterance in utterances:
+        for word in (utterance.id, utterance.speaker or utterance.id):
+            if word.split() != [word]:
+                raise DataError(f"{utterance.id!r}: the id or speaker {word!r} is not one word, as Kaldi needs")
+    speakers = {utterance.id: utterance.speaker or utterance.id for utterance in utterances}
+    members: dict[str, list[str]] = defaultdict(list)
+    for identity in sorted(speakers, key=str.encode):
+        members[speakers[identity]].append(identity)
+    if any(utterance.offset for utterance in utterances):
+        names = _recording_names(utterances)
+        recordings = {names[utterance.audio]: str(utterance.audio) for utterance in utterances}
+        segments = {
+            utterance.id: f"{names[utterance.audio]} {utterance.offset:.6f} {utterance.offset + utterance.duration:.6f}"
+            for utterance in utterances
+        }
+        _write_table(folder / "segments", segments)
+    else:
+        recordings = {utterance.id: str(utterance.audio) for utterance in utterances}
+        (folder / "segments").unlink(missing_ok=True)
+    _write_table(folder / "wav.scp", recordings)
+    _write_table(folder / "text", {utterance.id: utterance.text for utterance in utterances})
+    _write_table(folder / "utt2spk", speakers)
+    _write_table(folder / "spk2utt", {speaker: " ".join(ids) for speaker, ids in members.items()})
+
+
+def _read(root: Path, problems: list[str]) -> Iterator[Utterance]:
+    recordings = _read_table(root / "wav.scp")
+    texts = _read_table(root / "text")
+    speakers = _read_table(root / "utt2spk", optional=True)
+    segments = _read_table(root / "segments", optional=True)
+    stretches = _stretches(root, segments) if segments else ((name, name, 0.0, 0.0) for name in recordings)
+    for identity, recording, start, duration in stretches:
+        source = recordings.get(recording)
+        if identity not in texts:
+            problems.append(f"{identity}: not in {root / 'text'}")
+        elif source is None:
+            problems.append(f"{identity}: its recording {recording} is not in {root / 'wav.scp'}")
+        elif source.endswith("|"):
+            problems.append(f"{identity}: {source!r} is a command, and commands are not run; write the audio to a file")
+        else:
+            yield Utterance(
+                identity, _locate(root, source), duration, texts[identity], speakers.get(identity), offset=start
+            )
+
+
+def _stretches(root: Path, segments: Mapping[str, str]) -> Iterator[tuple[str, str, float, float]]:
+    """(utterance, recording, start, duration) of each segment, in seconds."""
+    for identity, row in segments.items():
+        try:
+            recording, start, end = row.split()
+            begin, length = float(start), float(end) - float(start)
+        except ValueError:
+            raise DataError(f"{root / 'segments'}: {identity}: not a recording, a start and an end: {row!r}") from None
+        if not (begin >= 0 and length > 0):
+            raise DataError(f"{root / 'segments'}: {identity}: ends before it starts: {row!r}")
+        yield identity, recording, begin, length
+
+
+def _locate(root: Path, source: str) -> Path:
+    within = root / source
+    return (within if within.exists() else Path(source)).absolute()
+
+
+def _read_table(path: Path, optional: bool = False) -> dict[str, str]:
+    if optional and not path.exists():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    table: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        key, _, value = line.strip().partition(" ") if " " in line.strip() else line.strip().partition("\t")
+        if key in table:
+            raise DataError(f"{path}, line {number}: {key} appears twice")
+        if key:
+            table[key] = value.strip()
+    return table
+
+
+def _write_table(path: Path, table: Mapping[str, str]) -> None:
+    rows = sorted(table.items(), key=lambda row: row[0].encode())
+    write_text(path, "".join(f"{key} {value}".rstrip() + "\n" for key, value in rows))
+
+
+def _recording_names(utterances: Iterable[Utterance]) -> dict[Path, str]:
+    """One word for each recording: its stem, with a number where two share it."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for audio in dict.fromkeys(utterance.audio for utterance in utterances):
+        stem = name = "_".join(audio.stem.split()) or "recording"
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name)
+        names[audio] = name
+    return names
