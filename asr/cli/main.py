@@ -21,7 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech or your own folder.")
+app.add_typer(
+    prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
+)
 app.command("train")(train.train)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 

@@ -106,8 +106,8 @@ def _conclude(preparations: Iterable[Preparation]) -> None:
     """One line per manifest on standard output, losses on standard error; exit code 1 if anything was lost."""
     lost = 0
     for done in preparations:
-        facts = [f"{done.utterances:,} utterances", f"{done.duration / 3600:.2f} h", f"{done.words:,} words"]
-        facts += [f"{done.speakers:,} speaker" + "s" * (done.speakers > 1)] if done.speakers else []
+        facts = [_count(done.utterances, "utterance"), f"{done.duration / 3600:.2f} h", _count(done.words, "word")]
+        facts += [_count(done.speakers, "speaker")] if done.speakers else []
         facts += [done.completeness] if done.completeness else []
         print(f"{done.manifest}: {', '.join(facts)}", flush=True)
         for problem in done.problems:
@@ -116,6 +116,10 @@ def _conclude(preparations: Iterable[Preparation]) -> None:
     if lost:
         typer.echo(f"{lost:,} skipped, see above", err=True)
         raise typer.Exit(1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _track(utterances: Iterable[Utterance], total: int) -> Iterator[Utterance]:

@@ -126,4 +126,4 @@ def _relative(audio: Path, base: Path) -> str:
     try:
         return audio.resolve().relative_to(base).as_posix()
     except ValueError:
-        return str(audio)
+        return str(Path(os.path.normpath(audio.absolute())))

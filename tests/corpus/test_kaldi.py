@@ -1,0 +1,92 @@
+"""Kaldi data directories in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asr.corpus.kaldi import export_kaldi, prepare_kaldi
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.errors import DataError
+from tests.corpus.recordings import write_tone
+
+
+def write_data(folder: Path, **tables: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in tables.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return folder
+
+
+def test_whole_recordings(tmp_path: Path) -> None:
+    write_tone(tmp_path / "data/a b.wav")
+    data = write_data(tmp_path / "data", wav_scp="u1 a b.wav\n", text="u1 HELLO  THERE\n", utt2spk="u1 s1\n")
+    (one,) = read_manifest(prepare_kaldi(data, tmp_path).manifest)
+    assert (one.id, one.text, one.speaker, one.offset) == ("u1", "HELLO THERE", "s1", 0.0)
+    assert one.duration == pytest.approx(0.25)
+
+
+def test_segments_of_a_recording(tmp_path: Path) -> None:
+    write_tone(tmp_path / "long.wav", seconds=2.0)
+    tables = {"text": "u1 ONE\nu2\n", "segments": "u1 rec 0.5 1.0\nu2 rec 1 2\n"}
+    data = write_data(tmp_path / "data", wav_scp=f"rec {tmp_path}/long.wav\n", **tables)
+    first, second = read_manifest(prepare_kaldi(data, tmp_path).manifest)
+    assert (first.offset, first.duration, first.text, first.speaker) == (0.5, pytest.approx(0.5), "ONE", None)
+    assert (second.offset, second.duration, second.text) == (1.0, pytest.approx(1.0), "")
+
+
+def test_commands_are_refused_and_losses_named(tmp_path: Path) -> None:
+    write_tone(tmp_path / "a.wav")
+    trap = tmp_path / "ran"
+    data = write_data(
+        tmp_path / "data",
+        wav_scp=f"u1 {tmp_path}/a.wav\nu2 touch {trap} |\nu3 {tmp_path}/none.wav\nu4 {tmp_path}/a.wav\n",
+        text="u1 ONE\nu2 TWO\nu3 THREE\n",
+    )
+    done = prepare_kaldi(data, tmp_path)
+    assert [one.id for one in read_manifest(done.manifest)] == ["u1"]
+    assert sorted(problem[:2] for problem in done.problems) == ["u2", "u3", "u4"]
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("tables", "named"),
+    [
+        ({"text": "u1 ONE\n"}, "wav.scp"),
+        ({"wav_scp": "u1 a.wav\n"}, "text"),
+        ({"wav_scp": "u1 a.wav\nu1 b.wav\n", "text": "u1 ONE\n"}, "line 2"),
+        ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r 1\n"}, "segments: u1"),
+        ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r 2 1\n"}, "ends before"),
+        ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r nan 1\n"}, "ends before"),
+    ],
+)
+def test_malformed_tables_name_the_place(tmp_path: Path, tables: dict[str, str], named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        prepare_kaldi(write_data(tmp_path / "data", **tables), tmp_path)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_out_and_in_again_is_the_same(tmp_path: Path, offset: float) -> None:
+    audio = [write_tone(tmp_path / name / "same.wav", seconds=1.0) for name in "ab"]
+    utterances = [
+        Utterance("s1-b", audio[0], 1.0 - offset, "WORDS OF ONE", "s1", offset),
+        Utterance("s1-A", audio[0] if offset else audio[1], 0.5 if offset else 1.0, "MORE", "s1"),
+        Utterance("z", audio[1], 1.0, ""),
+    ]
+    export_kaldi(utterances, tmp_path / "data")
+    assert (tmp_path / "data/segments").exists() == bool(offset)
+    assert (tmp_path / "data/text").read_text() == "s1-A MORE\ns1-b WORDS OF ONE\nz\n"
+    assert (tmp_path / "data/spk2utt").read_text() == "s1 s1-A s1-b\nz z\n"
+    back = {one.id: one for one in read_manifest(prepare_kaldi(tmp_path / "data", tmp_path).manifest)}
+    for one in utterances:
+        again = back[one.id]
+        assert (again.audio, again.text, again.speaker) == (one.audio, one.text, one.speaker or one.id)
+        assert (again.offset, again.duration) == (pytest.approx(one.offset), pytest.approx(one.duration))
+
+
+@pytest.mark.parametrize(("identity", "speaker"), [("a b", "s"), ("a", "s t")])
+def test_names_that_the_tables_cannot_hold(tmp_path: Path, identity: str, speaker: str) -> None:
+    utterance = Utterance(identity, tmp_path / "a.wav", 1.0, "WORDS", speaker)
+    with pytest.raises(DataError, match="not one word"):
+        export_kaldi([utterance], tmp_path / "data")
