@@ -17,6 +17,7 @@ from pathlib import Path
 
 from asr.audio.probe import probe_audio
 from asr.audio.stream import AudioStream
+from asr.corpus.journal import Journal, Measurement, open_journal
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import AsrError, AudioError, DataError
 from asr.text.normalise import Normaliser
@@ -77,12 +78,14 @@ def prepare(
     """Measure and normalise `drafts` and write `<out_dir>/<name>.jsonl`.
 
     `problems` are losses that the caller met while listing; `track` wraps the iteration over finished utterances (a
-    progress bar). Raises `DataError` when nothing at all is left.
+    progress bar). Interrupted or killed, the next call goes on from what was measured. Raises `DataError` when nothing
+    at all is left.
     """
     found = list(problems)
     drafts = list(_without_doubles(drafts, found))
-    finished = _measure_all(drafts, normaliser, found, workers or os.cpu_count() or 1)
-    utterances = list(track(finished, len(drafts)) if track else finished)
+    with open_journal(out_dir / f".{name}.measured") as journal:
+        finished = _finish_all(drafts, normaliser, journal, found, workers or os.cpu_count() or 1)
+        utterances = list(track(finished, len(drafts)) if track else finished)
     if not utterances:
         raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
     return save(name, utterances, out_dir, official=official, problems=found)
@@ -111,7 +114,7 @@ def save(
     )
 
 
-def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> tuple[float, float]:
+def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> Measurement:
     """Duration in seconds and signal level (RMS, dBFS) of a recording or a stretch of it, by reading it through.
 
     Headers lie about torn and streamed files; decoding does not. Raises `AudioError` naming the file.
@@ -130,29 +133,36 @@ def is_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_SUFFIXES
 
 
-def _measure_all(
-    drafts: Sequence[Utterance], normaliser: Normaliser, problems: list[str], workers: int
+def _finish_all(
+    drafts: Sequence[Utterance], normaliser: Normaliser, journal: Journal, problems: list[str], workers: int
 ) -> Iterator[Utterance]:
     """Finished utterances in the order of the drafts. Threads suffice: libsndfile decodes outside Python's lock."""
 
-    def finish(draft: Utterance) -> Utterance | str:
+    def measure_draft(draft: Utterance) -> Measurement | AsrError:
         try:
-            duration, level = measure(draft.audio, draft.offset, draft.duration or None)
-            text = normaliser(draft.text)
+            return journal.find(draft) or measure(draft.audio, draft.offset, draft.duration or None)
         except AsrError as error:
-            return f"{draft.id}: {error.message}"
-        return replace(draft, duration=duration, text=text, extra=draft.extra | {"level_db": round(level, 1)})
+            return error
 
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for result in pool.map(finish, drafts):
-                if isinstance(result, str):
-                    problems.append(result)
-                else:
-                    yield result
+            for draft, measured in zip(drafts, pool.map(measure_draft, drafts), strict=True):
+                try:
+                    if isinstance(measured, AsrError):
+                        raise measured
+                    journal.add(draft, measured)
+                    yield _finish(draft, measured, normaliser)
+                except AsrError as error:
+                    problems.append(f"{draft.id}: {error.message}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _finish(draft: Utterance, measured: Measurement, normaliser: Normaliser) -> Utterance:
+    duration, level = measured
+    extra = draft.extra | {"level_db": round(level, 1)}
+    return replace(draft, duration=duration, text=normaliser(draft.text), extra=extra)
 
 
 def _without_doubles(drafts: Sequence[Utterance], problems: list[str]) -> Iterator[Utterance]:

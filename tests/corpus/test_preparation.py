@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from asr.corpus import preparation
 from asr.corpus.folder import prepare_folder
 from asr.corpus.librispeech import prepare_librispeech
-from asr.corpus.manifest import read_manifest
+from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.preparation import SILENCE_DB, Preparation, Size, measure
 from asr.corpus.split import alternate
 from asr.errors import AsrError, AudioError, DataError, UsageError
@@ -150,6 +152,32 @@ def test_a_relative_folder_gives_a_manifest_that_reads_from_anywhere(
     manifest = done.manifest.resolve()
     monkeypatch.chdir("/")
     assert read_manifest(manifest)[0].audio == tmp_path / "mine/a.wav"
+
+
+def test_interrupted_and_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, out = tmp_path / "root", tmp_path / "out"
+    write_librispeech(root, "my-part", {f"14-7-{number:04}": "WORDS" for number in range(6)}, ".wav")
+    recordings = sorted(root.glob("my-part/14/7/*.wav"))
+
+    def interrupt(utterances: Iterable[Utterance], total: int) -> Iterator[Utterance]:
+        for number, utterance in enumerate(utterances):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield utterance
+
+    with pytest.raises(KeyboardInterrupt):
+        list(prepare_librispeech(root, [], out, track=interrupt))
+    (journal,) = out.iterdir()
+    assert journal.name == ".my-part.measured"
+    journal.write_text(journal.read_text() + '["torn')  # as a kill in mid-write would leave it
+    write_tone(recordings[1], seconds=0.5)  # changed since, so not to be taken from the journal
+
+    measured = []
+    monkeypatch.setattr(preparation, "measure", lambda audio, *rest: measured.append(audio) or measure(audio, *rest))
+    done = only(prepare_librispeech(root, [], out))
+    assert sorted(measured) == [recordings[1], *recordings[4:]]
+    assert [one.duration for one in read_manifest(done.manifest)] == [0.25, 0.5, 0.25, 0.25, 0.25, 0.25]
+    assert [path.name for path in out.iterdir()] == ["my-part.jsonl"]
 
 
 def published(half: str) -> list[str]:
