@@ -7,6 +7,8 @@ so that `asr --help` and every usage error answer at once.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -29,9 +31,16 @@ app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sa
 
 
 def run() -> None:
-    """Entry point: run the command line and turn the project's own errors into one message and an exit code."""
-    try:
+    """Entry point of the `asr` command."""
+    with plain_errors():
         app()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn the project's own errors into one message on standard error and an exit code."""
+    try:
+        yield
     except AsrError as error:
         print(f"asr: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
