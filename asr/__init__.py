@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-_LAZY: dict[str, str] = {"score": "asr.scoring"}
+_LAZY: dict[str, str] = {"load_model": "asr.transcription.recognizer", "score": "asr.scoring"}
 __all__ = ["__version__"]
 
 

@@ -16,3 +16,24 @@ def corpora() -> Path:
     if not (CORPORA / "LibriSpeech").is_dir():
         pytest.skip(f"needs the shared speech corpora, not found at {CORPORA} (set ASR_CORPORA)")
     return CORPORA
+
+
+@pytest.fixture(scope="session")
+def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model with random weights that finds letters in any sound."""
+    import torch
+
+    from asr.features.extractor import FeatureConfig
+    from asr.model.acoustic import AcousticConfig, AcousticModel
+    from asr.model.encoder import EncoderConfig
+    from asr.model.saved import save_model
+    from asr.text.tokenizer import CharacterTokenizer
+
+    folder = tmp_path_factory.mktemp("babbler")
+    tokenizer = CharacterTokenizer.train(["THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG'S"])
+    torch.manual_seed(7)
+    encoder = EncoderConfig(layers=1, width=32, channels=[4, 4, 4], strides=[2, 2, 2])
+    network = AcousticModel(AcousticConfig(FeatureConfig(size=20), encoder), len(tokenizer.vocabulary))
+    network.output.weight.data *= 8
+    save_model(folder, network, tokenizer, "librispeech")
+    return folder

@@ -59,13 +59,13 @@ def open_source(audio: AudioInput) -> Iterator[Source]:
     head = data[:64] if isinstance(data, bytes) else _head(data)
     if not head:
         raise AudioError(f"{name} is empty (0 bytes)")
+    if _looks_like_text(head):
+        raise AudioError(f"{name} is not a recording: it holds text")
     try:
         file = soundfile.SoundFile(io.BytesIO(data) if isinstance(data, bytes) else data)
     except TypeError as error:  # soundfile's answer to a name that ends in .raw
         raise AudioError(f"{name} has no header to say its sample rate", "Convert it to WAV first.") from error
     except soundfile.LibsndfileError as error:
-        if _looks_like_text(head):
-            raise AudioError(f"{name} is not a recording: it holds text") from error
         if not ffmpeg.is_installed() or not ffmpeg.worth_trying(head):
             raise _unreadable(name, head, error) from error
     else:
@@ -148,7 +148,7 @@ def _head(path: str, size: int = 64) -> bytes:
 
 
 def _looks_like_text(head: bytes) -> bool:
-    return _TEXT.fullmatch(head) is not None and head[:4] not in (b"RIFF", b"FORM", b"fLaC", b"OggS")
+    return _TEXT.fullmatch(head) is not None and head[:4] not in (b"RIFF", b"FORM", b"fLaC", b"OggS", b"NIST")
 
 
 def _unreadable(name: str, head: bytes, error: soundfile.LibsndfileError) -> AudioError:

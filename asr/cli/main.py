@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import typer
 
-from asr.cli import lm, prepare, train
+from asr.cli import lm, prepare, train, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("transcribe")(transcribe.transcribe)
 app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )

@@ -25,6 +25,14 @@ def chirp(seconds: float, sample_rate: int = 16000) -> np.ndarray:
     return (0.2 * np.sin(2 * np.pi * (200 + 1400 * time / seconds) * time)).astype(np.float32)
 
 
+def noisy(seconds: float, seed: int) -> np.ndarray:
+    """Bursts of noise with pauses between them."""
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * 16000)) / 16000
+    envelope = np.clip(np.sin(2 * np.pi * time / 1.7 + seed), 0, 1) ** 2
+    return (0.1 * envelope * random.standard_normal(len(time))).astype(np.float32)
+
+
 def encode(samples: np.ndarray, sample_rate: int, form: str = "WAV", subtype: str | None = None) -> bytes:
     """The bytes of a file that holds `samples`, (N,) or (N, C)."""
     buffer = io.BytesIO()

@@ -32,7 +32,6 @@ def test_path_bytes_and_file_object_agree(tmp_path):
     data = encode(chirp(1.0), 16000)
     path = tmp_path / "a.wav"
     path.write_bytes(data)
-    first = read_audio(path)
     first = read_recording(path)
     for other in (str(path), data, io.BytesIO(data), path.open("rb")):
         np.testing.assert_array_equal(read_audio(other), first.samples)

@@ -1,0 +1,135 @@
+"""`asr transcribe`: recordings to text."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.errors import UsageError
+
+
+class Format(Enum):
+    """Output formats."""
+
+    txt = "txt"
+    json = "json"
+    srt = "srt"
+    vtt = "vtt"
+    tsv = "tsv"
+    ctm = "ctm"
+
+
+class LetterCase(Enum):
+    """Letter case of the text."""
+
+    sentence = "sentence"
+    lower = "lower"
+    upper = "upper"
+
+
+class Device(Enum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def transcribe(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Recordings, folders, patterns, or - for standard input.", metavar="INPUT...")
+    ],
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
+    ] = None,
+    formats: Annotated[
+        list[Format] | None, typer.Option("-f", "--format", help="Output format; may be given several times.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the outputs, which mirrors the inputs' tree.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders within folders.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
+    ] = False,
+    channel: Annotated[
+        str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
+    ] = "mix",
+    case: Annotated[
+        LetterCase | None, typer.Option("--case", help="Letter case. By default sentence; in ctm the model's own.")
+    ] = None,
+    words: Annotated[
+        bool,
+        typer.Option("--words", help="Times and confidences of words, whatever the format."),
+    ] = False,
+    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
+    threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, notices or summary.")] = False,
+) -> None:
+    """Transcribe recordings.
+
+    One recording to a terminal prints its text and nothing else. A recording that cannot be read is named and stops
+    no other; the exit code is then 1.
+    """
+    forms = [form.value for form in formats or [Format.txt]]
+    chosen = _channel(channel)
+    note = _say_nothing if quiet else _tell
+    if skip_existing and output is None:
+        raise UsageError("--skip-existing needs -o: without it nothing is kept")
+    if output is None and len(set(forms)) > 1:
+        raise UsageError("several formats need -o, a folder to write them to")
+
+    from asr.text.case import Case
+    from asr.transcription.inputs import collect
+    from asr.transcription.outputs import OutputFolder, Printer
+    from asr.transcription.run import Summary, deliver, describe
+
+    found, missing = collect(inputs, recursive)
+    letter_case: Case | None = case.value if case else None
+    summary = Summary(failures=list(missing))
+    for failure in missing:
+        _tell(describe(failure))
+    target: OutputFolder | Printer
+    if output is None:
+        target = Printer(forms[0], len(found) + len(missing), letter_case, sys.stdout)
+    else:
+        target = OutputFolder(output, list(dict.fromkeys(forms)), found, letter_case)
+        target.prepare()
+        if skip_existing:
+            rest = [each for each in found if not target.is_complete(each.name)]
+            summary.skipped, found = len(found) - len(rest), rest
+    if found:
+        from asr.cli.progress import shown
+        from asr.transcription.listening import Job
+        from asr.transcription.recognizer import load_model
+
+        recognizer = load_model(model, device=device.value, threads=threads)
+        jobs = [Job(each.audio, each.name, chosen) for each in found]
+        with shown(len(jobs), quiet) as progress:
+            outcomes = progress.count(recognizer.transcribe_many(jobs, words=words or target.needs_words))
+            deliver(outcomes, target.write, _tell, note, summary)
+    several = summary.files + summary.skipped + len(summary.failures) > 1
+    if summary.failed or (several and sys.stderr.isatty()):
+        note(str(summary))
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+def _channel(text: str) -> int | str:
+    if text in ("mix", "split"):
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--channel must be a number from 1, mix or split, not {text!r}")
+
+
+def _tell(text: str) -> None:
+    print(f"asr: {text}", file=sys.stderr)
+
+
+def _say_nothing(text: str) -> None:
+    """What -q makes of a message."""

@@ -1,0 +1,42 @@
+"""Pieces of like lengths, from whichever recordings, share a batch: little of the network's work goes into padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from asr.transcription.listening import End, Heard
+
+BATCH_SECONDS = 320.0
+"""Sound in a batch, padding included: more gains nothing on a CPU and takes memory."""
+_FIRST_WINDOW = 60.0
+_LARGEST_WINDOW = 900.0
+
+
+def windows(items: Iterable[Heard | End], sample_rate: int) -> Iterator[list[Heard | End]]:
+    """Group a stream of pieces, in order, by a minute of sound at first and a quarter of an hour in the end.
+
+    Small windows give the first words soon, large ones give batches of like lengths.
+    """
+    window: list[Heard | End] = []
+    samples, limit = 0, _FIRST_WINDOW
+    for item in items:
+        window.append(item)
+        samples += len(item.piece.samples) if isinstance(item, Heard) else 0
+        if samples >= limit * sample_rate:
+            yield window
+            window, samples, limit = [], 0, min(2 * limit, _LARGEST_WINDOW)
+    if window:
+        yield window
+
+
+def batches(pieces: list[Heard], sample_rate: int) -> Iterator[list[Heard]]:
+    """Divide pieces into batches of at most `BATCH_SECONDS` of padded sound, the longest first."""
+    batch: list[Heard] = []
+    for heard in sorted(pieces, key=lambda each: -len(each.piece.samples)):
+        longest = len((batch[0] if batch else heard).piece.samples)
+        if batch and longest * (len(batch) + 1) > BATCH_SECONDS * sample_rate:
+            yield batch
+            batch = []
+        batch.append(heard)
+    if batch:
+        yield batch

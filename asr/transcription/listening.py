@@ -1,0 +1,209 @@
+"""From recordings to pieces of speech, read ahead by threads while the network works."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import thread_time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from asr.audio.cut import CutConfig, Piece, cut_at_pauses
+from asr.audio.level import SILENCE, Level
+from asr.audio.probe import probe_audio
+from asr.audio.source import AudioInput
+from asr.audio.stream import AudioStream, Channel
+from asr.errors import AsrError, AudioError, UsageError
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording to transcribe: a path, bytes or file object, or samples (N,) at `sample_rate`.
+
+    `channel` counts from 1, or is "mix" (the mean of all) or "split" (each for itself).
+    """
+
+    audio: AudioInput | npt.NDArray[Any]
+    name: str
+    channel: Channel = "mix"
+    sample_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A piece of job number `job`; `channel` counts from 1 where channels are split."""
+
+    job: int
+    piece: Piece
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """Nothing more comes of job number `job`: it lasted `duration` seconds, or `error` stopped it."""
+
+    job: int
+    name: str
+    duration: float = 0.0
+    notices: tuple[str, ...] = ()
+    error: AsrError | None = None
+
+
+def listen(number: int, job: Job, sample_rate: int, config: CutConfig) -> Iterator[Heard | End]:
+    """The pieces of one recording, then its end. Raises `AudioError`."""
+    if isinstance(job.audio, np.ndarray):
+        yield from _listen_to_samples(number, job, job.audio, sample_rate, config)
+        return
+    audio = job.audio
+    split = job.channel == "split"
+    if split and not isinstance(audio, (str, bytes)) and hasattr(audio, "read"):
+        audio = audio.read()  # each channel reads the recording again
+    channels: list[Channel] = list(range(1, probe_audio(audio).channels + 1)) if split else [job.channel]
+    duration, notices = 0.0, []
+    for channel in channels:
+        label = channel if split and isinstance(channel, int) else None
+        with AudioStream(audio, sample_rate, channel) as stream:
+            for piece in cut_at_pauses(stream, sample_rate, config):
+                if np.abs(piece.samples).max() > SILENCE:
+                    yield Heard(number, piece, label)
+            duration = stream.level.count / sample_rate
+            notices += [f"{notice} (channel {label})" if label else notice for notice in stream.notices()]
+    yield End(number, job.name, duration, tuple(notices))
+
+
+def _listen_to_samples(
+    number: int, job: Job, samples: npt.NDArray[Any], sample_rate: int, config: CutConfig
+) -> Iterator[Heard | End]:
+    if samples.ndim != 1:
+        raise UsageError(f"{job.name} must be samples of one channel (N,), not of shape {samples.shape}")
+    mono = samples.astype(np.float32)
+    if np.issubdtype(samples.dtype, np.integer):
+        mono /= float(np.iinfo(samples.dtype).max) + 1
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{job.name} holds samples that are no numbers (NaN or infinite)")
+    if job.sample_rate not in (None, sample_rate):
+        mono = soxr.resample(mono, job.sample_rate, sample_rate, quality="HQ")
+    level = Level()
+    level.add(mono)
+    for piece in cut_at_pauses([mono], sample_rate, config):
+        if np.abs(piece.samples).max() > SILENCE:
+            yield Heard(number, piece)
+    yield End(number, job.name, len(mono) / sample_rate, tuple(level.notices()))
+
+
+class Listener:
+    """Threads that read recordings ahead of their turn.
+
+    Iterating gives the pieces and the end of the first recording, then of the second, and so on. At most about
+    `ahead` seconds of sound wait in memory: a thread with more to give waits, unless the recording whose turn it is
+    has nothing left to give (so that no two threads can wait for each other).
+    """
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        sample_rate: int,
+        config: CutConfig | None = None,
+        threads: int = 2,
+        ahead: float = 900.0,
+    ) -> None:
+        self._jobs = enumerate(jobs)
+        self._rate = sample_rate
+        self._config = config or CutConfig()
+        self._ahead = round(ahead * sample_rate)
+        self._change = threading.Condition()
+        self._taking = threading.Lock()
+        self._queues: dict[int, deque[Heard | End]] = {}
+        self._waiting_samples = 0
+        self._turn = 0
+        self._taken = 0
+        self._total: int | None = None
+        self._closed = False
+        self._fault: Exception | None = None
+        self.seconds = 0.0
+        """Processor time that reading and cutting took."""
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[Heard | End]:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._queues.get(self._turn) or self._turn == self._total)
+                if self._turn == self._total:
+                    if self._fault is not None:
+                        raise self._fault
+                    return
+                item = self._queues[self._turn].popleft()
+                if isinstance(item, Heard):
+                    self._waiting_samples -= len(item.piece.samples)
+                else:
+                    del self._queues[self._turn]
+                    self._turn += 1
+                self._change.notify_all()
+            yield item
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            number, job = taken
+            began = thread_time()
+            try:
+                for item in listen(number, job, self._rate, self._config):
+                    if not self._put(item):
+                        return
+            except AsrError as error:
+                self._put(End(number, job.name, error=error))
+            except Exception as error:  # one recording must never stop the others, whatever is wrong with it
+                fault = AudioError(f"{job.name} cannot be read: {type(error).__name__}: {error}")
+                self._put(End(number, job.name, error=fault))
+            with self._change:
+                self.seconds += thread_time() - began
+
+    def _take(self) -> tuple[int, Job] | None:
+        """The next recording, once there is room for it."""
+        with self._taking:
+            if not self._wait(lambda: self._waiting_samples < self._ahead or self._taken == self._turn):
+                return None
+            try:
+                taken = next(self._jobs, None)
+            except Exception as error:  # the caller's own generator: its fault belongs to the caller
+                taken, self._fault = None, error
+            with self._change:
+                if taken is None:
+                    self._total = self._taken
+                else:
+                    self._queues[self._taken] = deque()
+                    self._taken += 1
+                self._change.notify_all()
+            return taken
+
+    def _put(self, item: Heard | End) -> bool:
+        number = item.job
+        if not self._wait(lambda: self._has_room(number)):
+            return False
+        with self._change:
+            self._queues[number].append(item)
+            if isinstance(item, Heard):
+                self._waiting_samples += len(item.piece.samples)
+            self._change.notify_all()
+        return True
+
+    def _has_room(self, number: int) -> bool:
+        return self._waiting_samples < self._ahead or (number == self._turn and not self._queues[number])
+
+    def _wait(self, ready: Callable[[], bool]) -> bool:
+        """Wait until `ready` or closed; false when closed."""
+        with self._change:
+            self._change.wait_for(lambda: self._closed or ready())
+            return not self._closed

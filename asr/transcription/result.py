@@ -1,0 +1,69 @@
+"""What transcription gives: words in segments in a transcript, with times in seconds of the original recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from asr.errors import AsrError
+from asr.text.case import Case, write_case
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word; `confidence` is the estimated probability that it is right, from 0 to 1."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Speech between two pauses. `channel` counts from 1 where a recording's channels were transcribed apart."""
+
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...] = ()
+    channel: int | None = None
+
+    def in_case(self, case: Case) -> Segment:
+        """The same segment in another letter case; every segment begins a sentence."""
+        words = tuple(
+            replace(word, text=write_case(word.text, case, start=number == 0)) for number, word in enumerate(self.words)
+        )
+        return replace(self, text=write_case(self.text, case), words=words)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text of one recording: `name` as given, `duration` in seconds, segments in order of time."""
+
+    name: str
+    duration: float
+    segments: tuple[Segment, ...]
+    notices: tuple[str, ...] = ()
+    """What a person should know about the recording: clipped, very quiet, telephone speech, …"""
+
+    @property
+    def text(self) -> str:
+        """The whole text on one line."""
+        return " ".join(segment.text for segment in self.segments)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of all segments."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    def in_case(self, case: Case) -> Transcript:
+        """The same transcript in another letter case."""
+        return replace(self, segments=tuple(segment.in_case(case) for segment in self.segments))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that could not be transcribed, and why."""
+
+    name: str
+    error: AsrError

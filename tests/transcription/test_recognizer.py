@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+
+import asr
+from asr.audio.cut import CutConfig
+from asr.errors import AudioError, ModelError, UsageError
+from asr.transcription.listening import Job
+from asr.transcription.recognizer import Recognizer
+from asr.transcription.result import Failure, Transcript
+from tests.audio.recordings import chirp, encode, noisy
+
+
+@pytest.fixture(scope="module")
+def recognizer(babbler):
+    return asr.load_model(babbler)
+
+
+def test_path_file_object_bytes_and_array_agree(recognizer, tmp_path):
+    samples = noisy(3.0, 1)
+    data = encode(samples, 16000, "WAV", "FLOAT")
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    first = recognizer.transcribe(path)
+    assert first.text
+    assert first.duration == 3.0
+    for audio in (str(path), path.open("rb"), io.BytesIO(data), data, samples):
+        other = recognizer.transcribe(audio)
+        assert (other.text, other.segments, other.duration) == (first.text, first.segments, first.duration)
+
+
+def test_arrays_of_other_rates_and_whole_numbers(recognizer):
+    samples = noisy(3.0, 1)
+    whole = recognizer.transcribe((samples * 32768).astype(np.int16))
+    assert whole.text == recognizer.transcribe(encode(samples, 16000)).text
+    data = encode(noisy(3.0, 2)[::2], 8000, "WAV", "FLOAT")
+    assert recognizer.transcribe(noisy(3.0, 2)[::2], sample_rate=8000).text == recognizer.transcribe(data).text
+
+
+def test_neighbours_in_a_batch_change_nothing(recognizer, tmp_path):
+    jobs = []
+    for number in range(12):
+        path = tmp_path / f"{number}.wav"
+        path.write_bytes(encode(noisy(0.5 + number * 0.7, number), 16000))
+        jobs.append(Job(str(path), path.name))
+    together = list(recognizer.transcribe_many(jobs))
+    assert [outcome.name for outcome in together] == [job.name for job in jobs]
+    for job, outcome in zip(jobs, together, strict=True):
+        (alone,) = recognizer.transcribe_many([job])
+        assert alone.text == outcome.text
+        assert [word.start for word in alone.words] == [word.start for word in outcome.words]
+
+
+def test_words_are_inside_the_recording_and_in_order(recognizer):
+    transcript = recognizer.transcribe(noisy(70.0, 3))
+    assert len(transcript.segments) > 3
+    assert transcript.words
+    now = 0.0
+    for word in transcript.words:
+        assert now <= word.start < word.end <= 70.0
+        assert 0.0 <= word.confidence <= 1.0
+        now = word.end
+    for segment in transcript.segments:
+        assert segment.text == " ".join(word.text for word in segment.words)
+    assert transcript.text == " ".join(segment.text for segment in transcript.segments)
+
+
+def test_stream_gives_the_segments_of_transcribe(recognizer):
+    samples = noisy(100.0, 4)
+    assert tuple(recognizer.stream(samples)) == recognizer.transcribe(samples).segments
+
+
+def test_text_without_words_is_the_same_text(recognizer):
+    samples = noisy(30.0, 5)
+    bare = recognizer.transcribe(samples, words=False)
+    assert bare.text == recognizer.transcribe(samples).text
+    assert not bare.words
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0, np.float32), np.zeros(40000, np.float32), np.full(40000, 1e-5)])
+def test_nothing_to_hear_is_an_empty_transcript(recognizer, samples):
+    transcript = recognizer.transcribe(samples.astype(np.float32))
+    assert transcript.text == ""
+    assert transcript.segments == ()
+
+
+@pytest.mark.parametrize("samples", [1, 100, 399, 400, 401, 1000])
+def test_a_few_samples_are_no_traceback(recognizer, samples):
+    assert isinstance(recognizer.transcribe(chirp(1.0)[:samples]), Transcript)
+
+
+class TestChannels:
+    def test_split_is_each_channel_for_itself(self, recognizer):
+        left, right = noisy(6.0, 6), noisy(6.0, 7)
+        data = encode(np.stack([left, right], axis=1), 16000, "WAV", "FLOAT")
+        both = recognizer.transcribe(data, channel="split")
+        assert {segment.channel for segment in both.segments} == {1, 2}
+        for number in (1, 2):
+            alone = recognizer.transcribe(data, channel=number)
+            assert [each.text for each in both.segments if each.channel == number] == [
+                each.text for each in alone.segments
+            ]
+        assert [each.start for each in both.segments] == sorted(each.start for each in both.segments)
+        assert recognizer.transcribe(io.BytesIO(data), channel="split") == both
+
+    def test_one_channel_can_be_split_too(self, recognizer):
+        data = encode(noisy(3.0, 6), 16000)
+        assert recognizer.transcribe(data, channel="split").text == recognizer.transcribe(data).text
+
+
+class TestFaults:
+    def test_one_bad_recording_stops_no_other(self, recognizer, tmp_path):
+        good = tmp_path / "good.wav"
+        good.write_bytes(encode(noisy(2.0, 8), 16000))
+        bad = tmp_path / "bad.wav"
+        bad.write_text("no sound")
+        jobs = [Job(str(path), path.name) for path in (bad, good, tmp_path / "gone.wav", good)]
+        outcomes = list(recognizer.transcribe_many(jobs))
+        assert [type(outcome) for outcome in outcomes] == [Failure, Transcript, Failure, Transcript]
+        assert "bad.wav" in str(outcomes[0].error)
+
+    def test_a_cut_short_recording_is_a_failure_as_a_whole(self, recognizer):
+        data = encode(noisy(60.0, 9), 16000)
+        with pytest.raises(AudioError, match="cut short"):
+            recognizer.transcribe(data[: len(data) // 2])
+
+    def test_array_faults(self, recognizer):
+        with pytest.raises(AudioError, match="no numbers"):
+            recognizer.transcribe(np.full(16000, np.nan, np.float32))
+        with pytest.raises(UsageError, match="one channel"):
+            recognizer.transcribe(np.zeros((16000, 2), np.float32))
+
+    def test_model_faults(self, tmp_path):
+        with pytest.raises(ModelError, match="nowhere"):
+            asr.load_model(tmp_path / "nowhere")
+
+    def test_device_faults(self, babbler):
+        with pytest.raises(UsageError, match="'tpu'"):
+            asr.load_model(babbler, device="tpu")
+
+
+def test_context_beyond_a_forced_cut_is_heard_but_not_written(babbler):
+    """Cut in the middle of endless noise, the pieces together have the text of about the whole."""
+    random = np.random.default_rng(1)
+    samples = (0.1 * random.standard_normal(16000 * 30)).astype(np.float32)
+    cut = Recognizer(asr.load_model(babbler).model, cutting=CutConfig(longest=5.0))
+    segments = cut.transcribe(samples).segments
+    assert len(segments) >= 6
+    for before, after in itertools.pairwise(segments):
+        assert before.end <= after.start + 1e-6
+
+
+def test_a_fault_of_the_callers_own_list_is_the_callers(recognizer):
+    def jobs():
+        yield Job(noisy(1.0, 1), "first")
+        raise RuntimeError("my own")
+
+    with pytest.raises(RuntimeError, match="my own"):
+        list(recognizer.transcribe_many(jobs()))
