@@ -19,6 +19,7 @@ POVEY_POWER = 0.85
 LOWEST_HZ = 20.0
 # Kaldi floors energies at the machine epsilon of float32 before the logarithm.
 FLOOR = torch.finfo(torch.float32).eps
+BLOCK = 512
 
 
 class Filterbank(nn.Module):
@@ -44,22 +45,28 @@ class Filterbank(nn.Module):
         """Log-mel energies (B, T, bands), float32, natural log; and the number of frames of each utterance."""
         if waveforms.shape[1] < self.frame:
             waveforms = nn.functional.pad(waveforms, (0, self.frame - waveforms.shape[1]))
-        return (self.power(waveforms) @ self.mel).clamp_min(FLOOR).log(), self.frames(lengths)
+        frames = waveforms.unfold(1, self.frame, self.shift)
+        energies = torch.empty(*frames.shape[:2], self.bands, device=waveforms.device)
+        # A few seconds at a time stay in the processor's cache, which is several times faster than all at once.
+        for start in range(0, frames.shape[1], BLOCK):
+            for row, utterance in enumerate(frames[:, start : start + BLOCK]):
+                energies[row, start : start + BLOCK] = self.energies(utterance)
+        return energies, self.frames(lengths)
+
+    def energies(self, frames: Tensor) -> Tensor:
+        """Log-mel energies (T, bands) of raw frames (T, samples)."""
+        # Kaldi's convention is 16-bit integers; the scale only shifts the logarithm, but the floor depends on it.
+        frames = frames * 32768.0
+        frames -= frames.mean(dim=1, keepdim=True)
+        emphasised = frames.clone()
+        emphasised[:, 1:] -= PREEMPHASIS * frames[:, :-1]
+        emphasised[:, 0] -= PREEMPHASIS * frames[:, 0]
+        spectrum = torch.view_as_real(torch.fft.rfft(emphasised.mul_(self.window), n=self.fft))
+        return (spectrum.square().sum(dim=2) @ self.mel).clamp_min_(FLOOR).log_()
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Whole frames in signals of `lengths` samples; none in those shorter than one frame."""
         return ((lengths - self.frame).div(self.shift, rounding_mode="floor") + 1).clamp_min(0)
-
-    def power(self, waveforms: Tensor) -> Tensor:
-        """Power spectra (B, T, fft/2 + 1) of windowed frames."""
-        # Kaldi's convention is 16-bit integers; the scale only shifts the logarithm, but the floor depends on it.
-        frames = (waveforms * 32768.0).unfold(1, self.frame, self.shift)
-        frames = frames - frames.mean(dim=2, keepdim=True)
-        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
-        frames = (frames - PREEMPHASIS * previous) * self.window
-        spectrum = torch.fft.rfft(frames, n=self.fft)
-        power: Tensor = spectrum.real.square() + spectrum.imag.square()
-        return power
 
 
 def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:

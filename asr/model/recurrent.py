@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asr.model.gru import gru
+
 
 class Bidirectional(nn.Module):
     """A GRU in each direction: (B, T, D) and lengths (B,) → (B, T, 2H)."""
@@ -22,8 +24,13 @@ class Bidirectional(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Steps beyond an utterance's length are unspecified."""
         order = reversal(lengths, x.shape[1])
-        past, _ = self.forwards(x)
-        future, _ = self.backwards(reorder(x, order))
+        if x.is_cuda:
+            past, _ = self.forwards(x)
+            future, _ = self.backwards(reorder(x, order))
+        else:
+            x = x.to(product_dtype(x))
+            both = torch.stack([x.transpose(0, 1), reorder(x, order).transpose(0, 1)])
+            past, future = run_gru(both, self.forwards, self.backwards).transpose(1, 2)
         return torch.cat([past, reorder(future, order)], dim=2)
 
 
@@ -37,8 +44,10 @@ class Unidirectional(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """`lengths` is not needed: a causal layer cannot see the padding that follows."""
         del lengths
-        output: Tensor = self.forwards(x)[0]
-        return output
+        if x.is_cuda:
+            output: Tensor = self.forwards(x)[0]
+            return output
+        return run_gru(x.transpose(0, 1).unsqueeze(0), self.forwards)[0].transpose(0, 1)
 
 
 class Memoryless(nn.Module):
@@ -53,6 +62,21 @@ class Memoryless(nn.Module):
         del lengths
         output: Tensor = self.layers(x)
         return output
+
+
+def run_gru(inputs: Tensor, *layers: nn.GRU) -> Tensor:
+    """Inputs (K, T, B, D) through K layers of the same size → (K, T, B, H), by this project's own GRU."""
+    w, u, b, c = (
+        torch.stack([getattr(layer, name) for layer in layers])
+        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    )
+    return gru(inputs, w, u, b, c, product_dtype(inputs))
+
+
+def product_dtype(x: Tensor) -> torch.dtype:
+    """The arithmetic of matrix products that the surrounding autocast asks for."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:
