@@ -2,11 +2,119 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Texts = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TEXT", help="A sentence a line; plain, .gz or .bz2, or a manifest (.jsonl).", show_default=False
+    ),
+]
+Outputs = Annotated[
+    list[Path],
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="LM",
+        help="File to write; .arpa, .arpa.gz: ARPA. Repeatable.",
+        show_default=False,
+    ),
+]
+Normaliser = Annotated[str, typer.Option("--normaliser", help="How texts are written: none, librispeech or ljspeech.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--prune", metavar="X", help="Leave out n-grams that raise the perplexity by less than this share."),
+]
+Size = Annotated[
+    str | None, typer.Option("--size", metavar="SIZE", help="Prune until the binary form fits, for example 25MB.")
+]
+Model = Annotated[Path, typer.Argument(metavar="LM", help="A language model.", show_default=False)]
 
 
 @app.callback()
 def lm() -> None:
     """Language models: train, measure, tune, sample."""
+
+
+@app.command()
+def train(
+    texts: Texts,
+    out: Outputs,
+    order: Annotated[int, typer.Option("--order", help="Words in the longest n-grams, 1 to 6.")] = 3,
+    vocabulary: Annotated[
+        int | None, typer.Option("--vocabulary", metavar="N", help="Keep the N most frequent words (default: all).")
+    ] = None,
+    cutoffs: Annotated[
+        str, typer.Option("--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2.")
+    ] = "",
+    threshold: Threshold = None,
+    size: Size = None,
+    normaliser: Normaliser = "librispeech",
+) -> None:
+    """Train an n-gram model with interpolated modified Kneser-Ney smoothing."""
+    from asr.language.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
+
+    config = NgramConfig(order, vocabulary, parse_cutoffs(cutoffs), threshold, parse_size(size) if size else None)
+    model = build_ngram(texts, config, normaliser, note=_note)
+    for path in out:
+        write_model(model, path)
+        _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size = None) -> None:
+    """Turn a model of any toolkit (ARPA) into the binary form, or back, and prune it on the way."""
+    from asr.language.build import describe, parse_size, shrink, write_model
+    from asr.language.load import load_language_model
+
+    loaded = load_language_model(model)
+    _note(describe(loaded))
+    loaded = shrink(loaded, threshold, parse_size(size) if size else None, note=_note)
+    for path in out:
+        write_model(loaded, path)
+        _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
+def perplexity(model: Model, texts: Texts, normaliser: Normaliser = "librispeech") -> None:
+    """Measure how well a language model foretells a text."""
+    from itertools import chain
+
+    from asr.language.load import load_language_model
+    from asr.language.perplexity import measure
+    from asr.language.text import read_sentences
+    from asr.text.normalise import get_normaliser
+
+    normalise = get_normaliser(normaliser)
+    sentences = chain.from_iterable(read_sentences(path, normalise) for path in texts)
+    result = measure(load_language_model(model), sentences)
+    typer.echo(f"{result.sentences:,} sentences, {result.words:,} words, {result.unknown_rate:.2%} unknown")
+    typer.echo(f"perplexity {result.perplexity:.2f}, with unknown words {result.perplexity_with_unknown:.2f}")
+
+
+@app.command()
+def sample(
+    model: Model,
+    count: Annotated[int, typer.Option("-n", "--count", help="How many sentences.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed writes the same.")] = 1,
+    temperature: Annotated[float, typer.Option("--temperature", min=0.01, help="Below 1: likelier words.")] = 1.0,
+) -> None:
+    """Let a language model write sentences."""
+    import numpy as np
+
+    from asr.language.load import load_language_model
+    from asr.language.sample import sample_sentence
+
+    loaded = load_language_model(model)
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        typer.echo(sample_sentence(loaded, generator, temperature))
+
+
+def _note(text: str) -> None:
+    typer.echo(text, err=True)

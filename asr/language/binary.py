@@ -56,6 +56,18 @@ def write_binary(model: NgramModel, path: Path | str, *, quantise: bool = True) 
         file.write(body)
 
 
+def estimated_size(counts: list[int]) -> int:
+    """About how many bytes the quantised form of `counts` n-grams of orders 1, 2, … takes, or a few per cent less."""
+    n_words = counts[0]
+    place_of_word = 2 if n_words < 1 << 16 else 3
+    size = 4 * n_words  # the vocabulary, compressed
+    for order, count in enumerate(counts, start=1):
+        place = 0 if order == 1 else place_of_word if order == 2 else 2
+        context = 0 if order == len(counts) else 3 if order == 1 else 2
+        size += count * (place + context + 1)
+    return size
+
+
 def is_binary(path: Path | str) -> bool:
     """Whether the file begins as the binary form does."""
     with Path(path).open("rb") as file:
