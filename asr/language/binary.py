@@ -108,17 +108,17 @@ def _unpack(parts: dict[str, memoryview], counts: list[int]) -> NgramModel:
     suffix = np.zeros(total, np.int32)
     for order, count in enumerate(counts, start=1):
         start, end = starts[order], starts[order + 1]
-        log_prob[start:end] = _unpack_floats(parts, f"log_prob{order}", count)
+        _unpack_floats(parts, f"log_prob{order}", log_prob[start:end])
         if order == 1:
             word[start:end] = np.arange(count)
         else:
             # Which shorter n-gram each one extends is told by the numbers of children.
             above = slice(starts[order - 1], start)
             places_from = np.repeat(first_child[suffix[above]], np.diff(first_child[above.start : above.stop + 1]))
-            suffix[start:end] = places_from + _unpack_ints(parts, f"place{order}", count)
-            word[start:end] = word[suffix[start:end]]
+            np.add(places_from, _unpack_ints(parts, f"place{order}", count), out=suffix[start:end])
+            np.take(word, suffix[start:end], out=word[start:end], mode="clip")
         if order < highest:
-            backoff[start:end] = _unpack_floats(parts, f"backoff{order}", count)
+            _unpack_floats(parts, f"backoff{order}", backoff[start:end])
             first_child[start] = end
             first_child[start + 1 : end + 1] = end + np.cumsum(_unpack_ints(parts, f"children{order}", count))
     return NgramModel(
@@ -154,10 +154,13 @@ def _pack_floats(parts: _Parts, name: str, values: Floats, quantise: bool) -> No
     parts.add(name, np.searchsorted((book[1:] + book[:-1]) / 2, values).astype(np.uint8).tobytes())
 
 
-def _unpack_floats(parts: dict[str, memoryview], name: str, count: int) -> Floats:
+def _unpack_floats(parts: dict[str, memoryview], name: str, out: Floats) -> None:
     if name + ".book" not in parts:
-        return np.frombuffer(parts[name], "<f4", count)
-    return np.frombuffer(parts[name + ".book"], "<f4", CODES)[np.frombuffer(parts[name], np.uint8, count)]
+        out[:] = np.frombuffer(parts[name], "<f4", len(out))
+        return
+    book = np.frombuffer(parts[name + ".book"], "<f4", CODES).astype(np.float32)
+    # "clip" lets `take` write in place; codes are single bytes, so there is nothing to clip.
+    np.take(book, np.frombuffer(parts[name], np.uint8, len(out)), out=out, mode="clip")
 
 
 def fit_codebook(values: Floats) -> Floats:
@@ -191,9 +194,13 @@ def _pack_ints(parts: _Parts, name: str, values: NDArray[Any]) -> None:
 
 def _unpack_ints(parts: dict[str, memoryview], name: str, count: int) -> Ints:
     width = next(width for width in range(1, 5) if f"{name}.{width}" in parts)
-    rows = np.zeros((count, 4), np.uint8)
-    rows[:, :width] = np.frombuffer(parts[f"{name}.{width}"], np.uint8).reshape(count, width)
-    values = rows.view("<u4")[:, 0].astype(np.int32)
+    data = parts[f"{name}.{width}"]
+    if width == 3:
+        rows = np.zeros((count, 4), np.uint8)
+        rows[:, :3] = np.frombuffer(data, np.uint8).reshape(count, 3)
+        values = rows.view("<i4")[:, 0]
+    else:
+        values = np.frombuffer(data, f"<u{width}", count).astype(np.int32)
     large, exact = np.frombuffer(parts[f"{name}.large"], "<u4").reshape(2, -1)
     values[large] = exact
     return values

@@ -108,10 +108,10 @@ def minimal_states(starts: Sequence[int], backoff: Floats, first_child: Ints, su
     may be merged; so do n-grams of the highest order, which are never contexts. `starts` as from `block_starts`.
     """
     state = np.arange(len(backoff), dtype=np.int32)
-    useful = (first_child[1:] > first_child[:-1]) | (backoff != 0)
-    useful[starts[-2] :] = False
-    useful[ROOT] = True
-    for start, end in pairwise(starts[1:]):
-        shortened = start + np.flatnonzero(~useful[start:end])
+    highest = starts[-2]
+    useless = (first_child[1 : highest + 1] == first_child[:highest]) & (backoff[:highest] == 0)
+    for start, end in pairwise(starts[1:-1]):
+        shortened = start + np.flatnonzero(useless[start:end])
         state[shortened] = state[suffix[shortened]]
+    state[highest:] = state[suffix[highest:]]
     return state

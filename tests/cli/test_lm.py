@@ -1,0 +1,78 @@
+"""`asr lm` from the outside: files in, files out, plain errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TEXT = """\
+The lamp burned low, and the wind went round the house.
+She closed the door and went out into the garden.
+The wind went out of the north.
+He went round the garden and closed the gate.
+"""
+
+
+def asr(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "asr.cli.main", "lm", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text: Path) -> Path:
+    folder = text.parent
+    result = asr("train", text, "-o", folder / "lm.ngram", "-o", folder / "lm.arpa.gz", "--order", "3")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    assert "37 words" in result.stderr
+    return folder
+
+
+def test_both_forms_give_the_same_perplexity(trained: Path, text: Path) -> None:
+    results = [asr("perplexity", trained / name, text) for name in ("lm.ngram", "lm.arpa.gz")]
+    assert results[0].stdout.splitlines()[0] == "4 sentences, 37 words, 0.00% unknown"
+    assert results[0].stdout == results[1].stdout
+
+
+def test_sampling_is_repeatable(trained: Path) -> None:
+    first, again = (asr("sample", trained / "lm.ngram", "-n", "3", "--seed", "7").stdout for _ in range(2))
+    assert first == again
+    assert len(first.splitlines()) == 3
+
+
+def test_conversion_prunes(trained: Path) -> None:
+    result = asr("convert", trained / "lm.arpa.gz", "-o", trained / "small.arpa", "--prune", "0.05")
+    assert result.returncode == 0, result.stderr
+    assert (trained / "small.arpa").read_text().startswith("\\data\\\nngram 1=2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["train", "absent.txt", "-o", "x.ngram"], 1, "absent.txt"),
+        (["train", "absent.txt"], 2, "--out"),
+        (["train", "absent.txt", "-o", "x.ngram", "--order", "9"], 2, "choose 1 to 6"),
+        (["train", "absent.txt", "-o", "x.ngram", "--size", "big"], 2, "is not a size"),
+        (["train", "absent.txt", "-o", "x.ngram", "--cutoffs", "a"], 2, "cut-offs"),
+        (["train", "absent.txt", "-o", "x.ngram", "--size", "9MB", "--prune", "1e-8"], 2, "choose one"),
+        (["train", "absent.txt", "-o", "x.ngram", "--normaliser", "what"], 2, "librispeech"),
+        (["perplexity", "absent.ngram", "absent.txt"], 1, "absent.ngram does not exist"),
+        (["sample", "absent.ngram"], 1, "absent.ngram does not exist"),
+    ],
+)
+def test_faults_are_plain(arguments: list[str], code: int, complaint: str) -> None:
+    result = asr(*arguments)
+    assert result.returncode == code
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
