@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,18 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: li
     assert named in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_gives_something_else_is_found_out(tmp_path: Path) -> None:
+    (tmp_path / "server/31").mkdir(parents=True)
+    (tmp_path / "server/31/dev-clean-2.tar.gz").write_bytes(b"not the corpus")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "server"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_address[1]}"
+        options = ["--download", "--part", "dev-clean-2", "--mirror", mirror]
+        done = asr("prepare", "librispeech", "--root", tmp_path / "root", "-o", tmp_path, *options)
+        server.shutdown()
+    assert done.returncode == 1
+    assert "6d7ab67ac6a1d2c993d050e16d61080d" in done.stderr  # as OpenSLR publishes it
+    assert list((tmp_path / "root").iterdir()) == []
