@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import (
     ALIGNERS,
     Aligner,
     Edit,
+    Kind,
     Pair,
     count_characters,
     count_edits,
@@ -19,6 +20,11 @@ from asr.scoring.alignment import (
     iterate_pairs,
 )
 from asr.scoring.counts import Counts
+
+if TYPE_CHECKING:
+    from asr.scoring.report import Report
+
+LETTERS: dict[Kind, str] = {"equal": "C", "replace": "S", "delete": "D", "insert": "I"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,11 @@ class ScoredUtterance:
     letters: Counts
     speaker: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def operations(self) -> str:
+        """The alignment as one letter a column: C correct, S substituted, D deleted, I inserted."""
+        return "".join(LETTERS[pair.kind] for pair in self.pairs)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -107,6 +118,12 @@ class Score:
         """Share of utterances with at least one word error, a fraction."""
         return self.utterances_with_errors / max(len(self.utterances), 1)
 
+    def report(self, **options: Any) -> Report:
+        """The report of this score, from which every view is written; options as for `build_report`."""
+        from asr.scoring.report import build_report
+
+        return build_report(self, **options)
+
 
 def score(
     references: Iterable[str] | str,
@@ -137,14 +154,15 @@ def score(
     names = _beside("ids", ids, size, [str(number) for number in range(1, size + 1)])
     voices = _beside("speakers", speakers, size, [None] * size)
     extras = _beside("fields", fields, size, [{}] * size)
-    normalise = find_normaliser(normaliser)
-    utterances = [
-        score_utterance(name, normalise(reference), normalise(hypothesis), aligner, voice, extra)
-        for name, reference, hypothesis, voice, extra in zip(names, references, hypotheses, voices, extras, strict=True)
-    ]
     raw = None
     if normaliser != "none":
         raw = _total(count_words(left, right, aligner) for left, right in zip(references, hypotheses, strict=True))
+        references = _normalised(normaliser, references, names, "reference")
+        hypotheses = _normalised(normaliser, hypotheses, names, "hypothesis")
+    utterances = [
+        score_utterance(name, reference, hypothesis, aligner, voice, extra)
+        for name, reference, hypothesis, voice, extra in zip(names, references, hypotheses, voices, extras, strict=True)
+    ]
     return Score(utterances, normaliser, aligner, raw)
 
 
@@ -179,11 +197,31 @@ def count_words(reference: str, hypothesis: str, aligner: Aligner = "levenshtein
     return count_edits(find_edits(left, right, aligner), len(left))
 
 
-def find_normaliser(name: str) -> Callable[[str], str]:
-    """The named normaliser of `asr.text`. Raises `UsageError` listing the names."""
-    if name == "none":
-        return str
-    raise UsageError(f"unknown normaliser {name!r}", "Choose none.")
+def _normalised(name: str, texts: list[str], ids: list[str], side: str) -> list[str]:
+    """`texts` under the normaliser `name`. What it cannot write is an error in a reference, naming the utterance.
+
+    In a hypothesis, such a word stays as it is and so counts as wrong: one stray letter that a recogniser invents
+    must not keep the other utterances from being scored.
+    """
+    from asr.text.normalise import get_normaliser
+
+    normalise = get_normaliser(name)
+    results = []
+    for identity, text in zip(ids, texts, strict=True):
+        try:
+            results.append(normalise(text))
+        except DataError as error:
+            if side == "reference":
+                raise DataError(f"reference of utterance {identity}: {error.message}", error.hint) from error
+            results.append(" ".join(_normalised_word(normalise, word) for word in text.split()))
+    return results
+
+
+def _normalised_word(normalise: Callable[[str], str], word: str) -> str:
+    try:
+        return normalise(word)
+    except DataError:
+        return word
 
 
 def _total(counts: Iterable[Counts]) -> Counts:

@@ -1,0 +1,201 @@
+"""Where it hurts: error rates by speaker, by any field, by length and pace of speech; the words that go wrong."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asr.errors import UsageError
+from asr.scoring.counts import Counts
+from asr.scoring.result import Score, ScoredUtterance
+
+BINS = 6
+_CATEGORIES = 12  # a numeric field with no more values than this is taken as names, not as a scale
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The utterances that share a value, or a stretch of values. `deviation` is the standard error of the WER."""
+
+    label: str
+    utterances: int
+    words: Counts
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Error rates along one field; `unit` is that of the values, and `scale` says that groups are in order."""
+
+    field: str
+    unit: str
+    scale: bool
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """Errors by word, most frequent first; `wrong` counts a reference word that was replaced or deleted."""
+
+    substitutions: Counter[tuple[str, str]]
+    deletions: Counter[str]
+    insertions: Counter[str]
+    wrong: Counter[str]
+    spoken: Counter[str]
+
+
+@dataclass(frozen=True)
+class VocabularyShare:
+    """Errors on reference words outside a vocabulary: how many such words, how many of them wrong, of all wrong."""
+
+    words: int
+    outside: int
+    wrong: int
+    wrong_outside: int
+
+    @property
+    def share(self) -> float:
+        """Share of the wrong reference words (S + D) that are outside the vocabulary, a fraction."""
+        return self.wrong_outside / max(self.wrong, 1)
+
+
+def _duration(utterance: ScoredUtterance) -> Value:
+    value: Any = utterance.fields.get("duration")
+    return float(value) if _is_number(value) and value > 0 else None
+
+
+def _rate(utterance: ScoredUtterance) -> Value:
+    duration = _duration(utterance)
+    return utterance.words.reference / duration if isinstance(duration, float) else None
+
+
+_DERIVED: dict[str, tuple[str, Callable[[ScoredUtterance], Value]]] = {
+    "speaker": ("", lambda utterance: utterance.speaker),
+    "duration": ("s", _duration),
+    "speaking_rate": ("words/s", _rate),
+    "level_db": ("dBFS", lambda utterance: utterance.fields.get("level_db")),
+}
+STANDARD: tuple[str, ...] = tuple(_DERIVED)
+
+
+def break_down(score: Score, field: str) -> Breakdown:
+    """Group `score` by `field`: names by value, numbers into stretches of about equally many utterances.
+
+    Raises `UsageError` when no utterance has the field.
+    """
+    unit, value_of = _DERIVED.get(field, ("", lambda utterance: utterance.fields.get(field)))
+    values = [value_of(utterance) for utterance in score.utterances]
+    known = [value for value in values if value is not None]
+    if not known:
+        found = sorted({name for utterance in score.utterances for name in utterance.fields} | {"speaker"})
+        raise UsageError(f"no utterance has the field {field!r}", f"Fields of the references: {', '.join(found)}.")
+    numeric = field != "speaker" and all(map(_is_number, known))
+    if numeric and (field in _DERIVED or len(set(known)) > _CATEGORIES):
+        return Breakdown(field, unit, True, tuple(_stretches(score.utterances, values)))
+    members: dict[str, list[ScoredUtterance]] = {}
+    for utterance, value in zip(score.utterances, values, strict=True):
+        members.setdefault("(not given)" if value is None else _label(value), []).append(utterance)
+    groups = [_group(label, listed) for label, listed in members.items()]
+    groups.sort(key=lambda group: (-group.words.error_rate, group.label))
+    return Breakdown(field, unit, False, tuple(groups))
+
+
+def available(score: Score) -> list[str]:
+    """The standard breakdowns that the fields of `score` allow."""
+    return [
+        field
+        for field, (_, value_of) in _DERIVED.items()
+        if any(value_of(utterance) is not None for utterance in score.utterances)
+    ]
+
+
+def count_confusions(score: Score) -> Confusions:
+    """Count the errors of `score` by word."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    deleted: Counter[str] = Counter()
+    inserted: Counter[str] = Counter()
+    spoken: Counter[str] = Counter()
+    for utterance in score.utterances:
+        reference = utterance.reference.split()
+        spoken.update(reference)
+        if not utterance.edits:
+            continue
+        hypothesis = utterance.hypothesis.split()
+        for kind, i, j in utterance.edits:
+            if kind == "replace":
+                pairs[reference[i], hypothesis[j]] += 1
+            elif kind == "delete":
+                deleted[reference[i]] += 1
+            else:
+                inserted[hypothesis[j]] += 1
+    wrong = Counter(deleted)
+    for (word, _), count in pairs.items():
+        wrong[word] += count
+    return Confusions(_ordered(pairs), _ordered(deleted), _ordered(inserted), _ordered(wrong), spoken)
+
+
+def worst(score: Score, limit: int = 20) -> list[ScoredUtterance]:
+    """The utterances with most word errors; of equally many, those with the higher rate first."""
+    touched = [utterance for utterance in score.utterances if utterance.edits]
+    touched.sort(key=lambda utterance: (-utterance.words.errors, -utterance.words.error_rate, utterance.id))
+    return touched[:limit]
+
+
+def outside_vocabulary(score: Score, vocabulary: Collection[str]) -> VocabularyShare:
+    """The share of errors on reference words that are not in `vocabulary`."""
+    confusions = count_confusions(score)
+    unknown = [word for word in confusions.spoken if word not in vocabulary]
+    return VocabularyShare(
+        words=confusions.spoken.total(),
+        outside=sum(confusions.spoken[word] for word in unknown),
+        wrong=confusions.wrong.total(),
+        wrong_outside=sum(confusions.wrong[word] for word in unknown),
+    )
+
+
+def _stretches(utterances: Sequence[ScoredUtterance], values: Sequence[Any]) -> Iterable[Group]:
+    """About `BINS` stretches with equally many utterances each; equal values stay together."""
+    known = [
+        (float(value), utterance) for value, utterance in zip(values, utterances, strict=True) if value is not None
+    ]
+    known.sort(key=lambda item: item[0])
+    start = 0
+    for number in range(1, BINS + 1):
+        end = max(start, round(len(known) * number / BINS))
+        while 0 < end < len(known) and known[end][0] == known[end - 1][0]:
+            end += 1
+        if end > start:
+            low, high = known[start][0], known[end - 1][0]
+            label = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
+            yield _group(label, [utterance for _, utterance in known[start:end]])
+        start = end
+    rest = [utterance for value, utterance in zip(values, utterances, strict=True) if value is None]
+    if rest:
+        yield _group("(not given)", rest)
+
+
+def _group(label: str, utterances: Sequence[ScoredUtterance]) -> Group:
+    words = sum((utterance.words for utterance in utterances), Counts())
+    count = len(utterances)
+    residuals = sum(
+        (utterance.words.errors - words.error_rate * utterance.words.reference) ** 2 for utterance in utterances
+    )
+    deviation = math.sqrt(count / (count - 1) * residuals) / max(words.reference, 1) if count > 1 else 0.0
+    return Group(label, count, words, deviation)
+
+
+def _ordered(counter: Counter[Any]) -> Counter[Any]:
+    """Most frequent first, ties by word, so that reports do not depend on the order of utterances."""
+    return Counter(dict(sorted(counter.items(), key=lambda item: (-item[1], item[0]))))
+
+
+def _label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,94 @@
+"""From files to a report: what `asr score` does, as one function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.errors import DataError, UsageError
+from asr.scoring.alignment import ALIGNERS, Aligner
+from asr.scoring.pairing import Missing, Pairing, pair
+from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
+from asr.scoring.report import Report, build_report
+
+
+def report_on_files(
+    reference: Path,
+    hypothesis: Path,
+    *,
+    against: Path | None = None,
+    by: Sequence[str] = (),
+    missing: Missing = "error",
+    normaliser: str = "none",
+    aligner: Aligner = "levenshtein",
+    speaker_from: str | None = None,
+    vocabulary: Path | None = None,
+    reference_format: Format = "auto",
+    hypothesis_format: Format = "auto",
+    encoding: str | None = None,
+) -> Report:
+    """Read, pair, score and report. `against` is another system's hypotheses (in `hypothesis_format` too).
+
+    Raises `UsageError` for an unknown option, `DataError` for files that cannot be read or do not pair.
+    """
+    for form in (reference_format, hypothesis_format):
+        if form not in FORMATS:
+            raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
+    if aligner not in ALIGNERS:
+        raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
+    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding)
+    references = read_transcripts(reference, "reference", reference_format, encoding)
+    hypotheses = read_transcripts(hypothesis, "hypothesis", hypothesis_format, encoding)
+    pairing = pair(references, hypotheses, missing, speaker_from)
+    inputs = _inputs(references, hypotheses, pairing)
+    score = pairing.score(normaliser, aligner)
+    if against is None:
+        return build_report(score, name=hypothesis.stem, by=by, vocabulary=known, inputs=inputs)
+    others = read_transcripts(against, "hypothesis", hypothesis_format, encoding)
+    other_pairing = pair(references, others, missing, speaker_from)
+    if other_pairing.ids != pairing.ids:
+        raise DataError(
+            f"{hypothesis} and {against} lack hypotheses for different utterances, which cannot be left out fairly",
+            "Use --missing delete, or mend the files.",
+        )
+    other_names = {"baseline": str(against), "baseline_missing": list(other_pairing.missing)}
+    name, baseline = _names(hypothesis, against)
+    return build_report(
+        score,
+        name=name,
+        by=by,
+        against=other_pairing.score(normaliser, aligner),
+        baseline=baseline,
+        vocabulary=known,
+        inputs=inputs | other_names,
+    )
+
+
+def read_vocabulary(path: Path, encoding: str | None = None) -> set[str]:
+    """Every word that occurs in a text; of JSON lines, in their texts."""
+    form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
+    texts = read_transcripts(path, "reference", form, encoding).texts
+    words = {word for text in texts.values() for word in text.split()}
+    if not words:
+        raise DataError(f"{path} holds no word")
+    return words
+
+
+def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) -> dict[str, object]:
+    return {
+        "reference": str(references.path),
+        "reference_format": references.format,
+        "hypothesis": str(hypotheses.path),
+        "hypothesis_format": hypotheses.format,
+        "missing_policy": pairing.policy,
+        "missing": list(pairing.missing),
+        "extra": list(pairing.extra),
+        "doubled": list(pairing.doubled),
+    }
+
+
+def _names(hypothesis: Path, against: Path) -> tuple[str, str]:
+    """Short names of two systems: the files', or with their folders where these are alike."""
+    if hypothesis.stem != against.stem:
+        return hypothesis.stem, against.stem
+    return f"{hypothesis.parent.name}/{hypothesis.name}", f"{against.parent.name}/{against.name}"

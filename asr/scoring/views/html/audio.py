@@ -1,0 +1,73 @@
+"""Where the page finds the recording of an utterance: a relative link, or the sound itself in the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from asr.errors import AudioError
+from asr.scoring.result import ScoredUtterance
+
+_TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".m4a": "audio/mp4",
+    ".webm": "audio/webm",
+}
+
+
+def find_audio(utterance: ScoredUtterance) -> Path | None:
+    """The recording on disk, if the manifest names one and it is there."""
+    name = utterance.fields.get("audio_filepath")
+    path = Path(name) if isinstance(name, str) else None
+    return path if path is not None and path.is_file() else None
+
+
+def link_audio(utterance: ScoredUtterance, path: Path, folder: Path) -> str:
+    """A link to `path` relative to the page's `folder`; a part of a longer recording carries its times."""
+    try:
+        link = quote(Path(os.path.relpath(path, folder.resolve())).as_posix())
+    except ValueError:  # another drive
+        link = path.resolve().as_uri()
+    start, end = _part(utterance)
+    return f"{link}#t={start:g},{end:g}" if start else link
+
+
+def embed_audio(utterance: ScoredUtterance, path: Path) -> str:
+    """The recording as a `data:` address; of a longer recording only the utterance, as FLAC.
+
+    Raises `AudioError` when the part cannot be read.
+    """
+    start, end = _part(utterance)
+    kind = _TYPES.get(path.suffix.lower())
+    if start or kind is None:
+        kind, data = "audio/flac", _cut(path, start, end)
+    else:
+        data = path.read_bytes()
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _part(utterance: ScoredUtterance) -> tuple[float, float]:
+    start, duration = utterance.fields.get("offset") or 0.0, utterance.fields.get("duration") or 0.0
+    return float(start), float(start) + float(duration)
+
+
+def _cut(path: Path, start: float, end: float) -> bytes:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(round(start * file.samplerate))
+            frames = round((end - start) * file.samplerate) if end > start else -1
+            samples, rate = file.read(frames), file.samplerate
+        memory = io.BytesIO()
+        soundfile.write(memory, samples, rate, format="FLAC")
+        return memory.getvalue()
+    except (OSError, RuntimeError) as error:
+        raise AudioError(f"{path} cannot be embedded: {error}", "Link the audio instead (no --embed-audio).") from error

@@ -1,0 +1,181 @@
+"""The report as JSON, with everything in it. The schema is described in docs/scoring.md."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from asr.scoring.breakdown import Breakdown, VocabularyShare
+from asr.scoring.certainty import LEVEL, Interval
+from asr.scoring.counts import Counts
+from asr.scoring.report import Report
+from asr.scoring.result import Score, ScoredUtterance
+from asr.scoring.significance import Comparison
+
+SCHEMA = "asr-score-1"
+MOST_FREQUENT = 200
+
+
+def render_json(report: Report) -> str:
+    """The report as text: the summary indented, then one utterance a line."""
+    head = json.dumps(summarise(report), ensure_ascii=False, indent=2)
+    lines = ",\n    ".join(json.dumps(item, ensure_ascii=False) for item in _utterances(report))
+    return f'{head[:-2]},\n  "utterances": [\n    {lines}\n  ]\n}}\n'
+
+
+def summarise(report: Report) -> dict[str, Any]:
+    """Everything but the single utterances, as plain data."""
+    comparison = report.comparison
+    return {
+        "schema": SCHEMA,
+        "system": report.name,
+        **rates(report.score),
+        "normaliser": report.score.normaliser,
+        "aligner": report.score.aligner,
+        "without_normaliser": _counts(report.score.raw_words) if report.score.raw_words else None,
+        "interval": {
+            "level": LEVEL,
+            "utterances": _interval(report.over_utterances),
+            "speakers": _interval(report.over_speakers) if report.over_speakers else None,
+        },
+        "comparison": _comparison(comparison, report) if comparison else None,
+        "breakdowns": [_breakdown(item) for item in report.breakdowns],
+        "substitutions": [
+            {"reference": reference, "hypothesis": hypothesis, "count": count}
+            for (reference, hypothesis), count in report.confusions.substitutions.most_common(MOST_FREQUENT)
+        ],
+        "deletions": _words(report.confusions.deletions),
+        "insertions": _words(report.confusions.insertions),
+        "most_often_wrong": [
+            {"word": word, "wrong": count, "spoken": report.confusions.spoken[word]}
+            for word, count in report.confusions.wrong.most_common(MOST_FREQUENT)
+        ],
+        "vocabulary": _vocabulary(report.vocabulary) if report.vocabulary else None,
+        "worst": [utterance.id for utterance in report.worst],
+        "inputs": dict(report.inputs),
+        "settings": dict(report.settings),
+    }
+
+
+def rates(score: Score) -> dict[str, Any]:
+    """The error rates of a score, all fractions, and the counts behind them."""
+    return {
+        "wer": score.wer,
+        "cer": score.cer,
+        "cer_without_spaces": score.cer_without_spaces,
+        "mer": score.mer,
+        "wil": score.wil,
+        "utterance_error_rate": score.utterance_error_rate,
+        "utterance_count": len(score.utterances),
+        "utterances_with_errors": score.utterances_with_errors,
+        "words": _counts(score.words),
+        "characters": _counts(score.characters),
+        "characters_without_spaces": _counts(score.letters),
+    }
+
+
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {
+        "reference": counts.reference,
+        "hypothesis": counts.hypothesis,
+        "hits": counts.hits,
+        "substitutions": counts.substitutions,
+        "deletions": counts.deletions,
+        "insertions": counts.insertions,
+        "errors": counts.errors,
+        "error_rate": counts.error_rate,
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {
+        "low": interval.low,
+        "high": interval.high,
+        "units": interval.units,
+        "trusted": interval.trusted,
+        "note": interval.note,
+    }
+
+
+def _comparison(comparison: Comparison, report: Report) -> dict[str, Any]:
+    speakers = comparison.over_speakers
+    pairs = comparison.matched_pairs
+    return {
+        "baseline": report.baseline,
+        **{
+            f"baseline_{key}": value for key, value in rates(comparison.first).items() if key in ("wer", "cer", "words")
+        },
+        "difference": comparison.difference,
+        "relative": comparison.relative,
+        "significant": comparison.significant,
+        "conclusion": report.conclusion,
+        "bootstrap": {
+            "utterances": _interval(comparison.over_utterances) | {"p_value": comparison.over_utterances.p_value},
+            "speakers": _interval(speakers) | {"p_value": speakers.p_value} if speakers else None,
+        },
+        "matched_pairs": {
+            "segments": pairs.segments,
+            "mean": pairs.mean,
+            "deviation": pairs.deviation,
+            "z": pairs.z,
+            "p_value": pairs.p_value,
+        },
+    }
+
+
+def _breakdown(breakdown: Breakdown) -> dict[str, Any]:
+    return {
+        "field": breakdown.field,
+        "unit": breakdown.unit,
+        "groups": [
+            {
+                "value": group.label,
+                "utterances": group.utterances,
+                "wer": group.words.error_rate,
+                "standard_error": group.deviation,
+                "words": _counts(group.words),
+            }
+            for group in breakdown.groups
+        ],
+    }
+
+
+def _vocabulary(share: VocabularyShare) -> dict[str, Any]:
+    return {
+        "words": share.words,
+        "outside": share.outside,
+        "wrong": share.wrong,
+        "wrong_outside": share.wrong_outside,
+        "share_of_errors": share.share,
+    }
+
+
+def _words(counter: Counter[str]) -> list[dict[str, Any]]:
+    return [{"word": word, "count": count} for word, count in counter.most_common(MOST_FREQUENT)]
+
+
+def _utterances(report: Report) -> list[dict[str, Any]]:
+    rows = [_utterance(utterance) for utterance in report.score.utterances]
+    if report.comparison:
+        for row, utterance in zip(rows, report.comparison.first.utterances, strict=True):
+            row["baseline_hypothesis"] = utterance.hypothesis
+            row["baseline_alignment"] = utterance.operations
+            row["baseline_errors"] = utterance.words.errors
+    return rows
+
+
+def _utterance(utterance: ScoredUtterance) -> dict[str, Any]:
+    words = utterance.words
+    return {
+        "id": utterance.id,
+        **({"speaker": utterance.speaker} if utterance.speaker is not None else {}),
+        "reference": utterance.reference,
+        "hypothesis": utterance.hypothesis,
+        "alignment": utterance.operations,
+        "wer": words.error_rate,
+        "substitutions": words.substitutions,
+        "deletions": words.deletions,
+        "insertions": words.insertions,
+        "fields": {key: value for key, value in utterance.fields.items() if key != "speaker"},
+    }

@@ -1,0 +1,112 @@
+"""The summary for a terminal: colours where there is one, plain lines where the output is piped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from asr.scoring.breakdown import Breakdown
+from asr.scoring.certainty import Interval
+from asr.scoring.report import Report
+
+SHOWN = 8
+_BAR = 24
+
+
+def print_report(report: Report, console: Console | None = None, by: tuple[str, ...] = ()) -> None:
+    """Print the summary of `report`; `by` are the fields whose breakdown is printed too."""
+    console = console or Console(highlight=False)
+    for line in _lines(report, by):
+        console.print(line, soft_wrap=True)
+
+
+def _lines(report: Report, by: tuple[str, ...]) -> Iterator[Text]:
+    score, words = report.score, report.score.words
+    yield Text.assemble(("WER ", "bold"), (f"{score.wer * 100:.2f} %", "bold cyan"), f"   {report.name}")
+    yield Text(
+        f"  {words.errors:,} errors in {words.reference:,} words: {words.substitutions:,} substitutions, "
+        f"{words.deletions:,} deletions, {words.insertions:,} insertions"
+    )
+    yield _interval(report.over_utterances)
+    if report.over_speakers is not None:
+        yield _interval(report.over_speakers)
+    yield Text(
+        f"CER {score.cer * 100:.2f} % with spaces, {score.cer_without_spaces * 100:.2f} % without"
+        f"   MER {score.mer * 100:.2f} %   WIL {score.wil * 100:.2f} %"
+    )
+    yield Text(
+        f"{score.utterances_with_errors:,} of {len(score.utterances):,} utterances "
+        f"({score.utterance_error_rate * 100:.1f} %) have an error"
+    )
+    yield _how(report)
+    yield from (Text(line, "yellow") for line in describe_unpaired(report))
+    if report.vocabulary is not None:
+        share = report.vocabulary
+        yield Text(
+            f"{share.share * 100:.1f} % of the wrong words are outside the vocabulary "
+            f"({share.outside:,} of {share.words:,} words are)"
+        )
+    yield from _most_frequent(report)
+    for breakdown in report.breakdowns:
+        if breakdown.field in by:
+            yield from _breakdown(breakdown)
+    if report.comparison is not None:
+        yield Text("")
+        yield Text.assemble((f"Against {report.baseline} ", "bold"), f"WER {report.comparison.first.wer * 100:.2f} %")
+        yield Text(report.conclusion, "bold green" if report.comparison.significant else "")
+
+
+def _interval(interval: Interval) -> Text:
+    bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %"
+    text = f"  95 % interval over {interval.units:,} {interval.unit}: {bounds}"
+    return Text(text) if interval.trusted else Text(f"{text} – not reliable: {interval.note}", "yellow")
+
+
+def _how(report: Report) -> Text:
+    text = f"normaliser {report.score.normaliser}, alignment {report.score.aligner}"
+    if report.score.raw_words is not None:
+        text += f"; WER without the normaliser {report.score.raw_words.error_rate * 100:.2f} %"
+    return Text(text, "dim")
+
+
+def describe_unpaired(report: Report) -> Iterator[str]:
+    """One line for every kind of id that did not pair."""
+    fates = {"delete": "counted as deleted", "skip": "left out"}
+    fate = fates.get(str(report.inputs.get("missing_policy")), "")
+    for key, what in [
+        ("missing", f"without a hypothesis, {fate}"),
+        ("extra", "hypotheses without a reference, left out"),
+        ("doubled", "ids more than once, the first text taken"),
+    ]:
+        ids = report.inputs.get(key) or []
+        if ids:
+            yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"
+
+
+def _most_frequent(report: Report) -> Iterator[Text]:
+    confusions = report.confusions
+    pairs = [f"({left} -> {right}) {count}" for (left, right), count in confusions.substitutions.most_common(SHOWN)]
+    for title, items in [
+        ("substituted", pairs),
+        ("deleted", [f"{word} {count}" for word, count in confusions.deletions.most_common(SHOWN)]),
+        ("inserted", [f"{word} {count}" for word, count in confusions.insertions.most_common(SHOWN)]),
+    ]:
+        if items:
+            yield Text.assemble((f"most often {title}: ", "dim"), ", ".join(items))
+
+
+def _breakdown(breakdown: Breakdown) -> Iterator[Text]:
+    unit = f" ({breakdown.unit})" if breakdown.unit else ""
+    yield Text("")
+    yield Text(f"by {breakdown.field}{unit}", "bold")
+    width = max(len(group.label) for group in breakdown.groups)
+    highest = max(group.words.error_rate for group in breakdown.groups) or 1.0
+    for group in breakdown.groups:
+        bar = "█" * round(_BAR * group.words.error_rate / highest)
+        yield Text.assemble(
+            f"  {group.label:<{width}}  {group.words.error_rate * 100:6.2f} %  ",
+            (f"{bar:<{_BAR}}", "cyan"),
+            f"  {group.words.reference:,} words, {group.utterances:,} utterances",
+        )

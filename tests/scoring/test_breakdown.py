@@ -1,0 +1,90 @@
+"""Groups add up to the whole, and the words that go wrong are counted as words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from asr.errors import DataError, UsageError
+from asr.scoring import Counts, score
+from asr.scoring.breakdown import available, break_down, count_confusions, outside_vocabulary, worst
+from asr.scoring.files import read_vocabulary, report_on_files
+
+
+def test_confusions() -> None:
+    found = count_confusions(score(["the cat sat", "the cat"], ["the hat sat on", "cat"]))
+    assert found.substitutions == Counter({("cat", "hat"): 1})
+    assert found.deletions == Counter({"the": 1})
+    assert found.insertions == Counter({"on": 1})
+    assert found.wrong == Counter({"cat": 1, "the": 1})
+    assert found.spoken == Counter({"the": 2, "cat": 2, "sat": 1})
+
+
+def test_groups_by_name_add_up() -> None:
+    result = score(["a b", "c", "d"], ["a x", "c", ""], speakers=["s1", "s1", None])
+    groups = {group.label: group for group in break_down(result, "speaker").groups}
+    assert groups["s1"].words == Counts(2, 1, 0, 0)
+    assert groups["(not given)"].words == Counts(0, 0, 1, 0)
+
+
+def test_numbers_fall_into_stretches_of_equal_size() -> None:
+    durations = [float(number) for number in range(60)]
+    result = score(["a"] * 60, ["a"] * 60, fields=[{"duration": duration + 0.5} for duration in durations])
+    groups = break_down(result, "duration").groups
+    assert [group.utterances for group in groups] == [10] * 6
+    assert [group.label for group in groups][:2] == ["0.5 to 9.5", "10.5 to 19.5"]
+
+
+def test_equal_numbers_stay_together() -> None:
+    fields = [{"snr": value} for value in [1.0] * 20 + [float(number) for number in range(2, 22)]]
+    groups = break_down(score(["a"] * 40, ["a"] * 40, fields=fields), "snr").groups
+    assert groups[0].utterances == 20
+    assert sum(group.utterances for group in groups) == 40
+
+
+def test_speaking_rate_follows_from_the_duration() -> None:
+    fields = [{"duration": 2.0}, {"duration": 0.0}, {}]
+    result = score(["a b c d", "a", "a"], ["a b c d", "a", "a"], fields=fields)
+    assert [group.label for group in break_down(result, "speaking_rate").groups] == ["2.0", "(not given)"]
+    assert available(result) == ["duration", "speaking_rate"]
+
+
+def test_unknown_field_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="no utterance has the field 'accent'") as caught:
+        break_down(score(["a"], ["a"], fields=[{"room": "hall"}]), "accent")
+    assert "room" in caught.value.hint
+
+
+def test_share_of_errors_outside_the_vocabulary() -> None:
+    share = outside_vocabulary(score(["the gnu sat", "the gnu"], ["the new sat", "a gnu"]), {"the", "sat"})
+    assert (share.words, share.outside, share.wrong, share.wrong_outside) == (5, 2, 2, 1)
+    assert share.share == pytest.approx(0.5)
+
+
+def test_vocabulary_from_text_or_manifest(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("the gnu\n\nsat\n")
+    (tmp_path / "train.jsonl").write_text('{"id": "1", "text": "the gnu"}\n{"id": "2", "text": "sat"}\n')
+    for name in ("words.txt", "train.jsonl"):
+        assert read_vocabulary(tmp_path / name) == {"the", "gnu", "sat"}
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(DataError, match="holds no word"):
+        read_vocabulary(tmp_path / "empty.txt")
+
+
+def test_worst_first() -> None:
+    result = score(["a b", "a", "a b c", "a"], ["x y", "x", "x y c", "a"], ids=["1", "2", "3", "4"])
+    assert [utterance.id for utterance in worst(result)] == ["1", "3", "2"]
+
+
+def test_two_systems_that_lack_different_utterances_are_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "r.trn").write_text("a (u1)\nb (u2)\nc (u3)\n")
+    (tmp_path / "h.trn").write_text("a (u1)\nb (u2)\n")
+    (tmp_path / "g.trn").write_text("a (u1)\nc (u3)\n")
+    paths = (tmp_path / "r.trn", tmp_path / "h.trn")
+    with pytest.raises(DataError, match="lack hypotheses for different utterances"):
+        report_on_files(*paths, against=tmp_path / "g.trn", missing="skip")
+    comparison = report_on_files(*paths, against=tmp_path / "g.trn", missing="delete").comparison
+    assert comparison is not None
+    assert comparison.difference == 0

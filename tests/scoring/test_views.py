@@ -1,0 +1,147 @@
+"""Every view says what the score says, and hostile text stays text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from asr.scoring import score
+from asr.scoring.files import report_on_files
+from asr.scoring.report import build_report
+from asr.scoring.views.csv_table import render_csv
+from asr.scoring.views.html.page import render_html
+from asr.scoring.views.json_report import render_json
+from asr.scoring.views.nist_text import render_pra, render_sys
+from asr.scoring.views.terminal import print_report
+
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=alert(1)> &amp; \"quoted\" 'too' \u2028"
+
+
+def test_json_holds_everything(invented) -> None:  # type: ignore[no-untyped-def]
+    report = report_on_files(invented.manifest, invented.system, against=invented.baseline, by=["room"])
+    data = json.loads(render_json(report))
+    assert data["wer"] == report.score.wer
+    assert (
+        data["words"]["errors"]
+        == report.score.words.errors
+        == sum(item["substitutions"] + item["deletions"] + item["insertions"] for item in data["utterances"])
+    )
+    assert [item["field"] for item in data["breakdowns"]] == [
+        "room", "speaker", "duration", "speaking_rate", "level_db",
+    ]  # fmt: skip
+    for breakdown in data["breakdowns"]:
+        assert sum(group["words"]["errors"] for group in breakdown["groups"]) == data["words"]["errors"]
+    assert data["comparison"]["difference"] == pytest.approx(data["wer"] - data["comparison"]["baseline_wer"])
+    assert sum(item["baseline_errors"] for item in data["utterances"]) == data["comparison"]["baseline_words"]["errors"]
+    assert data["interval"]["speakers"]["low"] < data["wer"] < data["interval"]["speakers"]["high"]
+
+
+def test_alignment_letters_in_json() -> None:
+    (item,) = json.loads(render_json(build_report(score(["a b c"], ["a x c d"]))))["utterances"]
+    assert item["alignment"] == "CSCI"
+
+
+def test_csv_has_a_row_per_utterance() -> None:
+    report = build_report(score(['say "a, b"', "c"], ["say", "c"], ids=["u1", "u2"]))
+    rows = list(csv.DictReader(io.StringIO(render_csv(report))))
+    assert [row["id"] for row in rows] == ["u1", "u2"]
+    assert rows[0]["reference"] == 'say "a, b"'
+    assert [row["deletions"] for row in rows] == ["2", "0"]
+
+
+def test_pra() -> None:
+    text = render_pra(score(["the cat sat"], ["the hat sat on"], ids=["u1"]))
+    assert text.splitlines() == [
+        "id: (u1)",
+        "Scores: (#C #S #D #I) 2 1 0 1",
+        "REF:  the CAT sat **",
+        "HYP:  the HAT sat ON",
+        "Eval:     S       I",
+    ]
+
+
+def test_sys_sums_over_speakers() -> None:
+    text = render_sys(score(["a b", "c d"], ["a x", "c d"], speakers=["s1", "s2"]), "gru")
+    assert re.search(r"\| s1 +\| +1 +2 \| +50\.0 +50\.0 +0\.0 +0\.0 +50\.0 +100\.0 \|", text)
+    assert re.search(r"\| Sum/Avg +\| +2 +4 \| +75\.0 +25\.0 +0\.0 +0\.0 +25\.0 +50\.0 \|", text)
+    assert len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_terminal_is_plain_when_piped() -> None:
+    file = io.StringIO()
+    print_report(build_report(score(["the cat sat"], ["the hat sat"])), Console(file=file, highlight=False))
+    text = file.getvalue()
+    assert text.startswith("WER 33.33 %   system\n")
+    assert "(cat -> hat) 1" in text
+    assert "not reliable: too few utterances (1, at least 100" in text
+    assert "\x1b" not in text
+
+
+class Collector(HTMLParser):
+    """Tags, and the attributes that could act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_hostile_text_cannot_leave_its_place(tmp_path: Path) -> None:
+    result = score([HOSTILE, "a"], ["a", HOSTILE], ids=[HOSTILE, "u2"], speakers=[HOSTILE, "x"])
+    against = score([HOSTILE, "a"], [HOSTILE, HOSTILE], ids=[HOSTILE, "u2"], speakers=[HOSTILE, "x"])
+    report = build_report(result, name=HOSTILE, against=against, baseline=HOSTILE, inputs={"reference": HOSTILE})
+    page = render_html(report, tmp_path)
+    collector = Collector()
+    collector.feed(page)
+    assert collector.tags.count("script") == 2
+    assert "img" not in collector.tags
+    assert not [name for name in collector.attributes if name.startswith("on")]
+    block = page.split('id="data">')[1].split("</script>")[0]
+    assert json.loads(block)["utterances"][1][3] == " ".join(HOSTILE.split())
+
+
+def test_the_page_needs_nothing_from_outside(tmp_path: Path, invented) -> None:  # type: ignore[no-untyped-def]
+    page = render_html(report_on_files(invented.manifest, invented.system), tmp_path)
+    assert not re.findall(r"""(?:src|href)=["']?(?!data:,|#)[^"' >]+""", page)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "connect-src" not in page
+    assert "default-src 'none'" in page
+
+
+def test_audio_is_linked_relative_to_the_page(tmp_path: Path) -> None:
+    audio = tmp_path / "clips" / "an odd#name.wav"
+    audio.parent.mkdir()
+    audio.write_bytes(b"RIFF")
+    fields = [{"audio_filepath": str(audio)}, {"audio_filepath": str(audio), "offset": 2.5, "duration": 1.5}, {}]
+    report = build_report(score(["a"] * 3, ["a"] * 3, fields=fields))
+    page = render_html(report, tmp_path / "reports")
+    links = [row[6] for row in json.loads(page.split('id="data">')[1].split("</script>")[0])["utterances"]]
+    assert links == ["../clips/an%20odd%23name.wav", "../clips/an%20odd%23name.wav#t=2.5,4", None]
+
+
+def test_embedded_audio_of_a_part_is_cut(tmp_path: Path) -> None:
+    import base64
+
+    import numpy as np
+    import soundfile
+
+    audio = tmp_path / "long.wav"
+    soundfile.write(audio, np.zeros(16000 * 5), 16000)
+    fields = [{"audio_filepath": str(audio), "offset": 1.0, "duration": 2.0}]
+    page = render_html(build_report(score(["a"], ["a"], ids=["u"], fields=fields)), tmp_path, embed=True)
+    source = json.loads(page.split('id="data">')[1].split("</script>")[0])["embedded"]["u"]
+    kind, _, data = source.partition(",")
+    assert kind == "data:audio/flac;base64"
+    assert soundfile.info(io.BytesIO(base64.b64decode(data))).frames == 32000
