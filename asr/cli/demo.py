@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, model: str = "default") -> None:
     """Transcribe every recording of `folder` that has a text beside it. Raises `DataError` when there is none."""
     import asr
     from asr.errors import DataError
@@ -19,19 +19,21 @@ def main(folder: Path) -> None:
     )
     if not recordings:
         raise DataError(f"no recordings with texts in {folder}")
-    recognizer = asr.load_model()
+    recognizer = asr.load_model(model)
     references, hypotheses = [], []
     for recording in recordings:
-        references.append(recording.with_suffix(".txt").read_text(encoding="utf-8").strip())
-        print(f"\n{recording}", file=sys.stderr, flush=True)
-        hypotheses.append(recognizer.transcribe(recording).text)
-        print(hypotheses[-1], flush=True)
-        print(
-            f"  reference: {references[-1]}\n  WER {_wer(references[-1:], hypotheses[-1:])}",
-            file=sys.stderr,
-            flush=True,
-        )
-    print(f"\nWER of all {len(recordings)}: {_wer(references, hypotheses)}", file=sys.stderr)
+        reference = recording.with_suffix(".txt").read_text(encoding="utf-8").strip()
+        _remark(f"\n{recording}")
+        hypothesis = recognizer.transcribe(recording).text
+        print(hypothesis, flush=True)
+        _remark(f"  reference: {reference}\n  WER {_wer([reference], [hypothesis])}")
+        references.append(reference)
+        hypotheses.append(hypothesis)
+    _remark(f"\nWER of all {len(recordings)}: {_wer(references, hypotheses)}")
+
+
+def _remark(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _wer(references: list[str], hypotheses: list[str]) -> str:
@@ -45,4 +47,4 @@ if __name__ == "__main__":
     from asr.cli.main import plain_errors
 
     with plain_errors():
-        main(Path(sys.argv[1] if len(sys.argv) > 1 else "data/samples"))
+        main(Path(sys.argv[1]), *sys.argv[2:3])

@@ -129,8 +129,8 @@ def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> 
 
 
 def is_audio(path: Path) -> bool:
-    """Whether the file's name is that of a recording."""
-    return path.suffix.lower() in AUDIO_SUFFIXES
+    """Whether the name is that of a recording (and not of a hidden companion, as macOS leaves them on other disks)."""
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
 
 
 def _finish_all(

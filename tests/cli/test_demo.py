@@ -16,8 +16,8 @@ SAMPLES = ROOT / "data/samples"
 RECORDINGS = sorted(path for path in SAMPLES.iterdir() if path.suffix in (".wav", ".flac", ".ogg"))
 
 
-def demo(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "asr.cli.demo", str(folder)]
+def demo(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "asr.cli.demo", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
 
@@ -37,12 +37,18 @@ def test_a_folder_without_samples_is_an_error(tmp_path: Path) -> None:
     assert done.stderr == f"asr: no recordings with texts in {tmp_path}\n"
 
 
-@pytest.mark.skipif(not (ROOT / "asr/pretrained/config.json").exists(), reason="needs the bundled model")
-def test_the_demo_prints_transcripts_and_what_they_are_worth() -> None:
-    done = demo(SAMPLES)
+def test_the_demo_prints_transcripts_and_what_they_are_worth(babbler: Path) -> None:
+    done = demo(SAMPLES, babbler)
     assert done.returncode == 0, done.stderr
     transcripts = done.stdout.splitlines()
     assert len(transcripts) == len(RECORDINGS)
     assert all(transcripts)
     assert done.stderr.count("reference: ") == len(RECORDINGS)
     assert "WER of all 6: " in done.stderr
+
+
+@pytest.mark.skipif(not (ROOT / "asr/pretrained/config.json").exists(), reason="needs the bundled model")
+def test_the_bundled_model_is_the_default() -> None:
+    done = demo(SAMPLES)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(RECORDINGS)

@@ -109,6 +109,7 @@ def test_folder_of_pairs(tmp_path: Path) -> None:
     for name, text in (("anna/a b.wav", "Hello, there!"), ("bert/c.flac", "Fine.")):
         write_tone(tmp_path / "mine" / name).with_suffix(".txt").write_text(text)
     write_tone(tmp_path / "mine/bert/no text.wav")
+    (tmp_path / "mine/bert/._c.flac").write_bytes(b"left by another system")
     done = prepare_folder(tmp_path / "mine", tmp_path, speaker_from=r"^([^/]+)/")
     found = [(one.id, one.text, one.speaker) for one in read_manifest(tmp_path / "mine.jsonl")]
     assert found == [("anna-a_b", "HELLO THERE", "anna"), ("bert-c", "FINE", "bert")]

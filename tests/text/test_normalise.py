@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'libri'") as caught:
         get_normaliser("libri")
     assert all(name in caught.value.hint for name in NORMALISERS)
+
+
+@pytest.mark.speech
+def test_numbers_are_read_as_ljspeech_reads_them(corpora: Path) -> None:
+    """The corpus publishes each text as printed and with its numbers spelled out by hand."""
+    lines = (corpora / "LJSpeech-1.1/metadata.csv").read_text(encoding="utf-8").splitlines()
+    texts = [line.split("|")[1:] for line in lines]
+    differing = [(printed, spoken) for printed, spoken in texts if printed != spoken]
+    agreeing = sum(ljspeech(printed) == ljspeech(spoken) for printed, spoken in differing)
+    assert len(differing) >= 68
+    assert agreeing / len(differing) > 0.95
