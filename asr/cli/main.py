@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import typer
 
-from asr.cli import lm, prepare, score, train, transcribe
+from asr.cli import average, lm, prepare, score, train, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )
 app.command("train")(train.train)
+app.command("average")(average.average)
 app.command("score")(score.score)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 

@@ -49,7 +49,9 @@ class AudioCache:
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Samples (N,) of utterance `index`, float32 in [-1, 1]."""
-        return self._spans[index].astype(np.float32) / np.float32(_SCALE)
+        samples: np.ndarray = self._spans[index].astype(np.float32)
+        samples /= np.float32(_SCALE)
+        return samples
 
     def subset(self, indices: Sequence[int]) -> AudioCache:
         """The cache of some of the utterances."""
@@ -102,7 +104,8 @@ def _decode_shard(
             samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
         except AudioError as error:
             return f"{utterance.id}: {error.message}"
-        return np.clip(np.rint(samples * _SCALE), -32768, 32767).astype("<i2")
+        pcm: np.ndarray = np.clip(np.rint(samples * _SCALE), -32768, 32767).astype("<i2")
+        return pcm
 
     decoded = list(pool.map(decode, part))
     failed = [result for result in decoded if isinstance(result, str)]

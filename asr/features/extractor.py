@@ -67,6 +67,28 @@ class FeatureExtractor(nn.Module):
             return features * mask, frames
 
 
+class RunningStatistics:
+    """Mean and standard deviation of features over a corpus, gathered batch by batch in double precision."""
+
+    def __init__(self, size: int) -> None:
+        self._count = 0
+        self._sum = torch.zeros(size, dtype=torch.float64)
+        self._squares = torch.zeros(size, dtype=torch.float64)
+
+    def add(self, features: Tensor, lengths: Tensor) -> None:
+        """Features (B, T, F) whose frames beyond `lengths` (B,) are zero, as `FeatureExtractor` leaves them."""
+        self._count += int(lengths.sum())
+        self._sum += features.sum(dim=(0, 1), dtype=torch.float64)
+        self._squares += features.double().square().sum(dim=(0, 1))
+
+    def store(self, extractor: FeatureExtractor) -> None:
+        """Set the extractor's `mean` and `deviation`."""
+        mean = self._sum / max(1, self._count)
+        variance = (self._squares / max(1, self._count) - mean.square()).clamp_min(0.0)
+        extractor.mean.copy_(mean)
+        extractor.deviation.copy_((variance + TINY).sqrt())
+
+
 def length_mask(lengths: Tensor, steps: int) -> Tensor:
     """(B, steps), true where a step lies inside its utterance."""
     return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)

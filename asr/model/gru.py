@@ -26,7 +26,7 @@ def gru(inputs: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, dtype: torch
     r, z, n. Matrix products are in `dtype` (float32 or bfloat16); states and gates stay in float32.
     """
     with torch.autocast(inputs.device.type, enabled=False):
-        result: Tensor = _Gru.apply(inputs, w, u, b, c, dtype)  # type: ignore[no-untyped-call]
+        result: Tensor = _Gru.apply(inputs, w, u, b, c, dtype)
         return result
 
 
@@ -34,9 +34,7 @@ class _Gru(torch.autograd.Function):
     """The recurrence and its gradient."""
 
     @staticmethod
-    def forward(
-        ctx: Any, inputs: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, dtype: torch.dtype
-    ) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, dtype: torch.dtype) -> Tensor:
         directions, steps, batch, size = inputs.shape
         hidden = u.shape[2]
         inputs, w, u = inputs.to(dtype), w.to(dtype), u.to(dtype)
@@ -88,15 +86,16 @@ class _Gru(torch.autograd.Function):
             torch.addcmul(product, flow, z[t], out=passed)
         # From here on all steps together, as rows (K, T·B, ·).
         by_state = _rows(state_gates.flatten(3))
-        du = by_state.transpose(1, 2) @ _rows(before).to(dtype)
-        dc = by_state.sum(dim=1, dtype=torch.float32)
+        ones = torch.ones(directions, 1, steps * batch, dtype=dtype)
+        du = by_state.transpose(1, 2) @ _rows(before.to(dtype))
+        dc = ones @ by_state  # a product sums low-precision rows in float32, and faster than sum() does
         # The input sees the candidate's own slope, not the one that passed through the reset gate.
         state_gates[..., 2, :] = flowing * candidate_slope
         by_input = _rows(state_gates.flatten(3))
         dw = by_input.transpose(1, 2) @ inputs.reshape(directions, steps * batch, size)
-        db = by_input.sum(dim=1, dtype=torch.float32)
+        db = ones @ by_input
         dx = (by_input @ w).view(directions, steps, batch, size)
-        return dx, dw.float(), du.float(), db, dc, None
+        return dx, dw.float(), du.float(), db[:, 0].float(), dc[:, 0].float(), None
 
 
 def _rows(tensor: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from asr.corpus.manifest import Utterance, read_manifest
 from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
 from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_waveform, spec_augment
+from asr.features.extractor import RunningStatistics
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
 from asr.model.saved import SavedModel, load_saved_model, save_model
@@ -26,6 +27,8 @@ from asr.scoring.result import score
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
 from asr.training.loop import LoopConfig, Loss
+
+STATISTICS_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class AcousticTask:
             self._augment,
             config.ascending_epochs,
         )
+        if origin is None and acoustic.features.normalise == "global":
+            self._measure_features()
         self.validation = [self._validation(path) for path in config.validation]
         self._report_left_out()
 
@@ -216,6 +221,17 @@ class AcousticTask:
         return Corpus(
             config.manifest.stem, [utterances[i] for i in kept], audio.subset(kept), targets, weight=config.weight
         )
+
+    def _measure_features(self) -> None:
+        """Set the extractor's mean and deviation from an epoch's batches, up to an hour of them."""
+        statistics = RunningStatistics(self.module.features.size)
+        seconds = 0.0
+        for batch in self.stream.load(epoch=self.config.ascending_epochs):
+            statistics.add(*self.module.features(batch.waveforms, batch.lengths))
+            seconds += batch.samples / self.sample_rate
+            if seconds > STATISTICS_SECONDS:
+                break
+        statistics.store(self.module.features)
 
     def _validation(self, manifest: Path) -> tuple[list[Utterance], AudioCache]:
         utterances = self._normalised(manifest)

@@ -71,7 +71,9 @@ class Loss:
 class Task(Protocol):
     """What is to be learned."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """What learns."""
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has, over all processes."""
@@ -158,7 +160,7 @@ class Trainer:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
                 loss = self.task.loss(batch, generator)
             if torch.isfinite(loss.value):
-                (loss.value / self.config.accumulate).backward()  # type: ignore[no-untyped-call]
+                (loss.value / self.config.accumulate).backward()
             else:
                 ids += loss.ids
             for name, value in loss.sums.items():
