@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import typer
 
-from asr.cli import average, lm, prepare, score, train, transcribe
+from asr.cli import align, average, lm, prepare, score, train, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("transcribe")(transcribe.transcribe)
+app.command("align")(align.align)
 app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )

@@ -56,14 +56,15 @@ def align_tokens(
 def _best_paths(log_probs: Floats, lengths: Integers, labels: Integers, sizes: Integers) -> Integers:
     """The state (B, T) of each step on the best path of each utterance."""
     batch, steps, _ = log_probs.shape
+    if not steps:
+        return np.zeros((batch, 0), dtype=np.int64)
     states = labels.shape[1]
     rows = np.arange(batch)
     # A token may follow another directly, over the blank between them, unless the two are the same.
     skips = np.zeros((batch, states), dtype=np.bool_)
     skips[:, 2:] = (labels[:, 2:] != BLANK) & (labels[:, 2:] != labels[:, :-2])
-    emissions = np.take_along_axis(log_probs, labels[:, None, :], axis=2)
     score = np.full((batch, states), _IMPOSSIBLE, dtype=np.float32)
-    score[:, :2] = emissions[:, 0, :2]
+    score[:, :2] = np.take_along_axis(log_probs[:, 0], labels[:, :2], axis=1)
     moves = np.zeros((steps, batch, states), dtype=np.int8)
     choices = np.full((3, batch, states), _IMPOSSIBLE, dtype=np.float32)
     for step in range(1, steps):
@@ -72,7 +73,8 @@ def _best_paths(log_probs: Floats, lengths: Integers, labels: Integers, sizes: I
         choices[2, :, 2:] = np.where(skips[:, 2:], score[:, :-2], _IMPOSSIBLE)
         moves[step] = choices.argmax(axis=0)
         alive = step < lengths
-        score[alive] = (choices.max(axis=0) + emissions[:, step])[alive]
+        reached = choices.max(axis=0) + np.take_along_axis(log_probs[:, step], labels, axis=1)
+        score[alive] = reached[alive]
     last = 2 * sizes
     before = np.maximum(last - 1, 0)
     state = np.where(score[rows, last] >= score[rows, before], last, before)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any
@@ -24,13 +24,13 @@ from asr.audio.source import AudioInput
 from asr.audio.stream import Channel
 from asr.decoding import Hypothesis, greedy
 from asr.errors import UsageError
-from asr.model.alignment import align_tokens
+from asr.model.alignment import TokenAlignment, align_tokens
 from asr.model.saved import SavedModel, load_saved_model
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
 from asr.transcription.listening import End, Heard, Job, Listener
 from asr.transcription.result import Failure, Segment, Transcript, Word
-from asr.transcription.words import words_of
+from asr.transcription.words import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
 Decode = Callable[[Floats, list[int]], list[Hypothesis]]
@@ -100,7 +100,7 @@ class Recognizer:
         "split"; `case` is the letter case of the text; `words` asks for times and confidences.
         Raises `AudioError` naming a recording that cannot be read.
         """
-        job = Job(audio, _name(audio), channel, sample_rate)
+        job = Job(audio, audio_name(audio), channel, sample_rate)
         (outcome,) = self.transcribe_many([job], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
@@ -116,7 +116,7 @@ class Recognizer:
         words: bool = True,
     ) -> Iterator[Segment]:
         """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`."""
-        job = Job(audio, _name(audio), channel, sample_rate)
+        job = Job(audio, audio_name(audio), channel, sample_rate)
         for item in self._recognise([job], words):
             if isinstance(item, _Spoken):
                 yield item.segment.in_case(case)
@@ -147,23 +147,38 @@ class Recognizer:
                 yield Transcript(item.name, round(item.duration, 3), tuple(segments), item.notices)
             segments = []
 
-    def log_probabilities(self, signals: list[Floats]) -> tuple[Floats, list[int]]:
-        """Natural log-probabilities (B, T, V) of signals (N,) at the model's rate, and the steps of each."""
+    def hear(self, batch: list[Heard]) -> list[Floats]:
+        """Natural log-probabilities (T, V) of each piece, without the steps that belong to its neighbours."""
+        signals = [each.piece.samples for each in batch]
         lengths = torch.tensor([len(signal) for signal in signals])
         waveforms = torch.zeros(len(signals), int(lengths.max()))
         for row, signal in enumerate(signals):
             waveforms[row, : len(signal)] = torch.from_numpy(signal)
         with torch.inference_mode():
             log_probs, steps = self._network(waveforms.to(self.device), lengths.to(self.device))
-        return log_probs.cpu().numpy(), steps.tolist()
+        together, counts = log_probs.cpu().numpy(), steps.tolist()
+        step = self.model.frame_seconds * self.model.sample_rate
+        heard = []
+        for row, each in enumerate(batch):
+            first = round(each.piece.before / step)
+            last = max(first, counts[row] - round(each.piece.after / step))
+            heard.append(together[row, first:last])
+        return heard
 
     def _recognise(
         self, jobs: Iterable[Job], words: bool, heard: Callable[[float], None] | None = None
     ) -> Iterator[_Spoken | End]:
         listener = Listener(jobs, self.model.sample_rate, self.cutting, self._threads)
         with closing(listener), ThreadPoolExecutor(1) as searcher:
+            ends: dict[int | None, float] = {}  # of what has been said in each channel of the recording at hand
             for window in windows(listener, self.model.sample_rate):
-                yield from self._recognise_window(window, words, searcher, heard)
+                for item in self._recognise_window(window, words, searcher, heard):
+                    if isinstance(item, End):
+                        ends = {}
+                    else:
+                        item = _Spoken(item.job, _after(item.segment, ends.get(item.segment.channel, 0.0)))
+                        ends[item.segment.channel] = item.segment.end
+                    yield item
             self.times.reading += listener.seconds
 
     def _recognise_window(
@@ -178,9 +193,9 @@ class Recognizer:
         pending: list[tuple[list[Heard], Future[list[Segment | None]]]] = []
         for batch in batches([item for item in window if isinstance(item, Heard)], rate):
             began = perf_counter()
-            log_probs, steps = self.log_probabilities([each.piece.samples for each in batch])
+            log_probs = self.hear(batch)
             self.times.network += perf_counter() - began
-            pending.append((batch, searcher.submit(self._read, batch, log_probs, steps, words)))
+            pending.append((batch, searcher.submit(self._read, batch, log_probs, words)))
             if heard is not None:
                 heard(sum(len(each.piece.samples) for each in batch) / rate)
         segments = {
@@ -192,34 +207,27 @@ class Recognizer:
             elif (segment := segments[id(item)]) is not None:
                 yield _Spoken(item.job, segment)
 
-    def _read(self, batch: list[Heard], log_probs: Floats, steps: list[int], words: bool) -> list[Segment | None]:
+    def _read(self, batch: list[Heard], heard: list[Floats], words: bool) -> list[Segment | None]:
         """Search a batch for its texts, and the texts for their words."""
         began = thread_time()
-        log_probs, steps = self._without_context(batch, log_probs, steps)
-        readings = self._decode(log_probs, steps)
+        steps = [len(log_probs) for log_probs in heard]
+        padded = np.zeros((len(heard), max(steps), heard[0].shape[1]), dtype=np.float32)
+        for row, log_probs in enumerate(heard):
+            padded[row, : len(log_probs)] = log_probs
+        readings = self._decode(padded, steps)
         searched = thread_time()
-        alignments = align_tokens(log_probs, steps, [reading.tokens for reading in readings]) if words else None
-        segments = []
-        for row, (each, reading) in enumerate(zip(batch, readings, strict=True)):
-            segments.append(self._segment(each, reading, alignments[row] if alignments else None))
+        alignments = align_tokens(padded, steps, [reading.tokens for reading in readings]) if words else None
+        segments = [
+            self._segment(each, readings[row], steps[row], alignments[row] if alignments else None)
+            for row, each in enumerate(batch)
+        ]
         self.times.search += searched - began
         self.times.words += thread_time() - searched
         return segments
 
-    def _without_context(self, batch: list[Heard], log_probs: Floats, steps: list[int]) -> tuple[Floats, list[int]]:
-        """Drop the steps that belong to a piece's neighbours: they have served the network, not the text."""
-        if not any(each.piece.before or each.piece.after for each in batch):
-            return log_probs, steps
-        step = self.model.frame_seconds * self.model.sample_rate
-        log_probs, steps = log_probs.copy(), list(steps)
-        for row, each in enumerate(batch):
-            first = round(each.piece.before / step)
-            last = max(first, steps[row] - round(each.piece.after / step))
-            log_probs[row, : last - first] = log_probs[row, first:last].copy()
-            steps[row] = last - first
-        return log_probs, steps
-
-    def _segment(self, heard: Heard, reading: Hypothesis, alignment: Any) -> Segment | None:
+    def _segment(
+        self, heard: Heard, reading: Hypothesis, steps: int, alignment: TokenAlignment | None
+    ) -> Segment | None:
         text = self.model.tokenizer.decode(reading.tokens)
         if not text:
             return None
@@ -228,9 +236,9 @@ class Recognizer:
         end = (piece.start + len(piece.samples) - piece.after) / rate
         words: tuple[Word, ...] = ()
         if alignment is not None:
-            words = words_of(
-                reading.tokens, self.model.tokenizer.vocabulary, alignment, self.model.frame_seconds, begin, end
-            )
+            texts, spans = spell_words(reading.tokens, self.model.tokenizer.vocabulary)
+            seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
+            words = time_words(texts, spans, alignment, seconds, end)
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, heard.channel)
 
@@ -239,6 +247,14 @@ class Recognizer:
 class _Spoken:
     job: int
     segment: Segment
+
+
+def _after(segment: Segment, now: float) -> Segment:
+    """The segment without overlap with what ended `now`."""
+    if segment.start >= now:
+        return segment
+    words = keep_apart(segment.words, now)
+    return replace(segment, start=now, end=words[-1].end if words else max(now, segment.end), words=words)
 
 
 def _device(name: str) -> torch.device:
@@ -251,7 +267,8 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _name(audio: Audio) -> str:
+def audio_name(audio: Audio) -> str:
+    """What to call a recording in messages."""
     if isinstance(audio, (str, os.PathLike)):
         return os.fspath(audio)
     return "the recording" if isinstance(audio, (bytes, np.ndarray)) else str(getattr(audio, "name", "the recording"))

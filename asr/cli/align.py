@@ -1,0 +1,58 @@
+"""`asr align`: when each word of a known text is spoken."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.errors import DataError
+
+
+class Format(Enum):
+    """Output formats."""
+
+    json = "json"
+    ctm = "ctm"
+    textgrid = "textgrid"
+
+
+def align(
+    audio: Annotated[str, typer.Argument(help="The recording, or - for standard input.")],
+    text: Annotated[str, typer.Argument(help="What is spoken in it, or a file that says it.", metavar="TEXT|FILE")],
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
+    ] = None,
+    form: Annotated[Format, typer.Option("-f", "--format", help="Output format.")] = Format.json,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; printed if not given.")] = None,
+) -> None:
+    """Find the times of the words of a known text, one segment for each of its lines."""
+    spoken = _read_text(text)
+
+    from asr.files import write_text
+    from asr.transcription.align import align_text
+    from asr.transcription.formats import FORMATS
+    from asr.transcription.recognizer import load_model
+    from asr.transcription.textgrid import as_textgrid
+
+    recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
+    transcript = align_text(load_model(model), recording, spoken)
+    rendered = as_textgrid(transcript) if form is Format.textgrid else FORMATS[form.value](transcript)
+    if output is None:
+        typer.echo(rendered, nl=False)
+    else:
+        write_text(output, rendered)
+
+
+def _read_text(text: str) -> str:
+    """The text itself, or what is in the file of that name."""
+    try:
+        path = Path(text)
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else text
+    except (OSError, ValueError) as error:
+        if "\n" in text or " " in text:  # no file name, and too long for one
+            return text
+        raise DataError(f"{text} cannot be read: {error}") from error

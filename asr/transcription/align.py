@@ -1,0 +1,82 @@
+"""When each word of a known text is spoken: forced alignment of a whole recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from asr.errors import DataError
+from asr.model.alignment import align_tokens
+from asr.text.normalise import get_normaliser
+from asr.transcription.listening import End, Heard, Job, listen
+from asr.transcription.recognizer import Audio, Floats, Recognizer, audio_name
+from asr.transcription.result import Segment, Transcript
+from asr.transcription.words import time_words
+
+# The lattice of steps × states that fits into memory: about half an hour of speech.
+_LARGEST_LATTICE = 1_000_000_000
+
+
+def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
+    """The words of `text` with times and confidences: a segment for each of its lines that has words.
+
+    Words stay as they are written; numbers and the like must be spelled as they are spoken. Raises `AudioError` for
+    the recording, and `DataError` for a text that has no words, letters that the model does not know, or more words
+    than can be spoken in the recording's time.
+    """
+    name = audio_name(audio)
+    lines = [line for line in (_tokens(recognizer, line) for line in text.splitlines()) if line]
+    tokens = [token for line in lines for word in line for token in word.tokens]
+    if not tokens:
+        raise DataError("there are no words to align")
+    log_probs, seconds, end = _hear(recognizer, audio, name)
+    if len(log_probs) * (2 * len(tokens) + 1) > _LARGEST_LATTICE:
+        raise DataError(f"{name} and its text are too long to be aligned in one go", "Cut both into parts.")
+    (alignment,) = align_tokens(log_probs[None], [len(log_probs)], [tokens]) if len(log_probs) else (None,)
+    if alignment is None:
+        raise DataError(f"{name} is too short for {len(list(chain(*lines)))} words in {end.duration:.1f} s")
+    spans, position = [], 0
+    for word in chain(*lines):
+        spans.append((position, position + len(word.tokens)))
+        position += len(word.tokens)
+    words = time_words([word.text for word in chain(*lines)], spans, alignment, seconds, end.duration)
+    segments, first = [], 0
+    for line in lines:
+        here = words[first : first + len(line)]
+        segments.append(Segment(here[0].start, here[-1].end, " ".join(word.text for word in here), here))
+        first += len(line)
+    return Transcript(name, round(end.duration, 3), tuple(segments), end.notices)
+
+
+@dataclass(frozen=True)
+class _Spelled:
+    text: str
+    tokens: list[int]
+
+
+def _tokens(recognizer: Recognizer, line: str) -> list[_Spelled]:
+    """The words of a line with their tokens; punctuation by itself is no word."""
+    normalise = get_normaliser(recognizer.model.normaliser)
+    encode = recognizer.model.tokenizer.encode
+    words = [(word, normalise(word)) for word in line.split()]
+    return [_Spelled(word, encode(spoken)) for word, spoken in words if spoken]
+
+
+def _hear(recognizer: Recognizer, audio: Audio, name: str) -> tuple[Floats, list[float], End]:
+    """Log-probabilities (T, V) of all pieces one after the other, and the time of each step and of the end."""
+    rate, step = recognizer.model.sample_rate, recognizer.model.frame_seconds
+    parts: list[Floats] = []
+    seconds: list[float] = []
+    end = End(0, name)
+    for item in listen(0, Job(audio, name), rate, recognizer.cutting):
+        if isinstance(item, Heard):
+            log_probs = recognizer.hear([item])[0]
+            begin = (item.piece.start + item.piece.before) / rate
+            parts.append(log_probs)
+            seconds += [begin + number * step for number in range(len(log_probs))]
+        else:
+            end = item
+    width = len(recognizer.model.tokenizer.vocabulary)
+    return np.concatenate([np.empty((0, width), np.float32), *parts]), [*seconds, end.duration], end
