@@ -1,0 +1,32 @@
+"""`asr export`: a model for other runtimes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.errors import UsageError
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Model folder, or default for the bundled one.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file (.onnx), or a folder for model.onnx.")],
+) -> None:
+    """Write a model as one ONNX file: samples in, log-probabilities out."""
+    if find_spec("onnx") is None:
+        raise UsageError("export needs the onnx package", "Install it with: pip install 'asr[onnx]'")
+
+    from asr.model.saved import load_saved_model
+    from asr.transcription.export import export_onnx, largest_difference
+
+    saved = load_saved_model(model)
+    path = export_onnx(saved, output)
+    typer.echo(path)
+    if find_spec("onnxruntime") is not None:
+        difference = largest_difference(saved, path)
+        typer.echo(f"largest difference from the model: {difference:.1e} in log-probability", err=True)
+        if not difference < 1e-4:
+            raise typer.Exit(1)
