@@ -55,8 +55,26 @@ def train(
     threshold: Threshold = None,
     size: Size = None,
     normaliser: Normaliser = "librispeech",
+    rnn: Annotated[bool, typer.Option("--rnn", help="Train a recurrent model instead; LM is its folder.")] = False,
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option("--validation", help="With --rnn: text that chooses the best epoch."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="With --rnn: network.units=512, loop.epochs=10 …; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="With --rnn: go on where the run stopped.")] = False,
 ) -> None:
-    """Train an n-gram model with interpolated modified Kneser-Ney smoothing."""
+    """Train an n-gram model with interpolated modified Kneser-Ney smoothing, or a recurrent one."""
+    if rnn:
+        from asr.language.recurrent_training import read_experiment, train_recurrent
+
+        if len(out) != 1:
+            raise typer.BadParameter("one folder, please", param_hint="--out")
+        experiment = read_experiment(texts, validation or [], out[0], normaliser, settings or [])
+        typer.echo(train_recurrent(experiment, resume))
+        return
     from asr.language.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
 
     config = NgramConfig(order, vocabulary, parse_cutoffs(cutoffs), threshold, parse_size(size) if size else None)
@@ -83,17 +101,23 @@ def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size 
 @app.command()
 def perplexity(model: Model, texts: Texts, normaliser: Normaliser = "librispeech") -> None:
     """Measure how well a language model foretells a text."""
-    from itertools import chain
-
-    from asr.language.load import load_language_model
-    from asr.language.perplexity import measure
     from asr.language.text import read_sentences
     from asr.text.normalise import get_normaliser
 
     normalise = get_normaliser(normaliser)
-    sentences = chain.from_iterable(read_sentences(path, normalise) for path in texts)
+    sentences = [sentence for path in texts for sentence in read_sentences(path, normalise)]
+    words = sum(len(sentence.split()) for sentence in sentences)
+    if model.is_dir():
+        from asr.language.recurrent import load_recurrent, word_perplexity
+
+        typer.echo(f"{len(sentences):,} sentences, {words:,} words")
+        typer.echo(f"perplexity {word_perplexity(load_recurrent(model).rescore(sentences), sentences):.2f} per word")
+        return
+    from asr.language.load import load_language_model
+    from asr.language.perplexity import measure
+
     result = measure(load_language_model(model), sentences)
-    typer.echo(f"{result.sentences:,} sentences, {result.words:,} words, {result.unknown_rate:.2%} unknown")
+    typer.echo(f"{len(sentences):,} sentences, {words:,} words, {result.unknown_rate:.2%} unknown")
     typer.echo(f"perplexity {result.perplexity:.2f}, with unknown words {result.perplexity_with_unknown:.2f}")
 
 
@@ -105,15 +129,23 @@ def sample(
     temperature: Annotated[float, typer.Option("--temperature", min=0.01, help="Below 1: likelier words.")] = 1.0,
 ) -> None:
     """Let a language model write sentences."""
+    if model.is_dir():
+        import torch
+
+        from asr.language.recurrent import load_recurrent
+
+        recurrent, generator = load_recurrent(model), torch.Generator().manual_seed(seed)
+        for _ in range(count):
+            typer.echo(recurrent.sample(generator, temperature))
+        return
     import numpy as np
 
     from asr.language.load import load_language_model
     from asr.language.sample import sample_sentence
 
-    loaded = load_language_model(model)
-    generator = np.random.default_rng(seed)
+    loaded, random = load_language_model(model), np.random.default_rng(seed)
     for _ in range(count):
-        typer.echo(sample_sentence(loaded, generator, temperature))
+        typer.echo(sample_sentence(loaded, random, temperature))
 
 
 def _note(text: str) -> None:

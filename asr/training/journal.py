@@ -68,7 +68,9 @@ class Journal:
         if validation:
             words += ["validation", *_format(validation)]
         words += ["(best so far)"] if better else []
-        words.append(f"{position.audio_seconds / 3600:.1f} h heard in {clock(position.seconds)}")
+        # A task without sound, such as a language model, counts no hours.
+        heard = f"{position.audio_seconds / 3600:.1f} h heard in " if position.audio_seconds else ""
+        words.append(heard + clock(position.seconds))
         self.note("  ".join(words))
 
     def note(self, text: str) -> None:
@@ -112,7 +114,7 @@ class Journal:
         left = clock(spent / done * (1 - share)) if done > 0 else "?"
         speed = (position.audio_seconds - self._first.audio_seconds) / max(spent, 1e-9)
         words = [f"epoch {position.epoch + 1}/{self.epochs}", f"batch {position.batch}/{batches}", *_format(measured)]
-        words += [f"rate {self.learning_rate:.1e}", f"{speed:.0f} h/h", f"{left} left"]
+        words += [f"rate {self.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]
         return "  ".join(words)
 
     def _show(self, line: str) -> None:

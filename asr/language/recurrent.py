@@ -1,0 +1,196 @@
+"""A recurrent language model: a GRU that foretells the next character or word piece of a sentence.
+
+It has no vocabulary of words, so no word is unknown to it, and it remembers more than the few words of an n-gram.
+Too slow for every step of a beam search, it serves to judge whole sentences: the n-best list of the decoder.
+
+Token 0, the acoustic model's blank, stands for the sentence boundary: it is read first and foretold last.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr.config import validate
+from asr.errors import ModelError, UsageError
+from asr.files import write_whole
+from asr.text.tokenizer import Tokenizer, load_tokenizer
+
+BOUNDARY = 0
+PADDING = -1
+LONGEST_SAMPLE = 1000
+KIND = "recurrent language model"
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """Sizes of the network."""
+
+    embedding: int = 192
+    units: int = 512
+    layers: int = 1
+    dropout: float = 0.1
+
+
+class RecurrentNetwork(nn.Module):
+    """Embedding, GRU and a softmax that shares the embedding's matrix (Press and Wolf 2017)."""
+
+    def __init__(self, config: RecurrentConfig, tokens: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(tokens, config.embedding)
+        self.gru = nn.GRU(config.embedding, config.units, config.layers, batch_first=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(config.units, config.embedding)
+        self.bias = nn.Parameter(torch.zeros(tokens))
+        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+
+    def forward(self, ids: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), and the state (L, B, H) at the end."""
+        encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
+        scores = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
+        return scores, state
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
+        scores, _ = self(inputs)
+        each = F.cross_entropy(scores.float().transpose(1, 2), targets, ignore_index=PADDING, reduction="none")
+        return each.sum(1)
+
+
+def pad_sentences(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """What the network reads and what it shall foretell, both (B, U + 1): the boundary goes before and after.
+
+    Shorter sentences are padded; their targets say so, and the network, which looks back only, never minds.
+    """
+    longest = max(map(len, sentences)) + 1
+    inputs = torch.full((len(sentences), longest), BOUNDARY)
+    targets = torch.full((len(sentences), longest), PADDING)
+    for row, sentence in enumerate(sentences):
+        tokens = torch.tensor(sentence, dtype=torch.long)
+        inputs[row, 1 : len(sentence) + 1] = tokens
+        targets[row, : len(sentence)] = tokens
+        targets[row, len(sentence)] = BOUNDARY
+    return inputs, targets
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentModel:
+    """A trained network with its tokenizer and the normaliser of its texts."""
+
+    network: RecurrentNetwork
+    tokenizer: Tokenizer
+    normaliser: str
+
+    @torch.inference_mode()
+    def rescore(self, texts: Sequence[str], tokens_at_once: int = 16_384) -> list[float]:
+        """Natural-log probability of each text as a whole sentence, its end included.
+
+        Texts of similar length are computed together; the result does not depend on which. Raises `DataError` naming
+        characters that the tokenizer does not have.
+        """
+        self.network.eval()
+        sentences = [self.tokenizer.encode(text) for text in texts]
+        scores = [0.0] * len(texts)
+        device = self.network.bias.device
+        for batch in batches_by_length([len(sentence) for sentence in sentences], tokens_at_once):
+            inputs, targets = pad_sentences([sentences[index] for index in batch])
+            losses = self.network.losses(inputs.to(device), targets.to(device))
+            for index, loss in zip(batch, losses.tolist(), strict=True):
+                scores[index] = -loss
+        return scores
+
+    @torch.inference_mode()
+    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> str:
+        """One sentence drawn from the model; cut after 1,000 tokens. Low temperatures write what is likely."""
+        self.network.eval()
+        token, state = BOUNDARY, None
+        written: list[int] = []
+        while len(written) < LONGEST_SAMPLE:
+            scores, state = self.network(torch.tensor([[token]]), state)
+            chances = torch.softmax(scores[0, 0].float() / temperature, 0)
+            token = int(torch.multinomial(chances, 1, generator=generator))
+            if token == BOUNDARY:
+                break
+            written.append(token)
+        return self.tokenizer.decode(written)
+
+
+def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Indices in batches of similar length, each of at most `tokens` tokens with padding and boundary."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # Lengths rise, so the newest sentence decides the padding of its batch.
+        if not batches or (len(batches[-1]) + 1) * (lengths[index] + 1) > tokens:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+def word_perplexity(log_probs: Sequence[float], sentences: Sequence[str]) -> float:
+    """Perplexity of whole sentences per word, their ends counted as words: what an n-gram of words reports, too."""
+    words = sum(len(sentence.split()) + 1 for sentence in sentences)
+    return math.exp(-sum(log_probs) / words)
+
+
+def save_recurrent(
+    folder: Path | str,
+    model: RecurrentModel,
+    weights: dict[str, Tensor] | None = None,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write a folder with `config.json`, `model.safetensors` (float16) and the tokenizer.
+
+    `weights` replaces the network's own (an average, for instance); `facts` of the training are for the reader.
+    """
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    model.tokenizer.save(folder)
+    state = model.network.state_dict() if weights is None else weights
+    with write_whole(folder / "model.safetensors", "wb") as file:
+        file.write(save({name: tensor.half().cpu().contiguous() for name, tensor in state.items()}))
+    description = {
+        "kind": KIND,
+        "network": asdict(model.network.config),
+        "vocabulary": len(model.tokenizer.vocabulary),
+        "normaliser": model.normaliser,
+        "training": facts or {},
+    }
+    with write_whole(folder / "config.json") as file:
+        json.dump(description, file, indent=1)
+        file.write("\n")
+
+
+def load_recurrent(folder: Path | str) -> RecurrentModel:
+    """Load what `save_recurrent` wrote. Raises `ModelError` naming what is missing, torn or something else."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if description.get("kind") != KIND:
+            raise ModelError(f"{folder} is not a recurrent language model", "Train one with `asr lm train --rnn`.")
+        network = RecurrentNetwork(
+            validate(RecurrentConfig, description["network"], str(folder)), description["vocabulary"]
+        )
+        weights = load_file(folder / "model.safetensors")
+        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        model = RecurrentModel(network.eval(), load_tokenizer(folder), description["normaliser"])
+    except FileNotFoundError as error:
+        hint = "Train a recurrent language model with `asr lm train --rnn`."
+        raise ModelError(f"{error.filename or folder} is missing", hint) from error
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError, UsageError) as error:
+        raise ModelError(f"the language model {folder} is damaged: {error}") from error
+    if len(model.tokenizer.vocabulary) != description["vocabulary"]:
+        raise ModelError(f"the tokenizer in {folder} does not belong to the network beside it")
+    return model
