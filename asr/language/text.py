@@ -36,7 +36,7 @@ def read_sentences(path: Path | str, normalise: Normaliser = none) -> Iterator[s
             for raw in file:
                 number += 1
                 line = raw.decode("utf-8")
-                sentence = normalise(json.loads(line)["text"] if path.suffix == ".jsonl" else line)
+                sentence = normalise(json.loads(line)["text"] if path.suffix == ".jsonl" else line.strip())
                 if "<" in sentence and not set(SPECIAL_WORDS).isdisjoint(sentence.split()):
                     raise DataError("the text holds one of the reserved words <unk>, <s>, </s>", "Remove it.")
                 if sentence:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import DataError, UsageError
-from asr.text.normalise import NORMALISERS, get_normaliser, librispeech, ljspeech
+from asr.text.normalise import _NORMAL, NORMALISERS, _respell, get_normaliser, librispeech, ljspeech
 from asr.text.numbers import cardinal, ordinal, year
 
 
@@ -123,3 +123,13 @@ def test_numbers_are_read_as_ljspeech_reads_them(corpora: Path) -> None:
     agreeing = sum(ljspeech(printed) == ljspeech(spoken) for printed, spoken in differing)
     assert len(differing) >= 68
     assert agreeing / len(differing) > 0.95
+
+
+@given(st.from_regex(_NORMAL, fullmatch=True))
+def test_what_is_taken_for_normal_is_normal(text: str) -> None:
+    assert _respell(text) == text
+
+
+@given(st.text(alphabet="AB' ", max_size=12))
+def test_the_short_cut_changes_no_result(text: str) -> None:
+    assert librispeech(text) == _respell(text)

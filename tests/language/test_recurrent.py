@@ -1,0 +1,156 @@
+"""The recurrent model: what it foretells is a distribution, and batching never changes a score."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import DataError, ModelError, UsageError
+from asr.language.recurrent import (
+    BOUNDARY,
+    RecurrentConfig,
+    RecurrentModel,
+    RecurrentNetwork,
+    batches_by_length,
+    load_recurrent,
+    pad_sentences,
+    save_recurrent,
+    word_perplexity,
+)
+from asr.language.recurrent_training import RecurrentTask, read_experiment, train_recurrent
+from asr.text.tokenizer import CharacterTokenizer
+
+TEXT = ["ab", "ba", "abba", "a b", "b a a"]
+
+
+@pytest.fixture
+def model() -> RecurrentModel:
+    torch.manual_seed(0)
+    tokenizer = CharacterTokenizer(["a", "b"])
+    return RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16, 2, 0.5), 4), tokenizer, "none")
+
+
+def test_padding_puts_the_boundary_before_and_after() -> None:
+    inputs, targets = pad_sentences([[3, 2], [], [2, 2, 3]])
+    assert inputs.tolist() == [[0, 3, 2, 0], [0, 0, 0, 0], [0, 2, 2, 3]]
+    assert targets.tolist() == [[3, 2, 0, -1], [0, -1, -1, -1], [2, 2, 3, 0]]
+
+
+def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(model: RecurrentModel) -> None:
+    """Over the tokens ▁, a, b: p(ends within 4 tokens) from whole sentences equals 1 - p(4 tokens and no end yet)."""
+    model.network.eval().requires_grad_(False)
+    ended = 0.0
+    for length in range(4):
+        sentences = list(product([1, 2, 3], repeat=length))
+        ended += float(torch.exp(-model.network.losses(*pad_sentences(sentences))).sum())
+    unfinished = 0.0
+    for sentence in product([1, 2, 3], repeat=4):
+        scores, _ = model.network(torch.tensor([[BOUNDARY, *sentence[:-1]]]))
+        chosen = torch.log_softmax(scores[0], -1)[range(4), sentence]
+        unfinished += float(torch.exp(chosen.sum()))
+    assert ended + unfinished == pytest.approx(1, abs=1e-5)
+
+
+def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> None:
+    alone = [model.rescore([text])[0] for text in TEXT]
+    assert model.rescore(TEXT) == pytest.approx(alone, abs=1e-4)
+    assert model.rescore(TEXT, tokens_at_once=6) == pytest.approx(alone, abs=1e-4)
+    assert model.rescore([]) == []
+    assert model.rescore([""])[0] < 0
+
+
+def test_foreign_letters_are_named(model: RecurrentModel) -> None:
+    with pytest.raises(DataError, match="'z'"):
+        model.rescore(["az"])
+
+
+def test_batches_hold_everything_once_within_the_limit() -> None:
+    lengths = [5, 1, 9, 3, 3, 40, 0]
+    batches = batches_by_length(lengths, tokens=20)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * (max(lengths[i] for i in batch) + 1) <= 20 for batch in batches)
+
+
+def test_saved_and_loaded_it_says_the_same(model: RecurrentModel, tmp_path: Path) -> None:
+    model.network.load_state_dict({name: t.half().float() for name, t in model.network.state_dict().items()})
+    save_recurrent(tmp_path, model)
+    again = load_recurrent(tmp_path)
+    assert again.rescore(TEXT) == model.rescore(TEXT)
+    assert again.normaliser == "none"
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_damaged_folder_is_named(model: RecurrentModel, tmp_path: Path, file: str) -> None:
+    save_recurrent(tmp_path, model)
+    content = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=tmp_path.name):
+        load_recurrent(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(ModelError, match=r"missing"):
+        load_recurrent(tmp_path)
+
+
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"acoustic": {}}))
+    with pytest.raises(ModelError, match="not a recurrent language model"):
+        load_recurrent(tmp_path)
+
+
+def test_perplexity_counts_words_and_ends() -> None:
+    # 2 sentences, 3 words, 2 ends: each of the five foretold with 1/10
+    assert word_perplexity([-3 * math.log(10), -2 * math.log(10)], ["a b", "c"]) == pytest.approx(10)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("the wind went round the house\nshe closed the door\n" * 25 + "the lamp burned low\n")
+    return path
+
+
+SETTINGS = [
+    "tokenizer.kind=characters",
+    "network.units=32",
+    "network.dropout=0",
+    "batch_tokens=300",
+    "loop.epochs=12",
+    "loop.schedule.peak=0.02",
+    "loop.schedule.warmup_updates=10",
+    "loop.average_decay=0",
+    "loop.precision=float32",
+]
+
+
+def test_training_learns_to_write(text: Path, tmp_path: Path) -> None:
+    experiment = read_experiment([text], [text], tmp_path / "whole", "librispeech", SETTINGS)
+    best = load_recurrent(train_recurrent(experiment))
+    likely, unlikely = best.rescore(["SHE CLOSED THE DOOR", "SHE THE CLOSED DOOR"])
+    assert likely > unlikely + 2
+    assert best.sample(torch.Generator().manual_seed(1), temperature=0.1) in {
+        "SHE CLOSED THE DOOR",
+        "THE WIND WENT ROUND THE HOUSE",
+    }
+    with pytest.raises(UsageError, match="already holds a run"):
+        train_recurrent(experiment)
+
+
+def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None:
+    settings = [*SETTINGS, "epoch_batches=2"]
+    task = RecurrentTask(read_experiment([text], [], tmp_path, "librispeech", settings), torch.device("cpu"))
+    first, again = list(task.load(0, 0, 1)), list(task.load(0, 0, 1))
+    assert task.batches(0) == len(first) == 2
+    assert all(
+        torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
+    )
+    assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, task.load(1, 0, 1), strict=True))
+
+
+def test_a_wrong_setting_is_named(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"network\.unit"):
+        read_experiment([text], [], tmp_path, "librispeech", ["network.unit=3"])
