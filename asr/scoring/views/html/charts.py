@@ -61,7 +61,6 @@ def strip(estimate: float, intervals: Sequence[Interval], around_zero: bool = Fa
     parts = []
     height = 46 * len(intervals)
     if around_zero:
-        parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="22" y2="{height}"/>')
         anchor = "start" if x(0) < WIDTH / 3 else "end" if x(0) > WIDTH * 2 / 3 else "middle"
         parts.append(
             f'<text class="muted" x="{x(0):.1f}" y="{height + 10}" text-anchor="{anchor}">no difference</text>'
@@ -70,6 +69,8 @@ def strip(estimate: float, intervals: Sequence[Interval], around_zero: bool = Fa
         y = 46 * index + 32
         doubtful = "" if interval.trusted else " doubtful"
         bounds = f"{show(interval.low)} to {show(interval.high)}"
+        if around_zero:
+            parts.append(f'<line class="axis" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{y - 9}" y2="{y + 9}"/>')
         parts.append(
             f'<text class="muted" x="10" y="{y - 14}">95 % over {interval.units:,} {interval.unit}</text>'
             f'<text x="{WIDTH - 10}" y="{y - 14}" text-anchor="end">{bounds}</text>'

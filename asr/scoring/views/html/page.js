@@ -7,23 +7,30 @@
   const body = document.querySelector("#rows");
   const byId = (id) => document.getElementById(id);
 
-  const count = (text, letter) => text.split(letter).length - 1;
+  function count(operations) {
+    let s = 0, d = 0, i = 0;
+    for (let index = 0; index < operations.length; index++) {
+      const letter = operations.charCodeAt(index);
+      if (letter === 83) s++; else if (letter === 68) d++; else if (letter === 73) i++;
+    }
+    return { s, d, i, errors: s + d + i, words: operations.length - i };
+  }
+
   const utterances = data.utterances.map((item) => {
-    const operations = item[OPERATIONS];
-    const s = count(operations, "S"), d = count(operations, "D"), i = count(operations, "I");
-    const words = operations.length - i;
-    const errors = s + d + i;
-    const base = item[BASE_OPERATIONS] === undefined ? null
-      : item[BASE_OPERATIONS].length - count(item[BASE_OPERATIONS], "C");
+    const counts = count(item[OPERATIONS]);
+    const base = item[BASE_OPERATIONS] === undefined ? counts.errors : count(item[BASE_OPERATIONS]).errors;
     return {
-      item, s, d, i, words, errors, base,
-      rate: errors / Math.max(words, 1),
-      difference: base === null ? 0 : errors - base,
-      duration: item[DURATION] ?? -1,
+      ...counts, item,
       id: item[ID],
-      text: [item[ID], item[SPEAKER] ?? "", item[REFERENCE], item[HYPOTHESIS], item[BASE_HYPOTHESIS] ?? ""].join("\n").toLowerCase(),
+      rate: counts.errors / Math.max(counts.words, 1),
+      difference: counts.errors - base,
+      duration: item[DURATION] ?? -1,
     };
   });
+
+  // What the search looks at, made when it is first asked for.
+  const searched = (u) => u.text ??= [ID, SPEAKER, REFERENCE, HYPOTHESIS, BASE_HYPOTHESIS]
+    .map((field) => u.item[field] ?? "").join("\n").toLowerCase();
 
   let order = { key: "errors", descending: true };
   let chosen = [];
@@ -57,7 +64,7 @@
     const speaker = byId("speaker") ? byId("speaker").value : "";
     const change = byId("change") ? byId("change").value : "";
     chosen = utterances.filter((u) =>
-      (!needle || u.text.includes(needle)) &&
+      (!needle || searched(u).includes(needle)) &&
       (!kind || (kind === "none" ? !u.errors : kind === "any" ? u.errors : u[kind])) &&
       (!speaker || u.item[SPEAKER] === speaker) &&
       (!change || (change === "better" ? u.difference < 0 : change === "worse" ? u.difference > 0 : u.item[HYPOTHESIS] !== u.item[BASE_HYPOTHESIS])) &&
