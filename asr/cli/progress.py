@@ -17,12 +17,16 @@ class Counter:
         self._bar = bar
         self._task = task
 
+    def advance(self, count: int) -> None:
+        """So many more are done."""
+        if self._bar is not None:
+            self._bar.advance(self._task, count)
+
     def count(self, items: Iterable[T]) -> Iterator[T]:
         """The same items, each counted once it is done with."""
         for item in items:
             yield item
-            if self._bar is not None:
-                self._bar.advance(self._task)
+            self.advance(1)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Decode a manifest and score it."""
+"""Evaluating a recogniser: decode a manifest and score it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -156,12 +155,13 @@ def footer(report: Report) -> str:
         "normaliser": report.score.normaliser,
         "alignment": report.score.aligner,
         "intervals": "studentised bootstrap; the lines across the bars are 1.96 standard errors",
-        **{key: value for key, value in report.inputs.items() if value not in ([], None)},
-        **report.settings,
+        **report.inputs,
+        **_flat(report.settings),
     }
     rows = "".join(
         f"<tr><td>{escape(key.replace('_', ' '))}</td><td>{escape(_plain(value))}</td></tr>"
         for key, value in facts.items()
+        if value not in ([], {}, None)
     )
     return f"<footer><h3>How this was made</h3><table>{rows}</table></footer>"
 
@@ -213,7 +213,15 @@ def _select(name: str, label: str, options: Iterable[tuple[str, str]]) -> str:
     return f'<label>{escape(label)}<select id="{name}">{listed}</select></label>'
 
 
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in groups, one row for each."""
+    rows: dict[str, Any] = {}
+    for key, value in settings.items():
+        rows |= {f"{key} {name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
+    return rows
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value[:20])) + (", …" if len(value) > 20 else "")
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

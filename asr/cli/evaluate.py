@@ -1,0 +1,54 @@
+"""`asr evaluate`: a recogniser's word error rate on a manifest, with a report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="What `asr prepare` wrote.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>).")
+    ] = None,
+    normaliser: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
+    embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+) -> None:
+    """Decode manifests, score them, and write a report for each: hypotheses, report.html, report.json.
+
+    A run that was interrupted goes on where it was. Recordings that cannot be read count as deleted, are named, and
+    make the exit code 1. With several manifests, -o holds a folder for each.
+    """
+    from asr.cli.progress import shown
+    from asr.corpus.manifest import read_manifest
+    from asr.evaluation.run import default_folder
+    from asr.evaluation.run import evaluate as evaluate_manifest
+    from asr.transcription.recognizer import load_model
+
+    counts = [len(read_manifest(manifest)) for manifest in manifests]
+    recognizer = load_model(model, device=device, threads=threads)
+    failed = False
+    for manifest, count in zip(manifests, counts, strict=True):
+        folder = default_folder(recognizer.model.path.resolve(), manifest)
+        if out is not None:
+            folder = out if len(manifests) == 1 else out / manifest.stem
+        with shown(count, quiet) as progress:
+            evaluation = evaluate_manifest(
+                recognizer, manifest, folder, normaliser=normaliser, embed_audio=embed_audio, heard=progress.advance
+            )
+        for identity, reason in evaluation.decoding.failures.items():
+            print(f"asr: {identity}: {reason}", file=sys.stderr)
+        failed = failed or bool(evaluation.decoding.failures)
+        if not quiet:
+            evaluation.report.print()
+            speed = evaluation.decoding.real_time_factor
+            print(f"real-time factor {speed:.4f}; report in {folder}" if speed else f"report in {folder}")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,145 @@
+"""Decoding a manifest so that an interrupted run goes on where it was.
+
+Every finished utterance is a line of `hypotheses.part.jsonl`; the first line says what made it (model, data,
+decoding). A run that finds such a file made in the same way takes its lines over; any other is begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from asr.audio.read import read_audio
+from asr.corpus.manifest import Utterance
+from asr.errors import AsrError, AudioError
+from asr.transcription.listening import Job
+from asr.transcription.recognizer import Recognizer
+from asr.transcription.result import Failure
+
+PART = "hypotheses.part.jsonl"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The text of one utterance. `seconds` of sound, decoded in `took` seconds by the clock."""
+
+    id: str
+    text: str
+    seconds: float
+    took: float
+
+
+@dataclass
+class Decoding:
+    """What decoding a manifest came to: texts by id, and the utterances that could not be read, with the reason."""
+
+    texts: dict[str, Decoded] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of sound."""
+        return sum(decoded.seconds for decoded in self.texts.values())
+
+    @property
+    def took(self) -> float:
+        """Seconds by the clock, over all runs that it took."""
+        return sum(decoded.took for decoded in self.texts.values())
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Seconds of computing per second of sound; None without any sound."""
+        return self.took / self.seconds if self.seconds else None
+
+
+def decode_manifest(
+    recognizer: Recognizer,
+    utterances: Sequence[Utterance],
+    folder: Path,
+    made_by: Mapping[str, Any],
+    heard: Callable[[int], None] = lambda count: None,
+) -> Decoding:
+    """Decode `utterances`, keeping each in `folder` as soon as it is done; `heard` is told how many are.
+
+    An utterance that cannot be read stops no other and is a failure. Raises `AsrError` when `folder` cannot be
+    written.
+    """
+    part = folder / PART
+    decoding = Decoding(_resume(part, made_by))
+    decoding.resumed = len(decoding.texts)
+    wanted = [utterance for utterance in utterances if utterance.id not in decoding.texts]
+    heard(decoding.resumed)
+    try:
+        with part.open("a", encoding="utf-8") as file:
+            for decoded in _decode(recognizer, wanted, decoding.failures):
+                decoding.texts[decoded.id] = decoded
+                file.write(json.dumps(asdict(decoded), ensure_ascii=False) + "\n")
+                file.flush()
+                heard(1)
+    except OSError as error:
+        raise AsrError(
+            f"cannot write {part}: {error.strerror or error}", "Free some space or choose another place."
+        ) from error
+    return decoding
+
+
+def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
+    """The utterances that an earlier run left, if it was made in the same way; else a fresh file."""
+    header = json.dumps(made_by, ensure_ascii=False, sort_keys=True)
+    texts: dict[str, Decoded] = {}
+    whole = 0
+    if part.exists():
+        data = part.read_bytes()
+        first, _, rest = data.partition(b"\n")
+        if first.decode("utf-8", "replace") == header:
+            whole = len(first) + 1
+            for line in rest.split(b"\n")[:-1]:  # what follows the last line feed was cut short
+                decoded = Decoded(**json.loads(line))
+                texts[decoded.id] = decoded
+                whole += len(line) + 1
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if whole:
+        os.truncate(part, whole)
+    else:
+        part.write_text(header + "\n", encoding="utf-8")
+    return texts
+
+
+def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: dict[str, str]) -> Iterator[Decoded]:
+    waiting: deque[Utterance] = deque()
+    shared = {audio for audio, count in Counter(utterance.audio for utterance in utterances).items() if count > 1}
+
+    def jobs() -> Iterator[Job]:
+        for utterance in utterances:
+            try:
+                job = _job(utterance, utterance.audio in shared, recognizer.model.sample_rate)
+            except AudioError as error:
+                failures[utterance.id] = str(error)
+                continue
+            waiting.append(utterance)
+            yield job
+
+    began = perf_counter()
+    for outcome in recognizer.transcribe_many(jobs(), words=False):
+        utterance = waiting.popleft()
+        now = perf_counter()
+        if isinstance(outcome, Failure):
+            failures[utterance.id] = str(outcome.error)
+        else:
+            yield Decoded(utterance.id, outcome.text, outcome.duration, round(now - began, 4))
+        began = now
+
+
+def _job(utterance: Utterance, shared: bool, sample_rate: int) -> Job:
+    """A whole recording is read by the recogniser; of one that holds several utterances only the part is given."""
+    if not shared and not utterance.offset:
+        return Job(utterance.audio, utterance.id)
+    samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
+    return Job(samples, utterance.id, sample_rate=sample_rate)

@@ -1,0 +1,179 @@
+"""A manifest decoded and scored: the folder holds what it should, and an interrupted run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from asr.cli.main import app
+from asr.corpus.manifest import Utterance, write_manifest
+from asr.errors import DataError
+from asr.evaluation.decode import PART
+from asr.evaluation.fingerprint import describe_model, fingerprint_files
+from asr.evaluation.run import default_folder, evaluate
+from asr.scoring.files import report_on_files
+from asr.transcription.recognizer import Recognizer, load_model
+
+
+@pytest.fixture(scope="module")
+def recognizer(babbler: Path) -> Recognizer:
+    return load_model(babbler, device="cpu")
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Eight recordings of noise, two of them parts of a longer one."""
+    generator = np.random.default_rng(2)
+    utterances = []
+    for number in range(6):
+        path = tmp_path / f"n{number}.wav"
+        soundfile.write(path, 0.1 * generator.standard_normal(8000 + 1600 * number), 16000)
+        utterances.append(Utterance(f"s{number % 2}-{number}", path, 0.5 + 0.1 * number, "THE COPPER KETTLE", "s"))
+    soundfile.write(tmp_path / "long.wav", 0.1 * generator.standard_normal(32000), 16000)
+    for number, offset in enumerate([0.0, 1.0]):
+        utterances.append(Utterance(f"part-{number}", tmp_path / "long.wav", 1.0, "HID THE MAP", "t", offset))
+    write_manifest(tmp_path / "noise.jsonl", utterances)
+    return tmp_path / "noise.jsonl"
+
+
+def test_the_folder(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    counted: list[int] = []
+    evaluation = evaluate(recognizer, manifest, folder, heard=counted.append)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "hypotheses.jsonl", "hypotheses.trn", "report.html", "report.json",
+    ]  # fmt: skip
+    assert sum(counted) == 8
+    data = json.loads((folder / "report.json").read_text())
+    assert data["wer"] == evaluation.report.score.wer
+    assert data["words"]["reference"] == 6 * 3 + 2 * 3
+    settings = data["settings"]
+    assert settings["model"]["fingerprint"] == describe_model(recognizer.model.path)["fingerprint"]
+    assert settings["data"]["fingerprint"] == fingerprint_files(manifest)
+    assert settings["data"]["utterances"] == 8
+    assert settings["decoding"] == {"search": "greedy"}
+    assert settings["real_time_factor"] > 0
+    assert settings["peak_memory_mb"] > 50
+    assert settings["unreadable"] == {}
+
+
+def test_the_hypotheses_score_as_the_report_says(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
+    evaluation = evaluate(recognizer, manifest, tmp_path / "out")
+    for name in ("hypotheses.trn", "hypotheses.jsonl"):
+        again = report_on_files(manifest, tmp_path / "out" / name)
+        assert again.score.words == evaluation.report.score.words
+
+
+def test_parts_of_a_recording_are_decoded_apart(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
+    texts = evaluate(recognizer, manifest, tmp_path / "out").decoding.texts
+    samples, rate = soundfile.read(tmp_path / "long.wav", dtype="float32")
+    for number, part in enumerate([samples[:rate], samples[rate:]]):
+        assert texts[f"part-{number}"].seconds == pytest.approx(1.0)
+        assert texts[f"part-{number}"].text == recognizer.transcribe(part, case="upper").text
+
+
+class Stopped(Recognizer):
+    """A recogniser that is interrupted after a few recordings, and counts what it is given."""
+
+    def __init__(self, recognizer: Recognizer, after: int) -> None:
+        self.__dict__.update(recognizer.__dict__)
+        self.after = after
+        self.given: list[str] = []
+
+    def transcribe_many(self, jobs: Any, **options: Any) -> Iterator[Any]:
+        listed = list(jobs)
+        self.given = [job.name for job in listed]
+        for number, outcome in enumerate(super().transcribe_many(listed, **options)):
+            if number == self.after:
+                raise KeyboardInterrupt
+            yield outcome
+
+
+def test_an_interrupted_run_goes_on_where_it_was(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
+    whole = evaluate(recognizer, manifest, tmp_path / "whole")
+    folder = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Stopped(recognizer, 3), manifest, folder)
+    with (folder / PART).open("a") as file:
+        file.write('{"id": "s1-3", "te')  # a line that was cut short
+    second = Stopped(recognizer, 99)
+    resumed = evaluate(second, manifest, folder)
+    assert resumed.decoding.resumed == 3
+    assert second.given == ["s1-3", "s0-4", "s1-5", "part-0", "part-1"]
+    assert (folder / "hypotheses.trn").read_text() == (tmp_path / "whole" / "hypotheses.trn").read_text()
+    assert resumed.report.score.words == whole.report.score.words
+    assert not (folder / PART).exists()
+
+
+@pytest.mark.parametrize("changed", ["model", "data", "decoding"])
+def test_what_was_made_otherwise_is_not_taken_over(
+    recognizer: Recognizer, babbler: Path, manifest: Path, tmp_path: Path, changed: str
+) -> None:
+    folder = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Stopped(recognizer, 3), manifest, folder)
+    other, decoding = recognizer, None
+    if changed == "model":
+        copy = shutil.copytree(babbler, tmp_path / "copy")
+        (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
+        other = load_model(copy, device="cpu")
+    elif changed == "data":
+        manifest.write_text(manifest.read_text().replace("COPPER", "SILVER"))
+    else:
+        decoding = {"search": "beam", "beam": 8}
+    assert evaluate(other, manifest, folder, decoding=decoding).decoding.resumed == 0
+
+
+def test_an_unreadable_recording_counts_as_deleted(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "n2.wav").write_bytes(b"RIFF")
+    (tmp_path / "long.wav").unlink()
+    evaluation = evaluate(recognizer, manifest, tmp_path / "out")
+    assert sorted(evaluation.decoding.failures) == ["part-0", "part-1", "s0-2"]
+    by_id = {utterance.id: utterance for utterance in evaluation.report.score.utterances}
+    assert by_id["s0-2"].words.deletions == by_id["part-1"].words.deletions == 3
+    data = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert data["inputs"]["missing"] == ["part-0", "part-1", "s0-2"]
+    assert "n2.wav" in data["settings"]["unreadable"]["s0-2"]
+
+
+def test_a_manifest_without_texts(recognizer: Recognizer, tmp_path: Path) -> None:
+    write_manifest(tmp_path / "m.jsonl", [Utterance("u", tmp_path / "u.wav", 1.0)])
+    with pytest.raises(DataError, match="holds no texts"):
+        evaluate(recognizer, tmp_path / "m.jsonl", tmp_path / "out")
+
+
+def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "x.bin", tmp_path / "b" / "x.bin"
+    for path in (first, second):
+        path.parent.mkdir()
+        path.write_bytes(b"same")
+    assert fingerprint_files(first) == fingerprint_files(second)
+    second.write_bytes(b"other")
+    assert fingerprint_files(first) != fingerprint_files(second)
+
+
+def test_default_folder() -> None:
+    assert default_folder("exp/gru5h", Path("data/dev-clean-2.jsonl")) == Path("reports/gru5h-dev-clean-2")
+
+
+def test_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:
+    other = shutil.copy(manifest, tmp_path / "again.jsonl")
+    options = ["-o", str(tmp_path / "reports"), "--device", "cpu"]
+    result = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), str(other), *options])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("WER ") == 2
+    assert "real-time factor" in result.stdout
+    assert (tmp_path / "reports" / "noise" / "report.html").exists()
+    assert (tmp_path / "reports" / "again" / "report.json").exists()
+    (tmp_path / "n0.wav").unlink()
+    failed = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), *options, "-q"])
+    assert failed.exit_code == 1
+    assert "s0-0" in failed.stderr
