@@ -56,6 +56,19 @@ def transcribe(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
     ] = False,
+    greedy: Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")] = False,
+    beam: Annotated[
+        int | None, typer.Option("--beam", help="Beam search that keeps this many readings.", min=1)
+    ] = None,
+    lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None,
+    lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None,
+    word_bonus: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None,
+    hotword: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hotword", help="A word or phrase to expect; may be given several times.", metavar="WORD[=BOOST]"
+        ),
+    ] = None,
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
     ] = "mix",
@@ -87,6 +100,9 @@ def transcribe(
     from asr.transcription.inputs import collect
     from asr.transcription.outputs import OutputFolder, Printer
     from asr.transcription.run import Summary, deliver, describe
+    from asr.transcription.searching import SearchOptions
+
+    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, hotword or ())
 
     found, missing = collect(inputs, recursive)
     letter_case: Case | None = case.value if case else None
@@ -107,7 +123,7 @@ def transcribe(
         from asr.transcription.listening import Job
         from asr.transcription.recognizer import load_model
 
-        recognizer = load_model(model, device=device.value, threads=threads)
+        recognizer = load_model(model, device=device.value, threads=threads, search=search)
         jobs = [Job(each.audio, each.name, chosen) for each in found]
         with shown(len(jobs), quiet) as progress:
             outcomes = progress.count(recognizer.transcribe_many(jobs, words=words or target.needs_words))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any
@@ -30,11 +30,10 @@ from asr.text.case import Case
 from asr.transcription.batching import batches, windows
 from asr.transcription.listening import End, Heard, Job, Listener
 from asr.transcription.result import Failure, Segment, Transcript, Word
+from asr.transcription.searching import Decode, SearchOptions, make_decode
 from asr.transcription.words import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
-Decode = Callable[[Floats, list[int]], list[Hypothesis]]
-"""From log-probabilities (B, T, V) and their lengths to the best reading of each."""
 Audio = AudioInput | npt.NDArray[Any]
 
 
@@ -53,16 +52,24 @@ def load_model(
     *,
     device: str = "auto",
     threads: int | None = None,
-    decode: Decode = greedy,
+    search: SearchOptions | None = None,
+    **options: Any,
 ) -> Recognizer:
     """A `Recognizer` from a model folder; None and "default" name the bundled model.
 
-    `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
-    Raises `ModelError` when the folder is missing or damaged, `UsageError` for a device that is not there.
+    `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers. How to
+    search is said by `SearchOptions`, or by its fields one by one: `load_model(beam=50, hotwords=["GRYFFINDOR=8"])`.
+    Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
     """
+    try:
+        search = replace(search or SearchOptions(), **options)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(SearchOptions))
+        raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
     if threads is not None:
         torch.set_num_threads(threads)
-    return Recognizer(load_saved_model(name_or_path), device=device, threads=threads, decode=decode)
+    model = load_saved_model(name_or_path)
+    return Recognizer(model, device=device, threads=threads, decode=make_decode(model, search, threads))
 
 
 class Recognizer:

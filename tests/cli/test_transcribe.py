@@ -258,6 +258,8 @@ class TestUsage:
             ["x.wav", "-f", "txt", "-f", "srt"],
             ["x.wav", "y.wav", "-f", "srt"],
             ["x.wav", "--threads", "0"],
+            ["x.wav", "--greedy", "--beam", "10"],
+            ["x.wav", "--beam", "0"],
         ],
     )
     def test_errors_are_2(self, asr, arguments):
@@ -265,6 +267,12 @@ class TestUsage:
         assert (code, out) == (2, "")
         assert err
         assert "Traceback" not in err
+
+    def test_faults_of_hotwords_and_language_models(self, asr, speech, tmp_path):
+        code, _, err = asr(speech / "z.ogg", "--hotword", "FOX=loud")
+        assert (code, err.splitlines()[0]) == (2, "asr: hotword 'FOX=loud' is not of the form WORD or WORD=BOOST")
+        code, _, err = asr(speech / "z.ogg", "--lm", tmp_path / "gone.lm")
+        assert (code, "gone.lm does not exist" in err) == (1, True)
 
     def test_a_model_that_is_none(self, asr, speech, tmp_path):
         code, _, err = asr("-m", tmp_path, speech)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ import pytest
 import asr
 from asr.audio.cut import CutConfig
 from asr.errors import AudioError, ModelError, UsageError
+from asr.model.saved import load_saved_model
 from asr.transcription.listening import Job
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure, Transcript
+from asr.transcription.searching import SearchOptions, make_decode
 from tests.audio.recordings import chirp, encode, noisy
 
 
@@ -161,3 +165,48 @@ def test_a_fault_of_the_callers_own_list_is_the_callers(recognizer):
 
     with pytest.raises(RuntimeError, match="my own"):
         list(recognizer.transcribe_many(jobs()))
+
+
+def undecided(folder):
+    """A model, and 12 steps (1, T, V) in which every piece is about as likely as any other."""
+    model = load_saved_model(folder)
+    scores = 0.1 * np.random.default_rng(5).standard_normal((1, 12, len(model.tokenizer.vocabulary)))
+    return model, (scores - np.log(np.exp(scores).sum(axis=2, keepdims=True))).astype(np.float32)
+
+
+class TestSearch:
+    def test_a_model_without_language_model_is_searched_greedily(self, babbler, recognizer):
+        samples = noisy(5.0, 1)
+        assert asr.load_model(babbler, greedy=True).transcribe(samples) == recognizer.transcribe(samples)
+
+    def test_a_model_that_cannot_decide_takes_the_hotword(self, babbler):
+        model, log_probs = undecided(babbler)
+        (keen,) = make_decode(model, SearchOptions(beam=20, hotwords=["OVER=50"]))(log_probs, [12])
+        (plain,) = make_decode(model, SearchOptions(beam=20))(log_probs, [12])
+        assert "OVER" in keen.text.split()
+        assert "OVER" not in plain.text.split()
+
+    def test_settings_and_language_model_of_the_model_folder(self, babbler, tmp_path):
+        folder = shutil.copytree(babbler, tmp_path / "model")
+        (folder / "lm.arpa").write_text(
+            "\\data\\\nngram 1=4\n\n\\1-grams:\n-9\t<unk>\n-99\t<s>\n-1\t</s>\n-0.1\tFOX\n\n\\end\\\n"
+        )
+        (folder / "decoding.json").write_text(json.dumps({"lm_weight": 3.0, "word_bonus": 30.0}))
+        model, log_probs = undecided(folder)
+
+        def text(**options: object) -> str:
+            return make_decode(model, SearchOptions(**options))(log_probs, [12])[0].text
+
+        assert "FOX" in text().split()
+        assert "FOX" not in text(greedy=True).split()
+        assert "FOX" not in text(lm="none", beam=10).split()
+        assert "FOX" in text(lm=folder / "lm.arpa", beam=10).split()
+        (folder / "decoding.json").write_text("{")
+        with pytest.raises(ModelError, match=r"decoding\.json is damaged"):
+            asr.load_model(folder)
+
+    def test_unknown_options(self, babbler):
+        with pytest.raises(UsageError, match="beams"):
+            asr.load_model(babbler, beams=3)
+        with pytest.raises(UsageError, match="greedy"):
+            asr.load_model(babbler, greedy=True, beam=3)

@@ -1,0 +1,93 @@
+"""Which search reads the network's output: greedy, or a beam with a language model and hotwords."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.config import validate
+from asr.decoding import Hypothesis, greedy
+from asr.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from asr.model.saved import SavedModel
+
+Decode = Callable[[npt.NDArray[np.float32], list[int]], list[Hypothesis]]
+"""From log-probabilities (B, T, V), natural log, and the valid steps of each to its best reading."""
+
+SETTINGS = "decoding.json"
+"""In a model folder: the beam's settings, tuned for the model and its language model (`DecodingConfig`'s fields)."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search; what is None is the model's own choice.
+
+    A model folder with a language model (`lm.*`) is searched with it, one without greedily. `lm` is the path of
+    another language model, or "none"; `hotwords` are `WORD` or `WORD=BOOST`.
+    """
+
+    greedy: bool = False
+    beam: int | None = None
+    lm: str | Path | None = None
+    lm_weight: float | None = None
+    word_bonus: float | None = None
+    hotwords: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        wants_beam = self.beam is not None or self.hotwords or self.lm not in (None, "none")
+        wants_beam = wants_beam or self.lm_weight is not None or self.word_bonus is not None
+        if self.greedy and wants_beam:
+            raise UsageError("greedy search knows no beam, language model or hotwords", "Leave --greedy out.")
+
+
+def make_decode(model: SavedModel, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
+    """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
+    options = options or SearchOptions()
+    path = _language_model(model.path, options.lm)
+    if options.greedy or (path is None and options.beam is None and not options.hotwords):
+        return greedy
+
+    from asr.decoding.beam import BeamDecoder
+    from asr.decoding.hotwords import parse_hotword
+    from asr.language.load import load_language_model
+
+    given = {"beam": options.beam, "lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
+    config = replace(_settings(model.path), **{key: value for key, value in given.items() if value is not None})
+    decoder = BeamDecoder(
+        model.tokenizer.vocabulary,
+        config,
+        load_language_model(path) if path is not None else None,
+        [parse_hotword(word) for word in options.hotwords],
+    )
+
+    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int]) -> list[Hypothesis]:
+        return [best for best, *_ in decoder.decode_batch(log_probs, lengths, threads=threads)]
+
+    return decode
+
+
+def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
+    if wanted == "none":
+        return None
+    if wanted is not None:
+        return Path(wanted)
+    return next(iter(sorted(folder.glob("lm.*"))), None)
+
+
+def _settings(folder: Path) -> Any:
+    from asr.decoding.config import DecodingConfig
+
+    path = folder / SETTINGS
+    if not path.is_file():
+        return DecodingConfig()
+    try:
+        return validate(DecodingConfig, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, UsageError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
