@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 from asr.decoding.compiled import announce_compilation
 from asr.decoding.config import DecodingConfig
 from asr.decoding.fusion import Fusion, Rules
-from asr.decoding.hotwords import Hotword, build_states, fit_to_alphabet
+from asr.decoding.hotwords import Hotword, HotwordStates, build_states, fit_to_alphabet
 from asr.decoding.hypothesis import Hypothesis, spell
 from asr.decoding.lexicon import Lexicon, build_lexicon
-from asr.decoding.pieces import alphabet_of, build_pieces
+from asr.decoding.pieces import BOUNDARY, Pieces, alphabet_of, build_pieces
 from asr.decoding.search import Limits, search, trace
 from asr.errors import UsageError
 from asr.language.lookup import lookup_arrays
@@ -54,12 +55,15 @@ class BeamDecoder:
             raise UsageError("a closed vocabulary needs a language model, whose words it is")
         alphabet = alphabet_of(self.vocabulary, blank)
         phrases = fit_to_alphabet(hotwords, alphabet)
-        self._pieces = _read_only(build_pieces(self.vocabulary, alphabet, blank))
+        pieces = build_pieces(self.vocabulary, alphabet, blank)
+        lexicon = _lexicon(language_model, phrases, alphabet)
+        hotwords_ = build_states(phrases, alphabet)
+        self._pieces = _read_only(pieces)
         self._fusion = Fusion(
             ngrams=_read_only(lookup_arrays(language_model) if language_model else _no_ngrams()),
-            lexicon=_read_only(_lexicon(language_model, phrases, alphabet)),
-            hotwords=_read_only(build_states(phrases, alphabet)),
-            rules=_rules(self.config, language_model),
+            lexicon=_read_only(lexicon),
+            hotwords=_read_only(hotwords_),
+            rules=_rules(self.config, language_model, lexicon, _most_earned(pieces, hotwords_)),
         )
         self._limits = Limits(
             int(self.config.beam), float(self.config.token_threshold), float(self.config.score_margin)
@@ -78,7 +82,9 @@ class BeamDecoder:
         announce_compilation()
         acoustic, language, nodes, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
         return [
-            self._hypothesis(float(acoustic[rank]), float(language[rank]), *trace(history, nodes[rank]))
+            self._hypothesis(
+                float(acoustic[rank]), float(language[rank]), *_trace(history, int(nodes[rank]), len(log_probs))
+            )
             for rank in range(min(nbest, len(nodes)))
         ]
 
@@ -103,29 +109,40 @@ class BeamDecoder:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(lambda utterance: self.decode(utterance, nbest), utterances))
 
-    def _hypothesis(self, acoustic: float, language: float, tokens: Any, frames: Any) -> Hypothesis:
-        spelled = tuple(tokens.tolist())
+    def _hypothesis(self, acoustic: float, language: float, tokens: list[int], frames: list[int]) -> Hypothesis:
         return Hypothesis(
-            tokens=spelled,
-            frames=tuple(frames.tolist()),
+            tokens=tuple(tokens),
+            frames=tuple(frames),
             score=acoustic + language,
             acoustic=acoustic,
             language=language,
-            text=spell(self.vocabulary, spelled),
+            text=spell(self.vocabulary, tokens),
         )
 
 
-def _rules(config: DecodingConfig, model: NgramModel | None) -> Rules:
-    unknown = float(model.log_prob[1 + UNKNOWN_ID]) if model else 0.0
+def _trace(history: NDArray[np.int32], node: int, frames: int) -> tuple[list[int], list[int]]:
+    """The tokens that lead to `node` and the frames in which they begin; no more than one token begins in a frame."""
+    path = np.empty((2, frames), np.int32)
+    begin = trace(history, node, path[0], path[1])
+    return path[0, begin:].tolist(), path[1, begin:].tolist()
+
+
+def _rules(config: DecodingConfig, model: NgramModel | None, lexicon: Lexicon, most_earned: float) -> Rules:
+    weight, bonus = float(config.lm_weight), float(config.word_bonus)
+    unknown = float(weight * model.log_prob[1 + UNKNOWN_ID] + config.unknown_score) if model else 0.0
+    best_word = max(unknown, weight * float(lexicon.best[0])) if model else 0.0
     return Rules(
         has_model=model is not None,
-        closed=config.closed_vocabulary,
-        end_of_sentence=config.end_of_sentence,
+        closed=bool(config.closed_vocabulary),
+        end_of_sentence=bool(config.end_of_sentence),
         begin_state=model.begin_state() if model else 0,
-        weight=float(config.lm_weight),
-        word_bonus=float(config.word_bonus),
+        weight=weight,
+        word_bonus=bonus,
         unknown_score=float(config.unknown_score),
-        unknown_ahead=config.lm_weight * unknown + config.unknown_score,
+        unknown_letter=float(config.unknown_letter),
+        unknown_ahead=unknown,
+        new_word_gain=max(0.0, bonus + best_word),
+        hotword_gain=most_earned,
     )
 
 
@@ -138,6 +155,15 @@ def _lexicon(model: NgramModel | None, hotwords: Sequence[Hotword], alphabet: Se
     return build_lexicon(
         [*model.words[_CONTROL_WORDS:], *expected], ids, model.log_prob[1 + np.array(ids, np.int64)], alphabet
     )
+
+
+def _most_earned(pieces: Pieces, states: HotwordStates) -> float:
+    """The most that one piece can add to the score by hotwords; no bound where a piece may end a word and go on."""
+    for start, end in zip(pieces.start[1].tolist(), pieces.end.tolist(), strict=True):
+        if BOUNDARY in pieces.letters[start:end]:
+            return math.inf
+    step = (states.earned + states.held)[states.next] - states.held[:, None]
+    return float(max(0.0, step.max()) * (pieces.end - pieces.start[0]).max())
 
 
 def _no_ngrams() -> tuple[NDArray[Any], ...]:

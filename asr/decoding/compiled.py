@@ -23,10 +23,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _njit: Any = numba.njit
 _numba_config: Any = numba.config
-# Other threads run while a kernel does (nogil); a division by zero is ours to avoid, not to check.
-_OPTIONS = {"nogil": True, "error_model": "numpy"}
+# Other threads run while a kernel does (nogil); a division by zero is ours to avoid, not to check. Without the runtime
+# that counts references (_nrt) the search runs twice as fast, and kernels cannot allocate: callers bring the memory.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _PACKAGE = Path(asr.__file__).parent
-_SOURCES = [*sorted((_PACKAGE / "decoding").glob("*.py")), _PACKAGE / "language" / "lookup.py"]
+_SOURCES = [
+    *(
+        _PACKAGE / "decoding" / f"{name}.py"
+        for name in ("compiled", "search", "fusion", "hotwords", "lexicon", "pieces")
+    ),
+    _PACKAGE / "language" / "lookup.py",
+]
 
 
 def inner(function: F) -> F:

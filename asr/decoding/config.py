@@ -16,7 +16,8 @@ class DecodingConfig:
     score_margin: float = 14.0  # prefixes this much worse than the best are dropped
     lm_weight: float = 0.6  # factor on the language model's log-probabilities
     word_bonus: float = 1.0  # added per word: balances the language model's taste for short texts
-    unknown_score: float = -6.0  # added per word that the language model does not know
+    unknown_score: float = -4.0  # added per word that the language model does not know …
+    unknown_letter: float = -1.0  # … and per letter of it: else one long unknown word is cheaper than many known ones
     closed_vocabulary: bool = False  # only words of the language model (and hotwords)
     end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
 
@@ -27,3 +28,5 @@ class DecodingConfig:
             raise UsageError(f"score_margin must be positive, not {self.score_margin}")
         if not self.lm_weight >= 0:
             raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
+        if not self.unknown_letter <= 0:
+            raise UsageError(f"unknown_letter must not be positive, not {self.unknown_letter}")

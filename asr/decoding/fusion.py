@@ -1,6 +1,7 @@
 """What the language side says of a text as letters arrive: n-gram model, word bonus, unknown words, hotwords.
 
-    language(text) = Σ_words [ weight · log p(word | words before) + bonus (+ unknown score) ] + boosts of its hotwords
+    language(text) = Σ_words [ weight · log p(word | words before) + bonus ] + boosts of its hotwords
+                     + Σ_unknown words [ unknown score + letters · unknown letter ]
 
 Everything here is a function of the text alone, never of the pieces that spell it or of the frames: that is what allows
 the search to merge alignments first and to weigh them afterwards.
@@ -35,7 +36,10 @@ class Rules(NamedTuple):
     weight: float
     word_bonus: float
     unknown_score: float
+    unknown_letter: float
     unknown_ahead: float  # what an unknown word costs at least: weight · log p(<unk>) + unknown score
+    new_word_gain: float  # the most that a new word can promise
+    hotword_gain: float  # the most that the letters of one piece can earn
 
 
 class Fusion(NamedTuple):
@@ -54,6 +58,7 @@ def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any
     `prefix` and `new` are records of `asr.decoding.search.PREFIX`.
     """
     language, state, trie, hot = prefix.language, prefix.state, prefix.trie, prefix.hot
+    length = prefix.length
     first = pieces.start[1 if trie == ROOT else 0, piece]
     for position in range(first, pieces.end[piece]):
         letter = pieces.letters[position]
@@ -61,16 +66,17 @@ def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any
             if position == first:
                 language, state = finish_own_word(prefix, fusion)
             else:
-                language, state = finish_word(language, state, trie, fusion)
-            trie = ROOT
+                language, state = finish_word(language, state, trie, length, fusion)
+            trie, length = ROOT, 0
         else:
             trie = next_node(fusion.lexicon, trie, letter)
+            length += 1
         if language == FORBIDDEN or (fusion.rules.closed and trie == STRANGE):
             return False
         hot = fusion.hotwords.next[hot, letter]
         language += fusion.hotwords.earned[hot]
-    new.language, new.state, new.trie, new.hot = language, state, trie, hot
-    new.ahead = look_ahead(trie, fusion) + fusion.hotwords.held[hot]
+    new.language, new.state, new.trie, new.hot, new.length = language, state, trie, hot, length
+    new.ahead = look_ahead(trie, length, fusion) + fusion.hotwords.held[hot]
     new.finished_state = -1
     return True
 
@@ -79,14 +85,14 @@ def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any
 def finish_own_word(prefix: Any, fusion: Fusion) -> tuple[float, int]:
     """`finish_word` of the word that `prefix` ends in, computed once: every piece that begins a word asks for it."""
     if prefix.finished_state < 0:
-        language, state = finish_word(prefix.language, prefix.state, prefix.trie, fusion)
+        language, state = finish_word(prefix.language, prefix.state, prefix.trie, prefix.length, fusion)
         prefix.finished, prefix.finished_state = language, state
     return prefix.finished, prefix.finished_state
 
 
 @inner
-def finish_word(language: float, state: int, trie: int, fusion: Fusion) -> tuple[float, int]:
-    """The language score and n-gram state once the word that stands at the lexicon node `trie` is complete."""
+def finish_word(language: float, state: int, trie: int, length: int, fusion: Fusion) -> tuple[float, int]:
+    """The language score and n-gram state once the word of `length` letters at the lexicon node `trie` is complete."""
     rules = fusion.rules
     language += rules.word_bonus
     if not rules.has_model:
@@ -95,7 +101,7 @@ def finish_word(language: float, state: int, trie: int, fusion: Fusion) -> tuple
     if word < 0:
         if rules.closed:
             return FORBIDDEN, state
-        language += rules.unknown_score
+        language += rules.unknown_score + length * rules.unknown_letter
         word = UNKNOWN_ID
     log_prob, state = score_word(state, word, fusion)
     return language + rules.weight * log_prob, state
@@ -114,7 +120,8 @@ def finish_text(prefix: Any, fusion: Fusion, forgiving: bool) -> float:
         if language == FORBIDDEN and forgiving:
             log_prob, state = score_word(prefix.state, UNKNOWN_ID, fusion)
             rules = fusion.rules
-            language = prefix.language + rules.word_bonus + rules.unknown_score + rules.weight * log_prob
+            unknown = rules.unknown_score + prefix.length * rules.unknown_letter
+            language = prefix.language + rules.word_bonus + unknown + rules.weight * log_prob
         language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, BOUNDARY]]
     if fusion.rules.has_model and fusion.rules.end_of_sentence:
         log_prob, state = score_word(state, END_ID, fusion)
@@ -130,7 +137,7 @@ def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
 
 
 @inner
-def look_ahead(trie: int, fusion: Fusion) -> float:
+def look_ahead(trie: int, length: int, fusion: Fusion) -> float:
     """What the open word will add at best, by its unigram: 0 between words."""
     rules = fusion.rules
     if trie == ROOT:
@@ -138,9 +145,29 @@ def look_ahead(trie: int, fusion: Fusion) -> float:
     if not rules.has_model:
         return rules.word_bonus
     if trie == STRANGE:
-        return rules.word_bonus + rules.unknown_ahead
+        return rules.word_bonus + rules.unknown_ahead + length * rules.unknown_letter
     best_word: float = fusion.lexicon.best[trie]
     return rules.word_bonus + rules.weight * best_word
+
+
+@inner
+def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
+    """An upper bound of what one more piece can add to `language + ahead` of `prefix`.
+
+    Within a word nothing is gained, for `ahead` was the best that it could become, unless an unknown word is cheaper.
+    A piece that begins a word (only if `begins_word`) turns what was expected of the open one into what it is worth.
+    """
+    rules = fusion.rules
+    if prefix.trie == ROOT:
+        return rules.new_word_gain + rules.hotword_gain
+    expected = look_ahead(prefix.trie, prefix.length, fusion)
+    gain = 0.0
+    if rules.has_model and not rules.closed:
+        gain = max(gain, look_ahead(STRANGE, prefix.length, fusion) - expected)
+    if begins_word:
+        language, _ = finish_own_word(prefix, fusion)
+        gain = max(gain, language - prefix.language - expected + rules.new_word_gain)
+    return gain + rules.hotword_gain
 
 
 @inner

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.compiled import inner, kernel
-from asr.decoding.fusion import Fusion, finish_text, read_piece
+from asr.decoding.fusion import Fusion, best_gain, finish_text, read_piece
 from asr.decoding.hotwords import BETWEEN
 from asr.decoding.lexicon import ROOT
 from asr.decoding.pieces import Pieces
@@ -39,10 +39,21 @@ PREFIX = np.dtype(
         ("finished_state", np.int32),  # … this n-gram state is not -1
         ("state", np.int32),  # of the n-gram model
         ("trie", np.int32),  # lexicon node of the open word
+        ("length", np.int32),  # letters of the open word
         ("hot", np.int32),  # state of the hotword automaton
         ("last", np.int32),  # the token that it ends in, -1: none yet
         ("node", np.int32),  # in the history, -1: to be added
         ("parent", np.int32),  # node of the prefix that it grew from
+    ],
+    align=True,
+)
+TEXT = np.dtype(
+    [
+        ("key", np.uint64),  # hash of the text, a boundary at its end
+        ("mass", np.float64),  # probability of all its alignments (scaled)
+        ("share", np.float64),  # the largest of the prefixes that spell it
+        ("language", np.float64),  # what the language side says of it, natural log
+        ("node", np.int32),  # in the history, of that prefix
     ],
     align=True,
 )
@@ -68,15 +79,19 @@ class Candidates(NamedTuple):
     taken: Array  # the slot of each record
 
 
-class Frame(NamedTuple):
-    """The tokens that are worth trying in one frame."""
+class Workspace(NamedTuple):
+    """All the memory of one search, allocated outside the kernel (see `asr.decoding.compiled`)."""
 
-    tokens: Array  # (K,) int32
-    probs: Array  # (K,) float64
-    of_token: Array  # (V,) float64, the same by token, 0 elsewhere
+    tokens: Array  # (T · V,) int32, the tokens worth trying of all frames, one after the other …
+    probs: Array  # (T · V,) float64, … and their probabilities
+    begin: Array  # (T + 1,) int64, where each frame begins in them
+    of_token: Array  # (V,) float64, probability in the current frame, 0 where not worth trying
+    prefixes: Array  # (beam,) PREFIX
+    candidates: Candidates
+    scores: Array  # (3, C) float64: of the candidates; scratch; the most that each prefix can grow to
+    history: Array  # (1 + T · beam, 3) int32: parent, token, frame
 
 
-@kernel
 def search(
     log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits
 ) -> tuple[Array, Array, Array, Array]:
@@ -86,76 +101,98 @@ def search(
     history; and the history itself, `(N, 3)`: parent, token, frame.
     """
     frames, size = log_probs.shape
-    begin, tokens, probs, widest = likely_tokens(log_probs, pieces.spoken, blank, limits.threshold)
-    of_token = np.zeros(size)
+    tokens, probs = np.empty(frames * size, np.int32), np.empty(frames * size)
+    begin = np.zeros(frames + 1, np.int64)
+    widest = likely_tokens(log_probs, pieces.spoken, blank, limits.threshold, tokens, probs, begin)
     room = limits.beam * (widest + 1)
-    candidates = Candidates(np.zeros(room, PREFIX), np.full(table_size(room), -1, np.int32), np.empty(room, np.int64))
-    scores = np.empty((2, room))
-    history = np.empty((1 + frames * limits.beam, 3), np.int32)
-    history[0] = -1
-    nodes = 1
-    prefixes = np.zeros(limits.beam, PREFIX)
+    space = Workspace(
+        tokens,
+        probs,
+        begin,
+        of_token=np.zeros(size),
+        prefixes=np.zeros(limits.beam, PREFIX),
+        candidates=Candidates(
+            records=np.empty(room, PREFIX),
+            slots=np.full(1 << (2 * room).bit_length(), -1, np.int32),
+            taken=np.empty(room, np.int64),
+        ),
+        scores=np.empty((3, room)),
+        history=np.empty((1 + frames * limits.beam, 3), np.int32),
+    )
+    count, scale = run(frames, blank, pieces, fusion, limits, space)
+    texts = np.zeros(count, TEXT)
+    found = finish(space.prefixes, count, pieces, fusion, texts)
+    texts = texts[:found]
+    acoustic = np.log(texts["mass"]) + scale
+    order = np.argsort(-(acoustic + texts["language"]), kind="stable")
+    return acoustic[order], texts["language"][order], texts["node"][order], space.history
+
+
+@kernel
+def run(frames: int, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Workspace) -> tuple[int, float]:
+    """Search through all frames. Returns the number of prefixes left and the log of their probabilities' scale."""
+    prefixes, candidates, of_token = space.prefixes, space.candidates, space.of_token
     start(prefixes[0], fusion)
-    count, scale, reference = 1, 0.0, 0.0
+    count, nodes, scale, reference = 1, 1, 0.0, 0.0
     for time in range(frames):
-        here = slice(begin[time], begin[time + 1])
-        frame = Frame(tokens[here], probs[here], of_token)
-        if len(frame.tokens) == 1 and frame.tokens[0] == blank:
-            scale += math.log(frame.probs[0])
+        first, end = space.begin[time], space.begin[time + 1]
+        tokens, probs = space.tokens[first:end], space.probs[first:end]
+        if len(tokens) == 1 and tokens[0] == blank:
+            scale += math.log(probs[0])
             rest(prefixes, count)
             continue
-        of_token[frame.tokens] = frame.probs
-        floor = hold(prefixes, count, candidates, frame, blank) * math.exp(-limits.margin)
-        found = grow(prefixes, count, candidates, frame, blank, floor, reference, pieces, fusion)
-        of_token[frame.tokens] = 0.0
-        candidates.slots[candidates.taken[:found]] = -1
-        count, nodes, leader = keep_best(candidates, found, scores, prefixes, limits, history, nodes, time)
+        for at in range(len(tokens)):
+            of_token[tokens[at]] = probs[at]
+        hold(prefixes, count, candidates, space.scores, of_token, blank)
+        found = grow(prefixes, count, candidates, space.scores, tokens, probs, blank, limits, reference, pieces, fusion)
+        for at in range(len(tokens)):
+            of_token[tokens[at]] = 0.0
+        for number in range(found):
+            candidates.slots[candidates.taken[number]] = -1
+        kept, nodes, leader = keep_best(candidates, found, space.scores, prefixes, limits, space.history, nodes, time)
+        if kept == 0:  # a closed lexicon has no word for what is heard: as if the frame had not been
+            continue
+        count = kept
         scale += normalise(prefixes, count, leader)
         reference = renew_weights(prefixes, count, leader, reference)
-    acoustic, language, node = finish(prefixes, count, scale, pieces, fusion)
-    return acoustic, language, node, history[:nodes]
+    return count, scale
 
 
-@inner
-def likely_tokens(log_probs: Array, spoken: Array, blank: int, threshold: float) -> tuple[Array, Array, Array, int]:
-    """The tokens of each frame above the threshold, its best one always among them.
+@kernel
+def likely_tokens(
+    log_probs: Array, spoken: Array, blank: int, threshold: float, tokens: Array, probs: Array, begin: Array
+) -> int:
+    """The tokens of each frame above the threshold, most probable first; the best one always is among them.
 
-    Returns where each frame begins `(T + 1,)`, the tokens and their probabilities one after the other, and the largest
-    number in one frame. Pieces that are never spoken are left out.
+    Fills the `Workspace` arrays of these names. Returns the largest number of tokens in one frame.
     """
     frames, size = log_probs.shape
-    begin = np.zeros(frames + 1, np.int64)
-    tokens = np.empty(frames * size, np.int32)
-    probs = np.empty(frames * size, np.float64)
     total, widest = 0, 0
     for time in range(frames):
+        first = total
         best, best_token = -np.inf, blank
         for token in range(size):
             value = log_probs[time, token]
-            if value < best and value < threshold:
-                continue
-            if token != blank and not spoken[token]:
+            if (value < threshold and value <= best) or not (spoken[token] or token == blank):
                 continue
             if value > best:
                 best, best_token = value, token
-            if value >= threshold and value > -np.inf:
-                tokens[total], probs[total] = token, math.exp(value)
-                total += 1
-        if total == begin[time]:
-            tokens[total], probs[total] = best_token, math.exp(best)
+            if value < threshold or value == -np.inf:
+                continue
+            at = total
+            while at > first and probs[at - 1] < value:
+                tokens[at], probs[at] = tokens[at - 1], probs[at - 1]
+                at -= 1
+            tokens[at], probs[at] = token, value
             total += 1
+        if total == first:
+            tokens[total], probs[total] = best_token, best
+            total += 1
+        for at in range(first, total):
+            probs[at] = math.exp(probs[at])
         begin[time + 1] = total
-        widest = max(widest, total - begin[time])
-    return begin, tokens[:total], probs[:total], widest
-
-
-@inner
-def table_size(room: int) -> int:
-    """The power of two that leaves at least half of the table empty."""
-    size = 2
-    while size < 2 * room:
-        size *= 2
-    return size
+        widest = max(widest, total - first)
+    return widest
 
 
 @inner
@@ -175,21 +212,19 @@ def rest(prefixes: Array, count: int) -> None:
 
 
 @inner
-def hold(prefixes: Array, count: int, candidates: Candidates, frame: Frame, blank: int) -> float:
-    """Every prefix stays as it is, by a blank or by its last token held. Returns the best score."""
-    best = 0.0
+def hold(prefixes: Array, count: int, candidates: Candidates, scores: Array, of_token: Array, blank: int) -> None:
+    """Every prefix stays as it is, by a blank or by its last token held."""
     for index in range(count):
         candidates.records[index] = prefixes[index]
         new = candidates.records[index]
         total = new.blank + new.token
-        new.token = new.token * frame.of_token[new.last] if new.last >= 0 else 0.0
-        new.blank = total * frame.of_token[blank]
+        new.token = new.token * of_token[new.last] if new.last >= 0 else 0.0
+        new.blank = total * of_token[blank]
         new.share = new.blank + new.token
-        best = max(best, new.share * new.weight)
+        scores[0, index] = new.share * new.weight
         slot = find(candidates, new.key, new.last)
         candidates.slots[slot] = index
         candidates.taken[index] = slot
-    return best
 
 
 @inner
@@ -197,32 +232,45 @@ def grow(
     prefixes: Array,
     count: int,
     candidates: Candidates,
-    frame: Frame,
+    scores: Array,
+    tokens: Array,
+    probs: Array,
     blank: int,
-    floor: float,
+    limits: Limits,
     reference: float,
     pieces: Pieces,
     fusion: Fusion,
 ) -> int:
-    """Every prefix grows by every token, into a text that is there already or a new one. Returns how many there are."""
+    """Every prefix grows by every token, into a text that is there already or a new one. Returns how many there are.
+
+    The most probable tokens come first, so that what they bring forth spares the search most of what follows: a new
+    text is only looked at if it could still be among the best.
+    """
     found = count
+    begins_word = False
+    for at in range(len(tokens)):
+        begins_word |= pieces.start[0, tokens[at]] != pieces.start[1, tokens[at]]
     for index in range(count):
         prefix = prefixes[index]
-        at_boundary = 1 if prefix.trie == ROOT else 0
-        total = prefix.blank + prefix.token
-        for at in range(len(frame.tokens)):
-            piece = frame.tokens[at]
-            if piece == blank:
-                continue
+        scores[2, index] = prefix.weight * math.exp(best_gain(prefix, begins_word, fusion))
+    for at in range(len(tokens)):
+        piece, heard = tokens[at], probs[at]
+        if piece == blank:
+            continue
+        # Several prefixes of one text may add up to the same new one: what is a quarter as good as the worst is kept.
+        floor = 0.25 * cutoff(scores, found, limits)
+        for index in range(count):
+            prefix = prefixes[index]
             # A token that follows itself is a new one only after a blank.
-            probability = (prefix.blank if piece == prefix.last else total) * frame.probs[at]
+            probability = heard * (prefix.blank if piece == prefix.last else prefix.blank + prefix.token)
             if probability == 0.0:
                 continue
+            at_boundary = 1 if prefix.trie == ROOT else 0
             key = prefix.key * pieces.power[at_boundary, piece] + pieces.hash[at_boundary, piece]
             slot = find(candidates, key, piece)
             if candidates.slots[slot] < 0:
                 new = candidates.records[found]
-                if not read_piece(prefix, piece, pieces, fusion, new):
+                if probability * scores[2, index] < floor or not read_piece(prefix, piece, pieces, fusion, new):
                     continue
                 new.weight = math.exp(new.language + new.ahead - reference)
                 if probability * new.weight < floor:
@@ -232,8 +280,10 @@ def grow(
                 candidates.slots[slot] = found
                 candidates.taken[found] = slot
                 found += 1
-            new = candidates.records[candidates.slots[slot]]
+            number = candidates.slots[slot]
+            new = candidates.records[number]
             new.token += probability
+            scores[0, number] = (new.blank + new.token) * new.weight
             if probability > new.share:  # the largest share says which tokens and frames spell the text
                 new.share, new.node, new.parent = probability, -1, prefix.node
     return found
@@ -254,6 +304,19 @@ def find(candidates: Candidates, key: int, last: int) -> int:
 
 
 @inner
+def cutoff(scores: Array, found: int, limits: Limits) -> float:
+    """The score below which a candidate will not be kept, judging by the first `found`."""
+    floor = 0.0
+    for index in range(found):
+        floor = max(floor, scores[0, index])
+        scores[1, index] = scores[0, index]
+    floor *= math.exp(-limits.margin)
+    if found > limits.beam:
+        floor = max(floor, nth_largest(scores[1], found, limits.beam))
+    return floor
+
+
+@inner
 def keep_best(
     candidates: Candidates,
     found: int,
@@ -265,18 +328,11 @@ def keep_best(
     time: int,
 ) -> tuple[int, int, int]:
     """Copy the best candidates into `prefixes` and note new ones in the history. Returns count, nodes, best one."""
-    best = 0.0
+    floor = cutoff(scores, found, limits)
+    count, leader, best = 0, 0, 0.0
     for index in range(found):
-        record = candidates.records[index]
-        scores[0, index] = (record.blank + record.token) * record.weight
-        best = max(best, scores[0, index])
-    floor = best * math.exp(-limits.margin)
-    if found > limits.beam:
-        scores[1, :found] = scores[0, :found]
-        floor = max(floor, nth_largest(scores[1], found, limits.beam))
-    count, leader = 0, 0
-    for index in range(found):
-        if scores[0, index] < floor or scores[0, index] == 0.0 or count == limits.beam:
+        score = scores[0, index]
+        if score < floor or score == 0.0 or count == limits.beam:
             continue
         prefixes[count] = candidates.records[index]
         kept = prefixes[count]
@@ -284,8 +340,8 @@ def keep_best(
             history[nodes, 0], history[nodes, 1], history[nodes, 2] = kept.parent, kept.last, time
             kept.node = nodes
             nodes += 1
-        if scores[0, index] == best:
-            leader = count
+        if score > best:
+            best, leader = score, count
         count += 1
     return count, nodes, leader
 
@@ -337,50 +393,41 @@ def renew_weights(prefixes: Array, count: int, leader: int, reference: float) ->
     return language
 
 
-@inner
-def finish(prefixes: Array, count: int, scale: float, pieces: Pieces, fusion: Fusion) -> tuple[Array, Array, Array]:
-    """Complete open words, add up prefixes of the same text, and sort: acoustic, language, node, best first."""
-    keys = np.empty(count, np.uint64)
-    mass, share = np.zeros(count), np.zeros(count)
-    language = np.empty(count)
-    node = np.empty(count, np.int32)
-    texts = 0
+@kernel
+def finish(prefixes: Array, count: int, pieces: Pieces, fusion: Fusion, texts: Array) -> int:
+    """Complete open words and add up prefixes of the same text into records of `TEXT`. Returns how many there are."""
+    found = 0
     for forgiving in (False, True):  # a closed lexicon may leave nothing that ends on a whole word: then take it open
         for index in range(count):
             prefix = prefixes[index]
             key = prefix.key
             if prefix.trie != ROOT:
                 key = key * pieces.boundary[1] + pieces.boundary[0]
-            text = 0
-            while text < texts and keys[text] != key:
-                text += 1
-            if text == texts:
-                language[text] = finish_text(prefix, fusion, forgiving)
-                if language[text] == -np.inf:
+            at = 0
+            while at < found and texts[at].key != key:
+                at += 1
+            text = texts[at]
+            if at == found:
+                text.language = finish_text(prefix, fusion, forgiving)
+                if text.language == -np.inf:
                     continue
-                keys[text], mass[text], share[text] = key, 0.0, -1.0
-                texts += 1
+                text.key, text.mass, text.share = key, 0.0, -1.0
+                found += 1
             total = prefix.blank + prefix.token
-            mass[text] += total
-            if total > share[text]:
-                share[text], node[text] = total, prefix.node
-        if texts > 0:
+            text.mass += total
+            if total > text.share:
+                text.share, text.node = total, prefix.node
+        if found > 0:
             break
-    acoustic = np.log(mass[:texts]) + scale
-    order = np.argsort(-(acoustic + language[:texts]))
-    return acoustic[order], language[:texts][order], node[:texts][order]
+    return found
 
 
 @kernel
-def trace(history: Array, node: int) -> tuple[Array, Array]:
-    """The tokens and their frames that lead to `node`."""
-    length, at = 0, node
-    while at > 0:
-        length, at = length + 1, history[at, 0]
-    tokens, frames = np.empty(length, np.int32), np.empty(length, np.int32)
-    at = node
-    while at > 0:
+def trace(history: Array, node: int, tokens: Array, frames: Array) -> int:
+    """Write the tokens and their frames that lead to `node` to the end of the arrays. Returns where they begin."""
+    length = len(tokens)
+    while node > 0:
         length -= 1
-        tokens[length], frames[length] = history[at, 1], history[at, 2]
-        at = history[at, 0]
-    return tokens, frames
+        tokens[length], frames[length] = history[node, 1], history[node, 2]
+        node = history[node, 0]
+    return length

@@ -24,10 +24,10 @@ def language_score(
     total = config.word_bonus * len(words)
     if model is not None:
         total += config.lm_weight * model.score_sentence(words, end=config.end_of_sentence)
-        unknown = sum(word not in model.vocabulary and word not in expected for word in words)
+        unknown = [word for word in words if word not in model.vocabulary and word not in expected]
         if unknown and config.closed_vocabulary:
             return -math.inf
-        total += config.unknown_score * unknown
+        total += sum(config.unknown_score + config.unknown_letter * len(word) for word in unknown)
     padded = f" {text} "
     for hotword in hotwords:
         phrase = f" {hotword.phrase} "
