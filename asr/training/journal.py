@@ -34,7 +34,7 @@ class Journal:
     def start(self, position: Position) -> None:
         """Open; on resuming, forget records of work that will be done again."""
         self._first = Position(seconds=position.seconds, audio_seconds=position.audio_seconds)
-        self._first_share = position.epoch / self.epochs
+        self._first_share: float | None = None
         self._started = time.monotonic()
         if not self.speaks:
             return
@@ -109,6 +109,8 @@ class Journal:
 
     def _line(self, position: Position, batches: int, measured: dict[str, float]) -> str:
         share = (position.epoch + position.batch / max(1, batches)) / self.epochs
+        if self._first_share is None:
+            self._first_share = share
         done = share - self._first_share
         spent = time.monotonic() - self._started
         left = clock(spent / done * (1 - share)) if done > 0 else "?"
