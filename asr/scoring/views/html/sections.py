@@ -21,9 +21,9 @@ def headline(report: Report) -> str:
     tiles = [
         ("CER", f"{score.cer * 100:.2f} %", "with spaces"),
         ("CER", f"{score.cer_without_spaces * 100:.2f} %", "without spaces"),
-        ("Utterances wrong", f"{score.utterance_error_rate * 100:.1f} %", f"of {len(score.utterances):,}"),
+        ("With errors", f"{score.utterance_error_rate * 100:.1f} %", f"of {len(score.utterances):,} utterances"),
         ("MER", f"{score.mer * 100:.2f} %", "match error rate"),
-        ("WIL", f"{score.wil * 100:.2f} %", "word information lost"),
+        ("WIL", f"{score.wil * 100:.2f} %", "information lost"),
     ]
     if score.raw_words is not None:
         tiles.append(("WER, raw", f"{score.raw_words.error_rate * 100:.2f} %", "without the normaliser"))
