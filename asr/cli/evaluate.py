@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.search import Beam, Greedy, Hotwords, LanguageModel, LanguageWeight, WordBonus
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
@@ -15,6 +17,12 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>).")
     ] = None,
+    greedy: Greedy = False,
+    beam: Beam = None,
+    lm: LanguageModel = None,
+    lm_weight: LanguageWeight = None,
+    word_bonus: WordBonus = None,
+    hotword: Hotwords = None,
     normaliser: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
@@ -31,9 +39,12 @@ def evaluate(
     from asr.evaluation.run import default_folder
     from asr.evaluation.run import evaluate as evaluate_manifest
     from asr.transcription.recognizer import load_model
+    from asr.transcription.searching import SearchOptions, describe_search
 
+    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, hotword or ())
     counts = [len(read_manifest(manifest)) for manifest in manifests]
-    recognizer = load_model(model, device=device, threads=threads)
+    recognizer = load_model(model, device=device, threads=threads, search=search)
+    decoding = describe_search(recognizer.model.path, search)
     failed = False
     for manifest, count in zip(manifests, counts, strict=True):
         folder = default_folder(recognizer.model.path.resolve(), manifest)
@@ -41,7 +52,13 @@ def evaluate(
             folder = out if len(manifests) == 1 else out / manifest.stem
         with shown(count, quiet) as progress:
             evaluation = evaluate_manifest(
-                recognizer, manifest, folder, normaliser=normaliser, embed_audio=embed_audio, heard=progress.advance
+                recognizer,
+                manifest,
+                folder,
+                decoding=decoding,
+                normaliser=normaliser,
+                embed_audio=embed_audio,
+                heard=progress.advance,
             )
         for identity, reason in evaluation.decoding.failures.items():
             print(f"asr: {identity}: {reason}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.search import Beam, Greedy, Hotwords, LanguageModel, LanguageWeight, WordBonus
 from asr.errors import UsageError
 
 
@@ -56,19 +57,12 @@ def transcribe(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
     ] = False,
-    greedy: Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")] = False,
-    beam: Annotated[
-        int | None, typer.Option("--beam", help="Beam search that keeps this many readings.", min=1)
-    ] = None,
-    lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None,
-    lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None,
-    word_bonus: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None,
-    hotword: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--hotword", help="A word or phrase to expect; may be given several times.", metavar="WORD[=BOOST]"
-        ),
-    ] = None,
+    greedy: Greedy = False,
+    beam: Beam = None,
+    lm: LanguageModel = None,
+    lm_weight: LanguageWeight = None,
+    word_bonus: WordBonus = None,
+    hotword: Hotwords = None,
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
     ] = "mix",

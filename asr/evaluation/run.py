@@ -20,7 +20,13 @@ from typing import Any
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import DataError
 from asr.evaluation.decode import PART, Decoding, decode_manifest
-from asr.evaluation.fingerprint import describe_data, describe_machine, describe_model, peak_memory_megabytes
+from asr.evaluation.fingerprint import (
+    describe_data,
+    describe_machine,
+    describe_model,
+    fingerprint_files,
+    peak_memory_megabytes,
+)
 from asr.files import write_text
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import score
@@ -48,14 +54,17 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate `recognizer` on `manifest` and write `folder`.
 
-    `decoding` describes the search in the report. An utterance that cannot be read counts as deleted, every word of
-    it, and is listed. Called again after an interruption, it goes on where it was.
+    `decoding` describes the recogniser's search in the report (see `describe_search`). An utterance that cannot be
+    read counts as deleted, every word of it, and is listed. Called again after an interruption, it goes on where it
+    was.
     Raises `DataError` for a manifest without texts, and what decoding raises.
     """
     utterances = read_manifest(manifest)
     if not any(utterance.text for utterance in utterances):
         raise DataError(f"{manifest} holds no texts to score against")
     search = dict(decoding or {"search": "greedy"})
+    if search.get("language_model"):
+        search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
     model, data = describe_model(recognizer.model.path), describe_data(manifest, utterances)
     made_by = {"model": model["fingerprint"], "data": data["fingerprint"], "decoding": search}
     decoded = decode_manifest(recognizer, utterances, folder, made_by, heard)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.config import validate
-from asr.decoding import Hypothesis, greedy
+from asr.decoding import DecodingConfig, Hypothesis, greedy
 from asr.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -51,18 +51,16 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
     """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
     options = options or SearchOptions()
     path = _language_model(model.path, options.lm)
-    if options.greedy or (path is None and options.beam is None and not options.hotwords):
+    if _is_greedy(options, path):
         return greedy
 
     from asr.decoding.beam import BeamDecoder
     from asr.decoding.hotwords import parse_hotword
     from asr.language.load import load_language_model
 
-    given = {"beam": options.beam, "lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
-    config = replace(_settings(model.path), **{key: value for key, value in given.items() if value is not None})
     decoder = BeamDecoder(
         model.tokenizer.vocabulary,
-        config,
+        _config(model.path, options),
         load_language_model(path) if path is not None else None,
         [parse_hotword(word) for word in options.hotwords],
     )
@@ -73,6 +71,26 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
     return decode
 
 
+def describe_search(folder: Path, options: SearchOptions | None = None) -> dict[str, Any]:
+    """What `make_decode` would search with, as plain data for a report."""
+    options = options or SearchOptions()
+    path = _language_model(folder, options.lm)
+    if _is_greedy(options, path):
+        return {"search": "greedy"}
+    language = {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
+    return {"search": "beam", **asdict(_config(folder, options)), **language}
+
+
+def _is_greedy(options: SearchOptions, language_model: Path | None) -> bool:
+    return options.greedy or (language_model is None and options.beam is None and not options.hotwords)
+
+
+def _config(folder: Path, options: SearchOptions) -> DecodingConfig:
+    given = {"beam": options.beam, "lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return replace(_settings(folder), **changes)
+
+
 def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
     if wanted == "none":
         return None
@@ -81,9 +99,7 @@ def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
     return next(iter(sorted(folder.glob("lm.*"))), None)
 
 
-def _settings(folder: Path) -> Any:
-    from asr.decoding.config import DecodingConfig
-
+def _settings(folder: Path) -> DecodingConfig:
     path = folder / SETTINGS
     if not path.is_file():
         return DecodingConfig()

@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
-from asr.errors import DataError
+from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
 from asr.evaluation.fingerprint import describe_model, fingerprint_files
 from asr.evaluation.run import default_folder, evaluate
 from asr.scoring.files import report_on_files
 from asr.transcription.recognizer import Recognizer, load_model
+from asr.transcription.searching import SearchOptions, describe_search
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,29 @@ def test_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:
     assert "real-time factor" in result.stdout
     assert (tmp_path / "reports" / "noise" / "report.html").exists()
     assert (tmp_path / "reports" / "again" / "report.json").exists()
+    described = json.loads((tmp_path / "reports" / "noise" / "report.json").read_text())["settings"]["decoding"]
+    assert described == {"search": "greedy"}
     (tmp_path / "n0.wav").unlink()
     failed = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), *options, "-q"])
     assert failed.exit_code == 1
     assert "s0-0" in failed.stderr
+
+
+def test_the_search_is_described(babbler: Path) -> None:
+    described = describe_search(babbler, SearchOptions(beam=4, word_bonus=0.5, hotwords=["KETTLE=3"]))
+    assert (described["search"], described["beam"], described["word_bonus"]) == ("beam", 4, 0.5)
+    assert (described["hotwords"], described["language_model"]) == (["KETTLE=3"], None)
+    assert describe_search(babbler) == {"search": "greedy"}
+
+
+def test_contradicting_options_are_a_usage_error(babbler: Path, manifest: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), "--greedy", "--beam", "4"])
+    assert isinstance(result.exception, UsageError)
+
+
+@pytest.mark.slow
+def test_a_beam_from_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:
+    options = ["--beam", "4", "-o", str(tmp_path / "out"), "--device", "cpu"]
+    result = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), *options])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["decoding"]["beam"] == 4
