@@ -6,8 +6,22 @@ import json
 import sys
 from pathlib import Path
 
-print("| report | utterances | words | WER % | 95 % interval | CER % |")
-print("|---|---:|---:|---:|---|---:|")
+print("| manifest | search | utterances | words | WER % | 95 % over speakers | CER % | times real time |")
+print("|---|---|---:|---:|---:|---|---:|---:|")
 for name in sys.argv[1:]:
     report = json.loads(Path(name).read_text(encoding="utf-8"))
-    print(f"| {Path(name).parent.name} | {report.get('utterances', '')} | {100 * report['wer']:.2f} |")
+    settings = report["settings"]
+    interval = report["interval"].get("speakers") or report["interval"]["utterances"]
+    decoding = settings["decoding"]
+    search = " ".join(str(value) for value in decoding.values() if isinstance(value, (str, int)))
+    cells = [
+        Path(settings["data"]["manifest"]).stem,
+        search,
+        f"{report['utterance_count']:,}",
+        f"{report['words']['reference']:,}",
+        f"{100 * report['wer']:.2f}",
+        f"{100 * interval['low']:.1f}–{100 * interval['high']:.1f}",
+        f"{100 * report['cer']:.2f}",
+        f"{1 / settings['real_time_factor']:.0f}",
+    ]
+    print(f"| {' | '.join(cells)} |")
