@@ -57,6 +57,8 @@ def train_ngram(tokens: Tokens, order: int, cutoffs: list[int] | None = None) ->
     while not kept[-1].any():  # short sentences or high cut-offs: there is nothing of so many words
         kept.pop()
     discounts = [discounts_of(counts) for counts in adjusted]
+    if tokens.unknown:
+        discounts[0] = FALLBACK  # the vocabulary limit took away the rare words whose number the formula rests on
     probabilities, backoffs = _estimate(orders, adjusted, kept, discounts)
     return _assemble(tokens, orders, kept, probabilities, backoffs, discounts)
 

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from asr.cli.lm import app
 
 TEXT = """\
 The lamp burned low, and the wind went round the house.
@@ -76,3 +79,15 @@ def test_faults_are_plain(arguments: list[str], code: int, complaint: str) -> No
     assert result.returncode == code
     assert complaint in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_recurrent_model_is_trained_measured_and_sampled(text: Path, tmp_path: Path) -> None:
+    settings = ["tokenizer.kind=characters", "network.units=8", "loop.epochs=1", "batch_tokens=200"]
+    options = [option for setting in settings for option in ("--set", setting)]
+    run = CliRunner().invoke  # in this process, which has torch loaded already
+    result = run(app, ["train", "--rnn", str(text), "--validation", str(text), "-o", str(tmp_path / "rnn"), *options])
+    assert result.exit_code == 0, result.output
+    best = str(tmp_path / "rnn" / "best")
+    assert best in result.stdout
+    assert run(app, ["perplexity", best, str(text)]).stdout.startswith("4 sentences, 37 words\nperplexity ")
+    assert len(run(app, ["sample", best, "-n", "2"]).stdout.splitlines()) == 2

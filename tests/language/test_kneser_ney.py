@@ -143,6 +143,14 @@ def test_the_vocabulary_limit_makes_the_rest_unknown() -> None:
     model = train_ngram(tokens, order=2).model
     # `<unk>` is learned as a word: it was seen after a and after b
     assert {"a <unk>", "b <unk>", "<unk> a", "<unk> </s>"} <= set(probabilities(model))
+    assert_sums_to_one(model)
+
+
+def test_a_vocabulary_limit_does_not_distort_the_discounts() -> None:
+    """Counts of words 1, 1, 1, 1, 2, 2, 3, 4 give discounts; when the four rare ones are unknown they must not."""
+    text = ["a"] * 4 + ["b"] * 3 + ["c", "d"] * 2 + ["e", "f", "g", "h"]
+    assert train_ngram(tokenize(text), order=1).discounts[0] != FALLBACK
+    assert train_ngram(tokenize(text, limit=4), order=1).discounts[0] == FALLBACK
 
 
 @pytest.mark.parametrize("cutoffs", [[1], [1, 0], [0, 0, 0]])
