@@ -16,6 +16,8 @@ def load_language_model(path: Path | str) -> NgramModel:
     Raises `ModelError` naming the file when it is missing, torn or neither.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not an n-gram model", "Name a file: .ngram, .arpa or .arpa.gz.")
     if not path.is_file():
         raise ModelError(f"the language model {path} does not exist", "Train one with `asr lm train`.")
     return read_binary(path) if is_binary(path) else read_arpa(path)

@@ -130,6 +130,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_language_model(tmp_path / "lm.arpa")
 
 
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is a folder"):
+        load_language_model(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz"])
 def test_written_files_read_back(tmp_path: Path, name: str) -> None:
     model = read_arpa(write(tmp_path, ARPA))
