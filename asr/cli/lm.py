@@ -105,19 +105,21 @@ def perplexity(model: Model, texts: Texts, normaliser: Normaliser = "librispeech
     from asr.text.normalise import get_normaliser
 
     normalise = get_normaliser(normaliser)
-    sentences = [sentence for path in texts for sentence in read_sentences(path, normalise)]
-    words = sum(len(sentence.split()) for sentence in sentences)
     if model.is_dir():
         from asr.language.recurrent import load_recurrent, word_perplexity
 
+        recurrent = load_recurrent(model)
+        sentences = [sentence for path in texts for sentence in read_sentences(path, normalise)]
+        words = sum(len(sentence.split()) for sentence in sentences)
         typer.echo(f"{len(sentences):,} sentences, {words:,} words")
-        typer.echo(f"perplexity {word_perplexity(load_recurrent(model).rescore(sentences), sentences):.2f} per word")
+        typer.echo(f"perplexity {word_perplexity(recurrent.rescore(sentences), sentences):.2f} per word")
         return
     from asr.language.load import load_language_model
     from asr.language.perplexity import measure
 
-    result = measure(load_language_model(model), sentences)
-    typer.echo(f"{len(sentences):,} sentences, {words:,} words, {result.unknown_rate:.2%} unknown")
+    ngrams = load_language_model(model)
+    result = measure(ngrams, (sentence for path in texts for sentence in read_sentences(path, normalise)))
+    typer.echo(f"{result.sentences:,} sentences, {result.words:,} words, {result.unknown_rate:.2%} unknown")
     typer.echo(f"perplexity {result.perplexity:.2f}, with unknown words {result.perplexity_with_unknown:.2f}")
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.config import validate
-from asr.errors import ModelError, UsageError
+from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
@@ -136,7 +136,12 @@ def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
 
 
 def word_perplexity(log_probs: Sequence[float], sentences: Sequence[str]) -> float:
-    """Perplexity of whole sentences per word, their ends counted as words: what an n-gram of words reports, too."""
+    """Perplexity of whole sentences per word, their ends counted as words: what an n-gram of words reports, too.
+
+    Raises `DataError` when there are no sentences.
+    """
+    if not sentences:
+        raise DataError("the text to measure on is empty")
     words = sum(len(sentence.split()) + 1 for sentence in sentences)
     return math.exp(-sum(log_probs) / words)
 
