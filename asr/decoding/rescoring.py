@@ -1,0 +1,39 @@
+"""A second opinion on the n-best list: a language model that is too slow for the search judges whole sentences.
+
+    score = acoustic + language (n-gram, word bonus, hotwords) + weight · log p(text)
+
+a log-linear interpolation with what the search has used already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from asr.decoding.hypothesis import Hypothesis
+
+
+class SentenceModel(Protocol):
+    """What judges: `asr.language.recurrent.RecurrentModel`."""
+
+    def rescore(self, texts: Sequence[str]) -> list[float]:
+        """Natural-log probability of each text as a whole sentence."""
+
+
+def rescore_nbest(
+    nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel, weight: float, bonus: float = 0.0
+) -> list[list[Hypothesis]]:
+    """The n-best lists of several utterances, each sorted anew with `weight · log p(text) + bonus · words` added.
+
+    The bonus makes up for a second model's dislike of long sentences. All utterances are judged together, and a text
+    that several hypotheses share is judged once. Equal scores keep the order of the search.
+    """
+    texts = sorted({hypothesis.text for nbest in nbests for hypothesis in nbest})
+    opinions = dict(zip(texts, model.rescore(texts), strict=True))
+
+    def judged(hypothesis: Hypothesis) -> Hypothesis:
+        added = weight * opinions[hypothesis.text] + bonus * len(hypothesis.text.split())
+        return replace(hypothesis, score=hypothesis.score + added, language=hypothesis.language + added)
+
+    return [sorted(map(judged, nbest), key=lambda hypothesis: -hypothesis.score) for nbest in nbests]

@@ -1,0 +1,56 @@
+"""Rescoring: sums by hand, and the order that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.rescoring import rescore_nbest
+
+
+class Table:
+    """A language model of three sentences that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def rescore(self, texts: Sequence[str]) -> list[float]:
+        self.asked += texts
+        return [{"GO HOME": -4.0, "GO HOLM": -9.0, "GO": -2.0}[text] for text in texts]
+
+
+def hypothesis(text: str, acoustic: float, language: float) -> Hypothesis:
+    return Hypothesis((), (), acoustic + language, acoustic, language, text)
+
+
+NBESTS = [
+    [hypothesis("GO HOLM", -1.0, -2.0), hypothesis("GO HOME", -3.0, -1.0)],
+    [hypothesis("GO", -1.0, 0.0), hypothesis("GO HOME", -1.0, -1.5)],
+    [],
+]
+
+
+@pytest.mark.parametrize(
+    ("weight", "bonus", "expected"),
+    [
+        (0.0, 0.0, [["GO HOLM", "GO HOME"], ["GO", "GO HOME"], []]),
+        (0.5, 0.0, [["GO HOME", "GO HOLM"], ["GO", "GO HOME"], []]),
+        (0.5, 3.0, [["GO HOME", "GO HOLM"], ["GO HOME", "GO"], []]),
+    ],
+)
+def test_the_second_opinion_sorts_anew(weight: float, bonus: float, expected: list[list[str]]) -> None:
+    rescored = rescore_nbest(NBESTS, Table(), weight, bonus)
+    assert [[one.text for one in nbest] for nbest in rescored] == expected
+
+
+def test_scores_are_sums() -> None:
+    (best, _), *_ = rescore_nbest(NBESTS, Table(), weight=0.5, bonus=1.0)
+    assert best == Hypothesis((), (), -3.0 - 1.0 + 0.5 * -4.0 + 2 * 1.0, -3.0, -1.0 + 0.5 * -4.0 + 2 * 1.0, "GO HOME")
+
+
+def test_each_text_is_judged_once() -> None:
+    table = Table()
+    rescore_nbest(NBESTS, table, 1.0)
+    assert sorted(table.asked) == ["GO", "GO HOLM", "GO HOME"]
