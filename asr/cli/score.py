@@ -54,6 +54,7 @@ def score(
     by: Annotated[
         list[str] | None, typer.Option(help="Break down by speaker, duration, any field; repeatable.")
     ] = None,
+    worst: Annotated[int, typer.Option(help="Print so many of the worst utterances.", min=0, max=20)] = 0,
     json: Annotated[Path | None, typer.Option(help="Write everything as JSON; - is standard output.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
@@ -106,4 +107,4 @@ def score(
         return
     if json is not None:
         report.write_json(json)
-    report.print(by=tuple(by or ()))
+    report.print(by=tuple(by or ()), worst=worst)

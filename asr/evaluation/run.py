@@ -86,7 +86,12 @@ def evaluate(
 
 def default_folder(model: Path | str, manifest: Path) -> Path:
     """`reports/<model>-<manifest>`."""
-    return Path("reports") / f"{Path(model).name}-{manifest.stem}"
+    return Path("reports") / f"{model_name(Path(model))}-{manifest.stem}"
+
+
+def model_name(folder: Path) -> str:
+    """The folder's name; `exp/gru5h/best` is `gru5h-best`, because every experiment has a best."""
+    return f"{folder.parent.name}-{folder.name}" if folder.name in ("best", "last", "average") else folder.name
 
 
 def _report(
@@ -106,7 +111,7 @@ def _report(
         fields=[_fields(utterance) for utterance in utterances],
     )
     inputs = {"reference": str(manifest), "missing_policy": "delete", "missing": sorted(decoded.failures)}
-    name = f"{recognizer.model.path.resolve().name} on {manifest.stem}"
+    name = f"{model_name(recognizer.model.path.resolve())} on {manifest.stem}"
     return build_report(result, name=name, inputs=inputs, settings=settings)
 
 

@@ -64,8 +64,8 @@ class VocabularyShare:
 
 
 def _duration(utterance: ScoredUtterance) -> Value:
-    value: Any = utterance.fields.get("duration")
-    return float(value) if _is_number(value) and value > 0 else None
+    duration = utterance.number("duration")
+    return duration if duration else None
 
 
 def _rate(utterance: ScoredUtterance) -> Value:
@@ -77,7 +77,7 @@ _DERIVED: dict[str, tuple[str, Callable[[ScoredUtterance], Value]]] = {
     "speaker": ("", lambda utterance: utterance.speaker),
     "duration": ("s", _duration),
     "speaking_rate": ("words/s", _rate),
-    "level_db": ("dBFS", lambda utterance: utterance.fields.get("level_db")),
+    "level_db": ("dBFS", lambda utterance: utterance.number("level_db")),
 }
 STANDARD: tuple[str, ...] = tuple(_DERIVED)
 

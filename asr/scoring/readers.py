@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -165,9 +166,10 @@ def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}: not valid JSON ({error.msg})") from error
+            record = json.loads(line, parse_constant=_refuse_constant)
+            json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair could never be written again
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
         if not isinstance(record, dict):
             raise DataError(f"{path}, line {number}: not a JSON object")
         name = next((name for name in TEXT_FIELDS[side] if isinstance(record.get(name), str)), None)
@@ -207,11 +209,16 @@ def _parse_plain(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
         yield str(number), line, {}
 
 
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
 def _number_or_text(value: str) -> float | str:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return value
+    return number if math.isfinite(number) else value
 
 
 Parser = Callable[[list[str], Path, Side], Iterable[Entry]]

@@ -69,11 +69,11 @@ class Report:
         speakers = self.over_speakers
         return speakers if speakers is not None and speakers.trusted else self.over_utterances
 
-    def print(self, by: tuple[str, ...] = ()) -> None:
-        """Print the summary, with the breakdowns named in `by`."""
+    def print(self, by: tuple[str, ...] = (), worst: int = 0) -> None:
+        """Print the summary, with the breakdowns named in `by` and so many of the worst utterances (at most 20)."""
         from asr.scoring.views.terminal import print_report
 
-        print_report(self, by=by)
+        print_report(self, by=by, worst=worst)
 
     def write_json(self, path: Path | str) -> None:
         """Write everything as JSON (the schema is in docs/scoring.md)."""

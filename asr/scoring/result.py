@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +44,12 @@ class ScoredUtterance:
     letters: Counts
     speaker: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def number(self, field: str) -> float | None:
+        """The field as a finite number; None where it is missing or something else."""
+        value = self.fields.get(field)
+        known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return float(value) if known and value is not None else None
 
     @property
     def operations(self) -> str:

@@ -163,6 +163,7 @@ def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
 
 def test_default_folder() -> None:
     assert default_folder("exp/gru5h", Path("data/dev-clean-2.jsonl")) == Path("reports/gru5h-dev-clean-2")
+    assert default_folder("exp/gru5h/best", Path("dev.jsonl")) == Path("reports/gru5h-best-dev")
 
 
 def test_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_a_named_encoding_is_used(tmp_path: Path) -> None:
         ("a.tsv", "u1\ta\nu2\n", "line 2: expected an id, a tab and the text"),
         ("a.jsonl", '{"id": "u1", "text": "a"}\n{"id"\n', "line 2: not valid JSON"),
         ("a.jsonl", '{"id": "u1"}\n', "line 1: no text"),
+        ("a.jsonl", '{"id": "u1", "text": "a", "duration": NaN}\n', "line 1: not valid JSON .NaN is no JSON number"),
+        ("a.jsonl", '{"id": "u1", "text": "\\ud800"}\n', "line 1: not valid JSON"),
         ("a.jsonl", '{"text": "a"}\n', "line 1: neither id nor audio_filepath"),
         ("a.ctm", "u1 1 zero 0.1 a\n", "line 1: not `id channel"),
         ("a.ctm", "u1 1 0 1 a\nu1 2 0 1 b\n", "line 2: u1 has several channels"),

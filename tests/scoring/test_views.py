@@ -84,6 +84,31 @@ def test_terminal_is_plain_when_piped() -> None:
     assert "\x1b" not in text
 
 
+def test_worst_utterances_in_the_terminal() -> None:
+    file = io.StringIO()
+    report = build_report(score(["the cat sat down", "a"], ["the hat sat on a", "a"], ids=["u1", "u2"]))
+    print_report(report, Console(file=file, highlight=False), worst=2)
+    assert file.getvalue().endswith("\nu1  3 errors\n  the [cat -> hat] sat [+on] [down -> a]\n")
+
+
+def test_a_hypothesis_cannot_steer_the_terminal() -> None:
+    file = io.StringIO()
+    report = build_report(score(["a"], ["\x1b[2Jx"], ids=["\x1b]0;hacked\x07"]), name="\x1b[31m")
+    print_report(report, Console(file=file, highlight=False), worst=1)
+    assert "\x1b" not in file.getvalue()
+    assert "(a -> �[2Jx) 1" in file.getvalue()
+
+
+def test_fields_of_any_kind_do_no_harm(tmp_path: Path) -> None:
+    strange = {"duration": "long", "offset": [1], "audio_filepath": 3, "level_db": True, "note": {"deep": None}}
+    report = build_report(score(["a", "b"], ["a", "c"], fields=[strange, {"duration": float("inf")}]), by=["note"])
+    page = render_html(report, tmp_path)
+    rows = json.loads(page.split('id="data">')[1].split("</script>")[0])["utterances"]
+    assert [row[5] for row in rows] == [None, None]
+    assert json.loads(render_json(report))["utterances"][1]["fields"] == {"duration": None}
+    assert [breakdown.field for breakdown in report.breakdowns] == ["note"]
+
+
 class Collector(HTMLParser):
     """Tags, and the attributes that could act."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -19,8 +20,8 @@ MOST_FREQUENT = 200
 
 def render_json(report: Report) -> str:
     """The report as text: the summary indented, then one utterance a line."""
-    head = json.dumps(summarise(report), ensure_ascii=False, indent=2)
-    lines = ",\n    ".join(json.dumps(item, ensure_ascii=False) for item in _utterances(report))
+    head = json.dumps(summarise(report), ensure_ascii=False, indent=2, default=str)
+    lines = ",\n    ".join(json.dumps(item, ensure_ascii=False, default=str) for item in _utterances(report))
     return f'{head[:-2]},\n  "utterances": [\n    {lines}\n  ]\n}}\n'
 
 
@@ -177,5 +178,10 @@ def _utterance(utterance: ScoredUtterance) -> dict[str, Any]:
         "substitutions": words.substitutions,
         "deletions": words.deletions,
         "insertions": words.insertions,
-        "fields": {key: value for key, value in utterance.fields.items() if key != "speaker"},
+        "fields": {key: _plain(value) for key, value in utterance.fields.items() if key != "speaker"},
     }
+
+
+def _plain(value: Any) -> Any:
+    """Infinities and NaN are no JSON."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

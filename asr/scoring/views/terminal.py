@@ -10,19 +10,29 @@ from rich.text import Text
 from asr.scoring.breakdown import Breakdown
 from asr.scoring.certainty import Interval
 from asr.scoring.report import Report
+from asr.scoring.result import ScoredUtterance
 
 SHOWN = 8
 _BAR = 24
 
 
-def print_report(report: Report, console: Console | None = None, by: tuple[str, ...] = ()) -> None:
-    """Print the summary of `report`; `by` are the fields whose breakdown is printed too."""
+def print_report(report: Report, console: Console | None = None, by: tuple[str, ...] = (), worst: int = 0) -> None:
+    """Print the summary of `report`; `by` are the fields whose breakdown is printed too, `worst` how many utterances.
+
+    Control characters are shown as `�`: a hypothesis must not steer the terminal.
+    """
     console = console or Console(highlight=False)
-    for line in _lines(report, by):
-        console.print(line, soft_wrap=True)
+    for line in _lines(report, by, worst):
+        console.print(_printable(line), soft_wrap=True)
 
 
-def _lines(report: Report, by: tuple[str, ...]) -> Iterator[Text]:
+def _printable(line: Text) -> Text:
+    if not line.plain.isprintable():
+        line.plain = "".join(letter if letter.isprintable() else "�" for letter in line.plain)
+    return line
+
+
+def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
     score, words = report.score, report.score.words
     yield Text.assemble(("WER ", "bold"), (f"{score.wer * 100:.2f} %", "bold cyan"), f"   {report.name}")
     yield Text(
@@ -52,6 +62,10 @@ def _lines(report: Report, by: tuple[str, ...]) -> Iterator[Text]:
     for breakdown in report.breakdowns:
         if breakdown.field in by:
             yield from _breakdown(breakdown)
+    for utterance in report.worst[:worst]:
+        yield Text("")
+        yield Text.assemble((utterance.id, "bold"), f"  {utterance.words.errors} errors")
+        yield _aligned(utterance)
     if report.comparison is not None:
         yield Text("")
         yield Text.assemble((f"Against {report.baseline} ", "bold"), f"WER {report.comparison.first.wer * 100:.2f} %")
@@ -95,6 +109,22 @@ def _most_frequent(report: Report) -> Iterator[Text]:
     ]:
         if items:
             yield Text.assemble((f"most often {title}: ", "dim"), ", ".join(items))
+
+
+def _aligned(utterance: ScoredUtterance) -> Text:
+    """The errors among the right words: `[said -> heard]`, `[-deleted]`, `[+inserted]`."""
+    line = Text("  ")
+    for kind, reference, hypothesis in utterance.pairs:
+        if kind == "replace":
+            line.append(f"[{reference} -> {hypothesis}] ", "yellow")
+        elif kind == "delete":
+            line.append(f"[-{reference}] ", "red")
+        elif kind == "insert":
+            line.append(f"[+{hypothesis}] ", "blue")
+        else:
+            line.append(f"{reference} ")
+    line.rstrip()
+    return line
 
 
 def _breakdown(breakdown: Breakdown) -> Iterator[Text]:

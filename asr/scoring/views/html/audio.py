@@ -54,8 +54,8 @@ def embed_audio(utterance: ScoredUtterance, path: Path) -> str:
 
 
 def _part(utterance: ScoredUtterance) -> tuple[float, float]:
-    start, duration = utterance.fields.get("offset") or 0.0, utterance.fields.get("duration") or 0.0
-    return float(start), float(start) + float(duration)
+    start = utterance.number("offset") or 0.0
+    return start, start + (utterance.number("duration") or 0.0)
 
 
 def _cut(path: Path, start: float, end: float) -> bytes:

@@ -108,6 +108,7 @@
       tr.append(cell);
     }
     const text = element("td", "text wide");
+    text.dir = "auto";
     text.append(...inline(u.item[REFERENCE], u.item[HYPOTHESIS], u.item[OPERATIONS]));
     tr.append(text);
     return tr;
@@ -160,6 +161,7 @@
 
   function aligned(reference, hypothesis, operations) {
     const box = element("div", "aligned");
+    box.dir = "auto";
     const lead = element("span", "lead");
     lead.append(element("span", "", "said"), element("span", "", "heard"));
     box.append(lead);

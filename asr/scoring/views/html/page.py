@@ -68,7 +68,7 @@ def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
             utterance.reference,
             utterance.hypothesis,
             utterance.operations,
-            utterance.fields.get("duration"),
+            utterance.number("duration"),
             link,
         ]
         if baseline is not None:
