@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,13 @@ class LetterCase(Enum):
     sentence = "sentence"
     lower = "lower"
     upper = "upper"
+
+
+class Engine(Enum):
+    """What does the work: this process, or a Ray cluster."""
+
+    local = "local"
+    ray = "ray"
 
 
 class Device(Enum):
@@ -75,6 +83,9 @@ def transcribe(
     ] = False,
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="local, or ray to spread the files over a Ray cluster.")
+    ] = Engine.local,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, notices or summary.")] = False,
 ) -> None:
     """Transcribe recordings.
@@ -93,6 +104,7 @@ def transcribe(
     from asr.text.case import Case
     from asr.transcription.inputs import collect
     from asr.transcription.outputs import OutputFolder, Printer
+    from asr.transcription.result import Failure, Transcript
     from asr.transcription.run import Summary, deliver, describe
     from asr.transcription.searching import SearchOptions
 
@@ -115,13 +127,24 @@ def transcribe(
     if found:
         from asr.cli.progress import shown
         from asr.transcription.listening import Job
-        from asr.transcription.recognizer import load_model
 
-        recognizer = load_model(model, device=device.value, threads=threads, search=search)
         jobs = [Job(each.audio, each.name, chosen) for each in found]
+        wants_words = words or target.needs_words
+        outcomes: Iterator[Transcript | Failure]
+        if engine is Engine.ray:
+            from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
+
+            cluster = RayOptions(threads=threads or 1)
+            outcomes = transcribe_with_ray(
+                jobs, model, words=wants_words, device=device.value, search=search, options=cluster
+            )
+        else:
+            from asr.transcription.recognizer import load_model
+
+            recognizer = load_model(model, device=device.value, threads=threads, search=search)
+            outcomes = recognizer.transcribe_many(jobs, words=wants_words)
         with shown(len(jobs), quiet) as progress:
-            outcomes = progress.count(recognizer.transcribe_many(jobs, words=words or target.needs_words))
-            deliver(outcomes, target.write, _tell, note, summary)
+            deliver(progress.count(outcomes), target.write, _tell, note, summary)
     several = summary.files + summary.skipped + len(summary.failures) > 1
     if summary.failed or (several and sys.stderr.isatty()):
         note(str(summary))

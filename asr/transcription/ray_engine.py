@@ -1,0 +1,137 @@
+"""Many machines: files spread over a Ray cluster, one model per worker.
+
+A worker that is lost (killed, out of memory, its machine gone) takes nothing with it: its files go to another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from asr.errors import AsrError, UsageError
+from asr.model.saved import load_saved_model
+from asr.transcription.listening import Job
+from asr.transcription.result import Failure, Transcript
+from asr.transcription.searching import SearchOptions
+
+_CHUNK = 16
+"""Files that a worker takes at a time: enough to fill batches, few enough to lose."""
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """How to use the cluster."""
+
+    workers: int | None = None
+    """How many; as many as the cluster's processors allow if not given."""
+    threads: int = 1
+    """Processors of each worker."""
+    address: str | None = None
+    """The cluster's address; `RAY_ADDRESS`, or a local instance, if not given."""
+
+
+def transcribe_with_ray(
+    jobs: Sequence[Job],
+    model: Path | str | None = None,
+    *,
+    words: bool = True,
+    device: str = "auto",
+    search: SearchOptions | None = None,
+    options: RayOptions | None = None,
+) -> Iterator[Transcript | Failure]:
+    """The outcome of each job in order, as `Recognizer.transcribe_many` gives them.
+
+    Every worker must find the model and the recordings under the same paths. Raises `UsageError` when Ray is not
+    installed, `ModelError` when the model cannot be loaded.
+    """
+    if find_spec("ray") is None:
+        raise UsageError("--engine ray needs Ray", "Install it with: pip install 'asr[ray]'")
+    ray: Any = import_module("ray")
+
+    load_saved_model(model)  # a model that cannot be loaded is to be told here, not by every worker
+    options = options or RayOptions()
+    if not ray.is_initialized():
+        ray.init(address=options.address, log_to_driver=False, configure_logging=False)
+    chunks = [list(jobs[start : start + _CHUNK]) for start in range(0, len(jobs), _CHUNK)]
+    available = int(ray.cluster_resources().get("CPU", 1)) // options.threads
+    count = max(1, min(options.workers or available, len(chunks)))
+    crew = _Crew(count, options.threads, (str(model) if model is not None else None, device, options.threads, search))
+    try:
+        yield from crew.transcribe(chunks, words)
+    finally:
+        crew.dismiss()
+
+
+class Worker:
+    """One model in one process of the cluster."""
+
+    def __init__(self, model: str | None, device: str, threads: int, search: SearchOptions | None) -> None:
+        from asr.transcription.recognizer import load_model
+
+        self._recognizer = load_model(model, device=device, threads=threads, search=search)
+
+    def transcribe(self, jobs: list[Job], words: bool) -> list[Transcript | Failure]:
+        """The outcome of each job, in order."""
+        return list(self._recognizer.transcribe_many(jobs, words=words))
+
+
+class _Crew:
+    """Workers, what each is at, and what is yet to be done."""
+
+    def __init__(self, count: int, threads: int, arguments: tuple[Any, ...]) -> None:
+        self._ray: Any = import_module("ray")
+        self._threads = threads
+        self._arguments = arguments
+        self._idle = [self._hire() for _ in range(count)]
+        self._busy: dict[Any, tuple[int, Any]] = {}
+
+    def _hire(self) -> Any:
+        return self._ray.remote(num_cpus=self._threads)(Worker).remote(*self._arguments)
+
+    def transcribe(self, chunks: list[list[Job]], words: bool) -> Iterator[Transcript | Failure]:
+        """Outcomes in the order of the chunks."""
+        waiting = deque(range(len(chunks)))
+        attempts = [0] * len(chunks)
+        done: dict[int, list[Transcript | Failure]] = {}
+        for turn in range(len(chunks)):
+            while turn not in done:
+                while self._idle and waiting:
+                    number, worker = waiting.popleft(), self._idle.pop()
+                    self._busy[worker.transcribe.remote(chunks[number], words)] = (number, worker)
+                (ready, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
+                number, worker = self._busy.pop(ready)
+                outcomes = self._result(ready)
+                if outcomes is not None:
+                    done[number] = outcomes
+                    self._idle.append(worker)
+                    continue
+                attempts[number] += 1
+                self._idle.append(self._hire())
+                if attempts[number] < _ATTEMPTS:
+                    waiting.appendleft(number)
+                else:
+                    done[number] = [_lost(job) for job in chunks[number]]
+            yield from done.pop(turn)
+
+    def dismiss(self) -> None:
+        """End all workers."""
+        for worker in [*self._idle, *(worker for _, worker in self._busy.values())]:
+            self._ray.kill(worker)
+
+    def _result(self, reference: Any) -> list[Transcript | Failure] | None:
+        """What came of a chunk; None when its worker was lost."""
+        try:
+            outcomes: list[Transcript | Failure] = self._ray.get(reference)
+            return outcomes
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError):
+            return None
+
+
+def _lost(job: Job) -> Failure:
+    return Failure(job.name, AsrError(f"{job.name}: the worker was lost {_ATTEMPTS} times"))
