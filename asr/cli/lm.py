@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from asr.cli import lm_tune
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command()(lm_tune.tune)
 
 Texts = Annotated[
     list[Path],

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,25 +50,31 @@ class BeamDecoder:
         blank: int = BLANK,
     ) -> None:
         self.vocabulary = list(vocabulary)
-        self.config = config or DecodingConfig()
         self.blank = blank
-        if self.config.closed_vocabulary and language_model is None:
-            raise UsageError("a closed vocabulary needs a language model, whose words it is")
+        self._model = language_model
         alphabet = alphabet_of(self.vocabulary, blank)
         phrases = fit_to_alphabet(hotwords, alphabet)
-        pieces = build_pieces(self.vocabulary, alphabet, blank)
-        lexicon = _lexicon(language_model, phrases, alphabet)
-        hotwords_ = build_states(phrases, alphabet)
-        self._pieces = _read_only(pieces)
-        self._fusion = Fusion(
-            ngrams=_read_only(lookup_arrays(language_model) if language_model else _no_ngrams()),
-            lexicon=_read_only(lexicon),
-            hotwords=_read_only(hotwords_),
-            rules=_rules(self.config, language_model, lexicon, _most_earned(pieces, hotwords_)),
-        )
-        self._limits = Limits(
-            int(self.config.beam), float(self.config.token_threshold), float(self.config.score_margin)
-        )
+        pieces, states = build_pieces(self.vocabulary, alphabet, blank), build_states(phrases, alphabet)
+        self._pieces: Pieces = _read_only(pieces)
+        self._ngrams = _read_only(lookup_arrays(language_model) if language_model else _no_ngrams())
+        self._lexicon: Lexicon = _read_only(_lexicon(language_model, phrases, alphabet))
+        self._hotwords: HotwordStates = _read_only(states)
+        self._most_earned = _most_earned(pieces, states)
+        self._configure(config or DecodingConfig())
+
+    def with_config(self, config: DecodingConfig) -> BeamDecoder:
+        """The same decoder searching and weighing by `config`; shares all tables, so it costs nothing."""
+        other = copy(self)
+        other._configure(config)
+        return other
+
+    def _configure(self, config: DecodingConfig) -> None:
+        if config.closed_vocabulary and self._model is None:
+            raise UsageError("a closed vocabulary needs a language model, whose words it is")
+        self.config = config
+        rules = _rules(config, self._model, self._lexicon, self._most_earned)
+        self._fusion = Fusion(self._ngrams, self._lexicon, self._hotwords, rules)
+        self._limits = Limits(int(config.beam), float(config.token_threshold), float(config.score_margin))
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
         """The best `nbest` readings, each of another text, best first, of `log_probs` `(T, V)`, natural log.

@@ -1,0 +1,69 @@
+"""`asr lm tune`: how much the language model weighs, chosen on a development set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def tune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A development set, never the test set.")],
+    lm: Annotated[Path, typer.Option("--lm", metavar="LM", help="Language model of words.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and what was heard.")
+    ] = None,
+    beam: Annotated[int, typer.Option(help="Prefixes kept after each frame.", min=1)] = 50,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+) -> None:
+    """Search language model weight and word bonus for the lowest word error rate.
+
+    The best settings go into the model folder (decoding.json), where `asr transcribe` and `asr evaluate` find them.
+    The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and surface.svg; the network's output
+    is kept there too, so that tuning again, with another language model, only decodes.
+    """
+    from dataclasses import asdict
+
+    from asr.cli.progress import shown
+    from asr.corpus.manifest import read_manifest
+    from asr.decoding import DecodingConfig
+    from asr.decoding.beam import BeamDecoder
+    from asr.evaluation.hearing import hear_manifest
+    from asr.evaluation.run import default_folder
+    from asr.evaluation.surface import draw_surface
+    from asr.evaluation.tuning import BONUSES, WEIGHTS, describe, settings_count
+    from asr.evaluation.tuning import tune as search
+    from asr.files import write_text
+    from asr.language.load import load_language_model
+    from asr.transcription.recognizer import load_model
+    from asr.transcription.searching import SETTINGS, SearchOptions
+
+    count = len(read_manifest(manifest))
+    language_model = load_language_model(lm)
+    recognizer = load_model(model, device=device, threads=threads, search=SearchOptions(greedy=True))
+    saved = recognizer.model
+    decoder = BeamDecoder(saved.tokenizer.vocabulary, DecodingConfig(beam=beam), language_model)
+    folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
+    with shown(count, quiet) as progress:
+        spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
+    with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
+        tuning = search(spoken, decoder, threads=threads, tried=progress.advance)
+
+    description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe(tuning)}
+    write_text(folder / "tuning.json", json.dumps(description, indent=1) + "\n")
+    draw_surface(tuning, folder / "surface.svg")
+    if not dry_run:
+        write_text(saved.path / SETTINGS, json.dumps(asdict(tuning.best), indent=1) + "\n")
+    if not quiet:
+        best = tuning.best
+        print(f"WER {100 * tuning.greedy_wer:.2f} % greedy, {100 * tuning.best_wer:.2f} % with {lm.name}")
+        print(f"weight {best.lm_weight:g}, bonus {best.word_bonus:g}, unknown word {best.unknown_score:g}", end="")
+        print(f" and {best.unknown_letter:g} a letter; picture in {folder / 'surface.svg'}")
+        if not dry_run:
+            print(f"settings written to {saved.path / SETTINGS}")

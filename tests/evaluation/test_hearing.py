@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from asr.cli.main import app
+from asr.corpus.manifest import Utterance, write_manifest
+from asr.decoding import DecodingConfig, spell
+from asr.evaluation.hearing import hear_manifest
+from asr.transcription.recognizer import load_model
+from asr.transcription.searching import SearchOptions
+from tests.decoding.conftest import ARPA
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(2)
+    utterances = []
+    for number, seconds in enumerate((1.0, 3.0, 2.0)):
+        audio = tmp_path / f"{number}.wav"
+        soundfile.write(audio, generator.normal(size=int(16000 * seconds)) * 0.1, 16000)
+        utterances.append(Utterance(f"u{number}", audio, seconds, "A B"))
+    utterances.append(Utterance("part", tmp_path / "1.wav", 1.5, "B", offset=1.0))
+    write_manifest(tmp_path / "dev.jsonl", utterances)
+    return tmp_path / "dev.jsonl"
+
+
+def test_the_network_runs_once_for_the_same_weights_and_data(babbler, manifest, tmp_path):
+    recognizer = load_model(babbler, search=SearchOptions(greedy=True))
+    cache = tmp_path / "heard.npz"
+    counted = []
+    first = hear_manifest(recognizer, manifest, cache, counted.append)
+    assert sum(counted) == 4
+    assert [each.reference for each in first] == ["A B", "A B", "A B", "B"]
+    lengths = [sum(map(len, each.pieces)) for each in first]
+    assert lengths[0] < lengths[3] < lengths[2] < lengths[1]
+    for path in tmp_path.glob("*.wav"):
+        path.unlink()
+    again = hear_manifest(recognizer, manifest, cache)
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(np.concatenate(one.pieces), np.concatenate(other.pieces))
+    manifest.write_text(manifest.read_text().replace('"A B"', '"B A"'))
+    assert [each.pieces for each in hear_manifest(recognizer, manifest, cache)] == [()] * 4  # heard anew: nothing left
+
+
+def test_what_is_heard_is_what_the_recogniser_hears(babbler, manifest, tmp_path):
+    recognizer = load_model(babbler, search=SearchOptions(greedy=True))
+    spoken = hear_manifest(recognizer, manifest, tmp_path / "heard.npz")
+    for number in range(3):
+        text = recognizer.transcribe(tmp_path / f"{number}.wav", words=False, case="upper").text
+        best = np.concatenate(spoken[number].pieces).argmax(axis=1)
+        tokens = [t for i, t in enumerate(best.tolist()) if t and (i == 0 or t != best[i - 1])]
+        assert spell(recognizer.model.tokenizer.vocabulary, tokens).upper() == text
+
+
+def test_a_torn_cache_is_made_anew(babbler, manifest, tmp_path):
+    recognizer = load_model(babbler, search=SearchOptions(greedy=True))
+    cache = tmp_path / "heard.npz"
+    cache.write_bytes(b"PK\x03\x04 torn")
+    assert len(hear_manifest(recognizer, manifest, cache)) == 4
+
+
+def test_the_command_writes_settings_that_the_recogniser_then_uses(babbler, manifest, tmp_path):
+    model, lm, out = tmp_path / "model", tmp_path / "tiny.arpa", tmp_path / "tuning"
+    shutil.copytree(babbler, model)
+    lm.write_text(ARPA, encoding="utf-8")
+    arguments = ["lm", "tune", str(model), str(manifest), "--lm", str(lm), "-o", str(out), "--beam", "8"]
+    result = CliRunner().invoke(app, [*arguments, "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert not (model / "decoding.json").exists()
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    tuning = json.loads((out / "tuning.json").read_text())
+    settings = json.loads((model / "decoding.json").read_text())
+    assert DecodingConfig(**settings) == DecodingConfig(**tuning["best"])
+    assert np.shape(tuning["wer"]) == (len(tuning["weights"]), len(tuning["bonuses"]))
+    assert (out / "surface.svg").exists()
+    assert load_model(model, lm=str(lm)).transcribe(tmp_path / "0.wav") is not None
