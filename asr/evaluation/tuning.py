@@ -21,7 +21,7 @@ from asr.evaluation.hearing import Spoken
 from asr.scoring.result import count_words
 
 WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
-BONUSES = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+BONUSES = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 UNKNOWN: dict[str, tuple[float, ...]] = {
     "unknown_score": (-10.0, -7.0, -4.0, -2.0, 0.0),
     "unknown_letter": (-2.0, -1.0, -0.5, 0.0),
