@@ -73,6 +73,11 @@ def apply_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str,
 
 def _refuse_unknown(kind: Any, data: Any, where: str, path: str) -> None:
     """Raise `UsageError` for a key that no field of the dataclass (or of those inside it) has."""
+    if isinstance(data, list):
+        for number, item in enumerate(data):
+            for option in get_args(kind):
+                _refuse_unknown(option, item, where, f"{path}{number}.")
+        return
     if not isinstance(data, dict):
         return
     for option in (kind, *get_args(kind)):

@@ -41,6 +41,14 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
         raise
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents. Raises `AsrError` naming it when that cannot be done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AsrError(f"cannot make the folder {path}: {error.strerror}", "Choose another place.") from error
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` whole or not at all (see `write_whole`)."""
     with write_whole(path) as file:

@@ -22,6 +22,15 @@ class AudioInfo:
         """Length in seconds."""
         return self.frames / self.sample_rate
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and value of each fact, as `asr info` prints them."""
+        return [
+            ("format", self.format),
+            ("duration", f"{self.duration:.2f} s"),
+            ("sample rate", f"{self.sample_rate:,} Hz"),
+            ("channels", str(self.channels)),
+        ]
+
 
 def probe_audio(audio: AudioInput) -> AudioInfo:
     """Read a recording's header. Raises `AudioError` naming a recording that cannot be opened.

@@ -18,7 +18,7 @@ import numpy as np
 
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError
-from asr.files import write_whole
+from asr.files import make_folder, write_whole
 
 SHARD = 256
 _SCALE = 32768.0
@@ -71,14 +71,14 @@ def open_cache(
     read; the shards already decoded stay for the next start.
     """
     folder = root / f"{name}-{_fingerprint(utterances, sample_rate)}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lengths: list[int] = []
     failures: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for first in range(0, len(utterances), SHARD):
             part = utterances[first : first + SHARD]
             stem = folder / f"{first // SHARD:05d}"
-            index = _shard_index(stem)
+            index = _shard_index(stem, len(part))
             if index is None:
                 index = _decode_shard(part, stem, sample_rate, pool, failures)
             lengths += index
@@ -123,11 +123,13 @@ def _decode_shard(
     return lengths
 
 
-def _shard_index(stem: Path) -> list[int] | None:
+def _shard_index(stem: Path, count: int) -> list[int] | None:
+    """Lengths in samples of the shard's `count` utterances; None where the shard is not there whole."""
     try:
         lengths: list[int] = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
-        return lengths if stem.with_suffix(".pcm").stat().st_size == 2 * sum(lengths) else None
-    except (OSError, ValueError):
+        whole = len(lengths) == count and stem.with_suffix(".pcm").stat().st_size == 2 * sum(lengths)
+        return lengths if whole else None
+    except (OSError, ValueError, TypeError):
         return None
 
 

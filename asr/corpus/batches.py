@@ -22,6 +22,10 @@ class BatchConfig:
     spread: float = 0.1
     """Durations are shuffled by ± this share before sorting, so that the batches differ from epoch to epoch."""
 
+    def __post_init__(self) -> None:
+        if not self.seconds > 0 or self.utterances < 1 or not 0 <= self.spread < 1:
+            raise ValueError("seconds and utterances must be positive, and spread at least 0 and below 1")
+
 
 def draw_epoch(counts: Sequence[int], weights: Sequence[float], seed: int, epoch: int) -> np.ndarray:
     """Indices of the utterances heard in an epoch, corpora of `counts` utterances laid end to end.

@@ -24,6 +24,12 @@ class WaveformAugmentConfig:
     noise_snr_db: tuple[float, float] = (10.0, 40.0)
     """White to pink noise at a uniformly drawn signal-to-noise ratio."""
 
+    def __post_init__(self) -> None:
+        if any(not 0.5 <= speed <= 2 for speed in self.speeds):
+            raise ValueError("speeds must lie between 0.5 and 2")
+        if self.gain_db < 0 or not 0 <= self.noise_probability <= 1:
+            raise ValueError("gain_db must not be negative, and noise_probability between 0 and 1")
+
 
 @dataclass(frozen=True)
 class SpecAugmentConfig:
@@ -35,6 +41,10 @@ class SpecAugmentConfig:
     time_masks: int = 10
     time_share: float = 0.05
     """Each time mask covers at most this share of the utterance."""
+
+    def __post_init__(self) -> None:
+        if min(self.frequency_masks, self.frequency_width, self.time_masks) < 0 or not 0 <= self.time_share <= 1:
+            raise ValueError("masks and frequency_width must not be negative, and time_share between 0 and 1")
 
 
 def augment_waveform(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.features.filterbank import Filterbank
-from asr.features.mfcc import Mfcc
+from asr.features.mfcc import MEL_BANDS, Mfcc
 
 TINY = 1e-5
 
@@ -26,6 +26,13 @@ class FeatureConfig:
     """First and second differences (MFCC only)."""
     normalise: Literal["utterance", "global", "none"] = "utterance"
     """Zero mean and unit variance of each dimension, over the utterance or over the training set."""
+
+    def __post_init__(self) -> None:
+        if not 8000 <= self.sample_rate <= 192000:
+            raise ValueError("sample_rate must lie between 8000 and 192000 Hz")
+        most = MEL_BANDS if self.kind == "mfcc" else 256
+        if not 1 <= self.size <= most:
+            raise ValueError(f"size must lie between 1 and {most} for kind {self.kind}")
 
 
 class FeatureExtractor(nn.Module):

@@ -17,7 +17,15 @@ def sequence_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_
 
     Infinite where the target does not fit (see `needed_steps`); nothing is hidden.
     """
-    return ctc_loss(log_probs.float().transpose(0, 1), targets, lengths, target_lengths, blank=BLANK, reduction="none")
+    # PyTorch's own kernels want targets beside the log-probabilities, lengths on any device.
+    return ctc_loss(
+        log_probs.float().transpose(0, 1),
+        targets.to(log_probs.device),
+        lengths,
+        target_lengths,
+        blank=BLANK,
+        reduction="none",
+    )
 
 
 def needed_steps(tokens: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from asr.errors import ModelError
 from asr.files import write_whole
@@ -36,6 +37,7 @@ class Position:
     best_epoch: int = 0
     skipped: int = 0
     """Updates skipped because the loss or its gradient was not finite."""
+    skipped_in_a_row: int = 0
     running: dict[str, float] = field(default_factory=dict)
     """Sums of the current epoch's measurements."""
 
@@ -51,7 +53,8 @@ def load_checkpoint(path: Path) -> tuple[Position, dict[str, Any]]:
     try:
         states = torch.load(path, map_location="cpu", weights_only=True)
         known = {item.name for item in fields(Position)}
-        position = Position(**{name: value for name, value in states.pop("position").items() if name in known})
+        place = {name: value for name, value in states.pop("position").items() if name in known}
+        position = TypeAdapter(Position).validate_python(place)
     except FileNotFoundError as error:
         raise ModelError(f"there is no checkpoint {path}", "Start without --resume.") from error
     except (

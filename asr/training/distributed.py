@@ -76,6 +76,24 @@ def total(values: list[float], world: World) -> list[float]:
     return result
 
 
+def gather(items: list[str], world: World) -> list[str]:
+    """`items` of all processes, in the order of their ranks."""
+    if world.size == 1:
+        return items
+    parts: list[list[str]] = [[] for _ in range(world.size)]
+    dist.all_gather_object(parts, items)
+    return [item for part in parts for item in part]
+
+
+def leaders(values: dict[str, float], world: World) -> dict[str, float]:
+    """The leading process's `values`, in every process."""
+    if world.size == 1:
+        return values
+    box: list[dict[str, float]] = [values]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
 def broadcast(module: nn.Module, world: World) -> None:
     """Give every process the leader's parameters and buffers."""
     if world.size == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer
 from asr.training.loop import LoopConfig, Loss
 
 STATISTICS_SECONDS = 3600.0
+SENTENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class CorpusConfig:
     manifest: Path
     weight: float = 1.0
     """How often an epoch hears it: 2 twice, 0.3 a fresh random 30 % each time."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise ValueError("weight must be positive")
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class AcousticTask:
     def __init__(
         self, config: ExperimentConfig, device: torch.device, quiet: bool = False, only: int | None = None
     ) -> None:
-        """`only` keeps the first so many utterances of each manifest."""
+        """`only` keeps so many utterances of each manifest, the shortest that are still sentences."""
         self.config, self.device, self._quiet, self._only = config, device, quiet, only
         self.normalise = get_normaliser(config.normaliser)
         manifests = [self._normalised(corpus.manifest) for corpus in config.train]
@@ -120,16 +126,15 @@ class AcousticTask:
         log_probs = self.module.log_probabilities(encodings)
         tokens = max(1, int(target_lengths.sum()))
         losses = sequence_losses(log_probs, steps.cpu(), targets, target_lengths)
-        value = losses.sum() / tokens
+        blanks, total = count_blanks(log_probs, steps)
+        sums = {"loss": float(losses.detach().sum()), "tokens": tokens, "blanks": blanks, "steps": total}
         if tapped is not None:
             early = self.module.log_probabilities(self.module.encoder.norm(tapped))
             early_losses = sequence_losses(early, steps.cpu(), targets, target_lengths)
             weight = self.config.intermediate_weight
-            value = (1 - weight) * value + weight * early_losses.sum() / tokens
-        blanks, total = count_blanks(log_probs, steps)
-        sums = {"loss": float(losses.detach().sum()), "tokens": tokens, "blanks": blanks, "steps": total}
-        ids = [name for name, one in zip(batch.ids, losses.tolist(), strict=True) if not np.isfinite(one)]
-        return Loss(value, ids or batch.ids, sums, batch.samples / self.sample_rate)
+            losses = (1 - weight) * losses + weight * early_losses
+        bad = [name for name, one in zip(batch.ids, losses.tolist(), strict=True) if not math.isfinite(one)]
+        return Loss(losses.sum() / tokens, bad or batch.ids, sums, batch.samples / self.sample_rate)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
         """Loss per token in nats, and the share of steps whose best token is the blank."""
@@ -197,7 +202,8 @@ class AcousticTask:
 
     def _corpus(self, config: CorpusConfig, utterances: list[Utterance]) -> Corpus:
         """The alignable utterances of a manifest, with audio and targets; the others are listed with the reason."""
-        utterances = utterances[: self._only]
+        if self._only is not None:
+            utterances = _shortest(utterances, self._only)
         audio = self._open(config.manifest.stem, utterances)
         targets: list[list[int]] = []
         kept: list[int] = []
@@ -258,6 +264,15 @@ def count_blanks(log_probs: Tensor, lengths: Tensor) -> tuple[int, int]:
     return int(blanks.sum()), int(lengths.sum())
 
 
+def _shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
+    """The `count` shortest utterances, those under two seconds only where there are too few others."""
+
+    def preference(utterance: Utterance) -> tuple[bool, float]:
+        return utterance.duration < SENTENCE_SECONDS, abs(utterance.duration - SENTENCE_SECONDS)
+
+    return sorted(utterances, key=preference)[:count]
+
+
 def _fitting(config: AcousticConfig, origin: SavedModel | None) -> AcousticConfig:
     """The sizes of the model that training starts from, with this run's dropout."""
     if origin is None:
@@ -271,3 +286,5 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("intermediate_layer must be 0 (off) or a block before the last")
     if config.batches.seconds < config.longest_seconds:
         raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
+    if config.loop.patience and not config.validation:
+        raise UsageError("loop.patience needs a validation manifest")

@@ -6,9 +6,11 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from asr.errors import AsrError
 from asr.files import write_whole
 from asr.training.checkpoint import Position
 
@@ -26,6 +28,7 @@ class Journal:
         self.folder, self.epochs, self.speaks = folder, epochs, speaks
         self.learning_rate = 0.0
         self.gradient = 0.0
+        self._file: IO[str] | None = None
         self._live: Any = None
         self._board: Any = None
         self._first = Position()
@@ -38,11 +41,13 @@ class Journal:
         self._started = time.monotonic()
         if not self.speaks:
             return
-        kept = [r for r in read_metrics(self.folder) if r["update"] <= position.update]
+        # An epoch's closing record bears its last update's number, yet the epoch may have to be closed once more.
+        old = read_metrics(self.folder)
+        kept = [r for r in old if r["update"] <= position.update and r["epoch"] <= position.epoch]
         with write_whole(self.folder / METRICS) as file:
             file.writelines(json.dumps(record) + "\n" for record in kept)
         self._file = (self.folder / METRICS).open("a", encoding="utf-8")
-        self._board = _tensorboard(self.folder)
+        self._board = _tensorboard(self.folder, position.update)
         if sys.stderr.isatty():
             self._live = _live_line()
 
@@ -57,6 +62,13 @@ class Journal:
         if now - self._shown > (0.25 if self._live else QUIET_SECONDS):
             self._shown = now
             self._show(self._line(position, batches, measured))
+
+    def skip(self, position: Position, what: str, ids: list[str]) -> None:
+        """An update was skipped because its loss or gradient was not finite; `ids` names whose."""
+        if not self.speaks:
+            return
+        self._write({"kind": "skip", "update": position.update + 1, "epoch": position.epoch, "what": what, "ids": ids})
+        self.note(f"skipped update {position.update + 1}, its {what} was not finite: {listed(ids)}")
 
     def epoch(self, position: Position, measured: dict[str, float], validation: dict[str, float], better: bool) -> None:
         """After each epoch and its validation."""
@@ -90,7 +102,10 @@ class Journal:
             self._live.stop()
         if self._board:
             self._board.close()
-        self._file.close()
+        if self._file is not None:
+            # After a full disk, closing fails as the write did; the first error is the one to tell.
+            with suppress(OSError):
+                self._file.close()
 
     def _record(self, kind: str, position: Position, values: dict[str, float]) -> None:
         record = {
@@ -101,11 +116,22 @@ class Journal:
             "audio_hours": round(position.audio_seconds / 3600, 3),
             "skipped": position.skipped,
         } | {name: float(f"{value:.6g}") for name, value in values.items()}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        self._write(record)
         if self._board:
             for name, value in values.items():
                 self._board.add_scalar(f"{kind}/{name}", value, position.update)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise AsrError(
+                f"cannot write {self.folder / METRICS}: {reason}", "Free some space; --resume goes on."
+            ) from error
 
     def _line(self, position: Position, batches: int, measured: dict[str, float]) -> str:
         share = (position.epoch + position.batch / max(1, batches)) / self.epochs
@@ -147,6 +173,11 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
+def listed(ids: list[str], most: int = 8) -> str:
+    """Utterance ids for a message, the first few of many."""
+    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
+
+
 def _format(values: dict[str, float]) -> list[str]:
     return [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()]
 
@@ -161,9 +192,9 @@ def _live_line() -> Any:
     return live
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, update: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=update + 1)

@@ -7,9 +7,9 @@ with the same bits as one that was not; only the work since the last checkpoint 
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asr.errors import AsrError
+from asr.errors import AsrError, ModelError
 from asr.training import distributed
 from asr.training.average import MovingAverage
 from asr.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from asr.training.distributed import World
-from asr.training.journal import Journal
+from asr.training.journal import Journal, listed
 from asr.training.optimiser import OptimiserConfig, build_optimiser, set_learning_rate
 from asr.training.schedule import ScheduleConfig, learning_rate
+from asr.training.stopping import StopRequest
 
 LAST = "last.pt"
 
@@ -54,6 +55,18 @@ class LoopConfig:
     tolerated_skips: int = 20
     """End the run when this many updates in a row had a loss or gradient that was not finite."""
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "accumulate", "tolerated_skips"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("patience", "keep_epochs", "checkpoint_minutes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if not self.clip > 0:
+            raise ValueError("clip must be positive")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError("average_decay must be at least 0 and below 1")
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -61,7 +74,7 @@ class Loss:
 
     value: Tensor
     ids: list[str]
-    """The utterances in it, for messages."""
+    """The utterances in it, or those whose loss is not finite where some are; for messages."""
     sums: dict[str, float]
     """Added up over an epoch; reported as `task.summary(sums)`."""
     amount: float
@@ -104,22 +117,24 @@ class Trainer:
         self.average = MovingAverage(self.module, config.average_decay)
         self.position = Position()
         self.journal = Journal(folder, config.epochs, world.leads)
-        self._skips_in_a_row = 0
+        self._stop = StopRequest()
+        self._stopping = False
 
     def run(self, resume: bool = False) -> Position:
-        """Learn until the configured epochs are done or patience ends; returns where it ended."""
+        """Learn until the configured epochs are done or patience ends; returns where it ended.
+
+        A first Ctrl-C (or SIGTERM) ends the run after the present update with everything saved, as `KeyboardInterrupt`;
+        a second one at once.
+        """
         if resume:
             self._resume()
         distributed.broadcast(self.module, self.world)
         self.journal.start(self.position)
         self._last_saved = self._clock = time.monotonic()
         try:
-            while self.position.epoch < self.config.epochs and not self._out_of_patience():
-                self._epoch()
-        except KeyboardInterrupt:
-            self._save()
-            self.journal.note("interrupted; everything so far is saved: go on with --resume")
-            raise
+            with self._stop.listening():
+                while self.position.epoch < self.config.epochs and not self._out_of_patience():
+                    self._epoch()
         finally:
             self.journal.close()
         return self.position
@@ -127,22 +142,28 @@ class Trainer:
     def _epoch(self) -> None:
         epoch = self.position.epoch
         count = self.task.batches(epoch)
-        # Every process makes the same number of steps: the few batches that do not fill a step wait for another epoch.
-        per_update = self.world.size * self.config.accumulate
-        usable = count // per_update * per_update
-        if not usable:
-            raise AsrError(
-                f"an epoch has {count} batches, fewer than the {per_update} of one update",
-                "Lower batches.seconds or accumulate, or use fewer processes.",
-            )
+        usable = self.usable(count)
         self.module.train()
         loader = self.task.load(epoch, self.position.batch + self.world.rank, self.world.size)
         while self.position.batch < usable:
             self.update(loader, count)
             self.journal.step(self._now(), usable, self.task.summary)
-            if time.monotonic() - self._last_saved > 60 * self.config.checkpoint_minutes:
+            if self._stopping or time.monotonic() - self._last_saved > 60 * self.config.checkpoint_minutes:
                 self._save()
+            if self._stopping:
+                self.journal.note("stopped; everything so far is saved: go on with --resume")
+                raise KeyboardInterrupt
         self._finish_epoch()
+
+    def usable(self, count: int) -> int:
+        """How many of an epoch's `count` batches fill whole updates of all processes; the few others are not heard."""
+        per_update = self.world.size * self.config.accumulate
+        if count < per_update:
+            raise AsrError(
+                f"an epoch has {count} batches, fewer than the {per_update} of one update",
+                "Lower batches.seconds or loop.accumulate, or use fewer processes.",
+            )
+        return count // per_update * per_update
 
     def update(self, loader: Iterator[Any], count: int) -> None:
         """One optimiser step from the next batches of `loader`; the epoch has `count`."""
@@ -153,6 +174,7 @@ class Trainer:
         set_learning_rate(self.optimisers, rate, self.config.optimiser.muon_scale)
         sums: dict[str, float] = {}
         ids: list[str] = []
+        bad: list[str] = []
         amount = 0.0
         for _ in range(self.config.accumulate):
             batch = next(loader)
@@ -161,29 +183,34 @@ class Trainer:
                 loss = self.task.loss(batch, generator)
             if torch.isfinite(loss.value):
                 (loss.value / self.config.accumulate).backward()
-            else:
                 ids += loss.ids
+            else:
+                bad += loss.ids
             for name, value in loss.sums.items():
                 sums[name] = sums.get(name, 0.0) + value
             amount += loss.amount
             position.batch += self.world.size
         distributed.average_gradients(self.module.parameters(), self.world)
         norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip))
-        bad_losses, amount = distributed.total([float(len(ids)), amount], self.world)
+        # What all processes must agree on, in one exchange: whether to skip, what was heard, whether to stop.
+        flags = [float(len(bad)), amount, float(self._stop.requested)]
+        bad_losses, amount, stops = distributed.total(flags, self.world)
         if math.isfinite(norm) and not bad_losses:
             for optimiser in self.optimisers:
                 optimiser.step()
             self.average.update(self.module, position.update)
-            self._skips_in_a_row = 0
+            position.skipped_in_a_row = 0
             for name, value in sums.items():
                 position.running[name] = position.running.get(name, 0.0) + value
+            self.journal.gradient = norm
         else:
-            self._skip(ids or ["(the gradient, not the loss, was not finite)"])
+            self._skip("loss" if bad_losses else "gradient", distributed.gather(bad if bad_losses else ids, self.world))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         position.update += 1
         position.audio_seconds += amount
-        self.journal.learning_rate, self.journal.gradient = rate, norm
+        self.journal.learning_rate = rate
+        self._stopping = stops > 0
 
     def _seed(self, batch: int) -> torch.Generator:
         """Seed dropout and augmentation from the place in the run, so that resuming needs no saved state."""
@@ -192,15 +219,17 @@ class Trainer:
         torch.manual_seed(seed)
         return torch.Generator().manual_seed(seed)
 
-    def _skip(self, ids: list[str]) -> None:
-        self.position.skipped += 1
-        self._skips_in_a_row += 1
-        self.journal.note(f"skipped an update whose loss was not finite: {', '.join(ids[:8])}")
-        if self._skips_in_a_row >= self.config.tolerated_skips:
+    def _skip(self, what: str, ids: list[str]) -> None:
+        position = self.position
+        position.skipped += 1
+        position.skipped_in_a_row += 1
+        self.journal.skip(position, what, ids)
+        if position.skipped_in_a_row >= self.config.tolerated_skips:
             raise AsrError(
-                f"{self._skips_in_a_row} updates in a row had a loss or gradient that was not finite; "
-                f"the last held {', '.join(ids[:8])}",
-                "Lower optimiser or schedule.peak, use precision: float32, or look at these utterances.",
+                f"{position.skipped_in_a_row} updates in a row had a loss or gradient that was not finite; "
+                f"the last held {listed(ids)}",
+                "Lower loop.schedule.peak, set loop.precision to float32, or look at these utterances; "
+                "then go on with --resume from the last checkpoint.",
             )
 
     def _finish_epoch(self) -> None:
@@ -213,16 +242,17 @@ class Trainer:
         position.epoch += 1
         position.batch = 0
         position.running = {}
-        criterion = next(iter(validation.values()), math.inf)
-        better = criterion < position.best
+        criterion = next(iter(validation.values()), math.nan)
+        # Without validation, the last epoch is the best that is known.
+        better = not validation or criterion < position.best
         if better:
             position.best, position.best_epoch = criterion, position.epoch
         if self.world.leads:
             facts = {"epoch": position.epoch, "update": position.update, **measured, **validation}
-            if better or not validation:
+            if better:
                 self.task.save(self.folder / "best", weights, facts)
             self._keep(weights, facts)
-        self.journal.epoch(self._now(), measured, validation, better)
+        self.journal.epoch(self._now(), measured, validation, better and bool(validation))
         self._save()
 
     def _validate(self, weights: dict[str, Tensor]) -> dict[str, float]:
@@ -235,19 +265,15 @@ class Trainer:
             with torch.inference_mode():
                 result = self.task.validate()
             self.module.load_state_dict(raw)
-        distributed.wait_for_all(self.world)
-        return result
+        return distributed.leaders(result, self.world)
 
     def _keep(self, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         if not self.config.keep_epochs:
             return
         folder = self.folder / "epochs"
         self.task.save(folder / f"{self.position.epoch:04d}", weights, facts)
-        for old in sorted(folder.iterdir())[: -self.config.keep_epochs]:
-            for file in old.iterdir():
-                file.unlink()
-            with suppress(OSError):
-                old.rmdir()
+        for old in sorted(folder.glob("[0-9]*"))[: -self.config.keep_epochs]:
+            shutil.rmtree(old, ignore_errors=True)
 
     def _out_of_patience(self) -> bool:
         waited = self.position.epoch - self.position.best_epoch
@@ -278,8 +304,8 @@ class Trainer:
             for optimiser, state in zip(self.optimisers, states["optimisers"], strict=True):
                 optimiser.load_state_dict(state)
             self.average.restore(states["average"])
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise AsrError(
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            raise ModelError(
                 f"{self.folder / LAST} does not fit this configuration: {error}",
                 "Resume with the configuration that the run was started with.",
             ) from error

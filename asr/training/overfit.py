@@ -5,28 +5,34 @@ from __future__ import annotations
 import torch
 
 from asr.training.experiment import AcousticTask
+from asr.training.loop import LoopConfig
 
 MOST_UPDATES = 600
+WARMUP_UPDATES = 10
 LOOK_EVERY = 20
 
 
-def fit_by_heart(task: AcousticTask, peak: float) -> tuple[float, int]:
+def fit_by_heart(task: AcousticTask, config: LoopConfig) -> tuple[float, int]:
     """Train on the task's utterances until greedy decoding returns every word; (word error rate, updates used)."""
-    task.module.train()
-    optimiser = torch.optim.AdamW(task.module.parameters(), lr=peak)
+    module = task.module.to(task.device).train()
+    optimiser = torch.optim.AdamW(module.parameters())
     wer = 1.0
     epoch = 0
     update = 0
     while update < MOST_UPDATES:
         for batch in task.load(epoch, 0, 1):
+            for group in optimiser.param_groups:
+                group["lr"] = config.schedule.peak * min(1.0, (update + 1) / WARMUP_UPDATES)
+            with torch.autocast(task.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                loss = task.loss(batch, torch.Generator().manual_seed(update))
             optimiser.zero_grad()
-            task.loss(batch, torch.Generator().manual_seed(update)).value.backward()
-            torch.nn.utils.clip_grad_norm_(task.module.parameters(), 1.0)
+            loss.value.backward()
+            torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip)
             optimiser.step()
             update += 1
             if update % LOOK_EVERY == 0:
                 wer = task.training_wer()
-                task.report(f"update {update}: WER {wer:.1%}")
+                task.report(f"update {update}: loss {loss.value.item():.3f}, WER {wer:.1%}")
                 if wer == 0.0:
                     return wer, update
         epoch += 1

@@ -13,12 +13,14 @@ import yaml
 
 from asr.config import apply_overrides, read_yaml, validate
 from asr.errors import UsageError
-from asr.files import write_text
+from asr.features.augment import WaveformAugmentConfig
+from asr.files import make_folder, write_text
 from asr.model.acoustic import parameters
 from asr.training import distributed
 from asr.training.checkpoint import Position
 from asr.training.experiment import AcousticTask, ExperimentConfig, check
 from asr.training.loop import LAST, Trainer
+from asr.training.overfit import fit_by_heart
 
 
 def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -40,11 +42,11 @@ def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -
     world = distributed.join_world()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        config.output.mkdir(parents=True, exist_ok=True)
+        make_folder(config.output)
         task = _build(config, device, world, quiet or not world.leads)
         trainer = Trainer(task, config.loop, config.output, world, device)
         if world.leads:
-            write_text(config.output / "config.yaml", as_yaml(config))
+            write_text(config.output / "config.yaml", as_yaml(resolved(task)))
             for line in describe(task):
                 trainer.journal.note(line)
         position = trainer.run(resume)
@@ -62,15 +64,21 @@ def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
         output=config.output / "overfit",
         train=config.train[:1],
         validation=[],
+        acoustic=replace(config.acoustic, encoder=replace(config.acoustic.encoder, dropout=0.0)),
         spec_augment=None,
-        waveform=type(config.waveform)(),
+        waveform=WaveformAugmentConfig(),
         ascending_epochs=0,
     )
+    if config.threads:
+        torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = AcousticTask(learning, device, quiet=True, only=count)
-    from asr.training.overfit import fit_by_heart
+    task = AcousticTask(learning, device, only=count)
+    return fit_by_heart(task, config.loop)
 
-    return fit_by_heart(task, config.loop.schedule.peak)
+
+def resolved(task: AcousticTask) -> ExperimentConfig:
+    """The task's configuration with the network's true sizes, which `init_from` may have decided."""
+    return replace(task.config, acoustic=task.module.config)
 
 
 def describe(task: AcousticTask) -> list[str]:

@@ -19,6 +19,12 @@ class ScheduleConfig:
     final_share: float = 0.01
     """Learning rate at the end, as a share of the peak."""
 
+    def __post_init__(self) -> None:
+        if not self.peak > 0 or self.warmup_updates < 0:
+            raise ValueError("peak must be positive and warmup_updates not negative")
+        if not 0 <= self.decay_from <= 1 or not 0 <= self.final_share <= 1:
+            raise ValueError("decay_from and final_share must lie between 0 and 1")
+
 
 def learning_rate(config: ScheduleConfig, update: int, progress: float) -> float:
     """The rate for update number `update` (from 0) when a share `progress` in [0, 1] of the run is done.

@@ -1,0 +1,39 @@
+"""`asr info`: what a model, a recording or a manifest is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def info(
+    things: Annotated[
+        list[str],
+        typer.Argument(help="Model folders (or default), recordings, manifests.", metavar="MODEL|AUDIO|MANIFEST..."),
+    ],
+) -> None:
+    """Say what a model, a recording or a manifest is and holds."""
+    for number, thing in enumerate(things):
+        if number:
+            typer.echo()
+        typer.echo(thing)
+        for name, value in facts(thing):
+            typer.echo(f"  {name:<16}{value}")
+
+
+def facts(thing: str) -> list[tuple[str, str]]:
+    """Name and value of each fact about the model, manifest or recording `thing`."""
+    path = Path(thing)
+    if thing == "default" or path.is_dir():
+        from asr.model.describe import describe_model
+
+        return describe_model(thing)
+    if path.suffix == ".jsonl":
+        from asr.corpus.describe import describe_manifest
+
+        return describe_manifest(path).rows()
+    from asr.audio.probe import probe_audio
+
+    return probe_audio(path).rows()

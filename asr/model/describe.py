@@ -1,0 +1,42 @@
+"""What a saved model is, in a dozen lines: sizes, text, training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from asr.model.acoustic import parameters
+from asr.model.saved import SavedModel, load_saved_model
+
+SHOWN_TOKENS = 8
+
+
+def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
+    """Name and value of each fact, as `asr info` prints them. Raises `ModelError` for a damaged model."""
+    model = load_saved_model(name_or_path)
+    features, encoder = model.config.features, model.config.encoder
+    vocabulary = model.tokenizer.vocabulary
+    return [
+        ("features", f"{features.kind}, {model.network.features.size} a frame, normalised by {features.normalise}"),
+        ("sample rate", f"{features.sample_rate:,} Hz"),
+        ("network", f"{encoder.layers} × {encoder.width} {_memory(encoder.memory)}"),
+        ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {_megabytes(model):.1f} MB on disk"),
+        ("output", f"{1 / model.frame_seconds:g} steps a second"),
+        ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
+        ("normaliser", model.normaliser),
+        *((name.replace("_", " "), _value(value)) for name, value in model.training.items()),
+    ]
+
+
+def _memory(kind: str) -> str:
+    return "feed-forward, no memory" if kind == "none" else f"{kind} GRU"
+
+
+def _megabytes(model: SavedModel) -> float:
+    return sum(file.stat().st_size for file in model.path.iterdir() if file.is_file()) / 1e6
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
