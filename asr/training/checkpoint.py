@@ -6,6 +6,7 @@ is saved. Files are read with `weights_only`: a hostile one cannot run code.
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -38,14 +39,21 @@ class Position:
     skipped: int = 0
     """Updates skipped because the loss or its gradient was not finite."""
     skipped_in_a_row: int = 0
+    learning_rate: float = 0.0
+    """Of the last update."""
+    gradient: float = 0.0
+    """Norm before clipping, at the last update that was made."""
     running: dict[str, float] = field(default_factory=dict)
     """Sums of the current epoch's measurements."""
 
 
 def save_checkpoint(path: Path, position: Position, states: dict[str, Any]) -> None:
     """Write position and state dictionaries (tensors, numbers, strings, lists) to `path`."""
+    # In memory first: to a full disk, torch.save itself answers with an internal error.
+    content = io.BytesIO()
+    torch.save({"position": asdict(position), **states}, content)
     with write_whole(path, "wb") as file:
-        torch.save({"position": asdict(position), **states}, file)
+        file.write(content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> tuple[Position, dict[str, Any]]:

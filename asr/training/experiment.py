@@ -282,6 +282,9 @@ def _fitting(config: AcousticConfig, origin: SavedModel | None) -> AcousticConfi
 
 def check(config: ExperimentConfig) -> None:
     """Raise `UsageError` for settings that contradict one another."""
+    get_normaliser(config.normaliser)
+    if not config.train:
+        raise UsageError("train must name at least one manifest")
     if config.intermediate_layer < 0 or config.intermediate_layer >= config.acoustic.encoder.layers:
         raise UsageError("intermediate_layer must be 0 (off) or a block before the last")
     if config.batches.seconds < config.longest_seconds:

@@ -26,8 +26,6 @@ class Journal:
 
     def __init__(self, folder: Path, epochs: int, speaks: bool) -> None:
         self.folder, self.epochs, self.speaks = folder, epochs, speaks
-        self.learning_rate = 0.0
-        self.gradient = 0.0
         self._file: IO[str] | None = None
         self._live: Any = None
         self._board: Any = None
@@ -57,7 +55,7 @@ class Journal:
             return
         measured = summary(position.running) if position.running else {}
         if position.update % EVERY_UPDATES == 0:
-            self._record("step", position, measured | {"learning_rate": self.learning_rate, "gradient": self.gradient})
+            self._record("step", position, measured)
         now = time.monotonic()
         if now - self._shown > (0.25 if self._live else QUIET_SECONDS):
             self._shown = now
@@ -75,7 +73,7 @@ class Journal:
         if not self.speaks:
             return
         both = measured | {f"validation_{name}": value for name, value in validation.items()}
-        self._record("epoch", position, both | {"learning_rate": self.learning_rate, "epoch_done": position.epoch})
+        self._record("epoch", position, both)
         words = [f"epoch {position.epoch}/{self.epochs}", *_format(measured)]
         if validation:
             words += ["validation", *_format(validation)]
@@ -107,7 +105,8 @@ class Journal:
             with suppress(OSError):
                 self._file.close()
 
-    def _record(self, kind: str, position: Position, values: dict[str, float]) -> None:
+    def _record(self, kind: str, position: Position, measured: dict[str, float]) -> None:
+        values = measured | {"learning_rate": position.learning_rate, "gradient": position.gradient}
         record = {
             "kind": kind,
             "update": position.update,
@@ -142,7 +141,7 @@ class Journal:
         left = clock(spent / done * (1 - share)) if done > 0 else "?"
         speed = (position.audio_seconds - self._first.audio_seconds) / max(spent, 1e-9)
         words = [f"epoch {position.epoch + 1}/{self.epochs}", f"batch {position.batch}/{batches}", *_format(measured)]
-        words += [f"rate {self.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]
+        words += [f"rate {position.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]
         return "  ".join(words)
 
     def _show(self, line: str) -> None:

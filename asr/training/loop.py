@@ -202,14 +202,14 @@ class Trainer:
             position.skipped_in_a_row = 0
             for name, value in sums.items():
                 position.running[name] = position.running.get(name, 0.0) + value
-            self.journal.gradient = norm
+            position.gradient = norm
         else:
             self._skip("loss" if bad_losses else "gradient", distributed.gather(bad if bad_losses else ids, self.world))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         position.update += 1
         position.audio_seconds += amount
-        self.journal.learning_rate = rate
+        position.learning_rate = rate
         self._stopping = stops > 0
 
     def _seed(self, batch: int) -> torch.Generator:

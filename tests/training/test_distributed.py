@@ -1,0 +1,41 @@
+"""Two processes under torchrun learn what one does with two batches to an update."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from asr.training.checkpoint import load_checkpoint
+from asr.training.run import train
+from tests.training.experiments import experiment
+
+OVERRIDES = ["loop.precision=float32", "loop.epochs=2", "loop.patience=2"]
+
+
+def torchrun(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "asr.cli.main", "train", str(folder / "tones.yaml"), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_two_processes_agree_with_one(tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one").mkdir()
+    two = experiment(tmp_path / "two", *OVERRIDES)
+    done = torchrun(tmp_path / "two", *OVERRIDES)
+    assert done.returncode == 0, done.stderr
+    one = experiment(tmp_path / "one", *OVERRIDES, "loop.accumulate=2")
+    train(one, quiet=True)
+    (ours, our_states), (theirs, their_states) = (load_checkpoint(c.output / "last.pt") for c in (two, one))
+    assert (ours.epoch, ours.update) == (theirs.epoch, theirs.update) == (2, 4)
+    assert (ours.best, ours.best_epoch) == (theirs.best, theirs.best_epoch)
+    assert ours.audio_seconds == theirs.audio_seconds
+    torch.testing.assert_close(our_states["module"], their_states["module"], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(our_states["average"], their_states["average"], rtol=1e-4, atol=1e-5)
+    epochs = [line for line in done.stderr.splitlines() if line.startswith("epoch 2/2  loss")]
+    assert len(epochs) == 1, "only the leader speaks"
