@@ -17,6 +17,7 @@ from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.files import write_whole
 from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
 FORMAT = 1
@@ -97,13 +98,15 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
         config = validate(AcousticConfig, description["acoustic"], f"{folder}/config.json")
         network = AcousticModel(config, int(description["vocabulary"]))
         normaliser = str(description["normaliser"])
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+        get_normaliser(normaliser)
+        training = dict(description.get("training", {}))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise ModelError(f"{folder}/config.json does not describe a model: {error}") from error
     tokenizer = load_tokenizer(folder)
     if len(tokenizer.vocabulary) != network.output.out_features:
         raise ModelError(f"{folder}: tokenizer and network have different vocabularies")
     load_weights(network, folder / "model.safetensors")
-    return SavedModel(folder, network.eval(), tokenizer, normaliser, description.get("training", {}))
+    return SavedModel(folder, network.eval(), tokenizer, normaliser, training)
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:

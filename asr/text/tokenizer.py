@@ -169,16 +169,17 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         if description["kind"] == CharacterTokenizer.kind:
-            return CharacterTokenizer(description["vocabulary"][2:])
-        path = path.with_name("tokenizer.model")
-        tokenizer = SentencePieceTokenizer(path.read_bytes())
+            tokenizer: Tokenizer = CharacterTokenizer([str(piece) for piece in description["vocabulary"][2:]])
+        else:
+            path = path.with_name("tokenizer.model")
+            tokenizer = SentencePieceTokenizer(path.read_bytes())
     except FileNotFoundError as error:
         hint = "A model is a folder written by `asr train` or `asr average`."
         raise ModelError(f"{path} is missing", hint) from error
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
     if tokenizer.vocabulary != description["vocabulary"]:
-        raise ModelError(f"{path} does not belong to the tokenizer.json beside it")
+        raise ModelError(f"{path} is damaged: its pieces are not the vocabulary of tokenizer.json")
     return tokenizer
 
 
