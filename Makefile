@@ -38,6 +38,9 @@ test-full: $(VENV)/.test ## also what needs Debian packages, a browser, peers or
 	$(BIN)/python -m pytest -rs
 
 bench: $(VENV)/.test ## timed comparisons with named peers
+	@grep -v '^#' tests/benchmarks/peers.txt | while read -r peer; do \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $$peer || \
+	  echo "bench: cannot install $$peer: left out of the comparison" >&2; done
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## remove the environment and caches (never data or experiments)

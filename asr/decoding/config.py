@@ -12,10 +12,10 @@ class DecodingConfig:
     """How to search and how to weigh the language model. All scores are natural logarithms."""
 
     beam: int = 50  # prefixes kept after each frame
-    token_threshold: float = -7.0  # tokens below this log-probability in a frame are not tried there
-    score_margin: float = 14.0  # prefixes this much worse than the best are dropped
-    lm_weight: float = 0.6  # factor on the language model's log-probabilities
-    word_bonus: float = 1.0  # added per word: balances the language model's taste for short texts
+    token_threshold: float = -6.0  # tokens below this log-probability in a frame are not tried there
+    score_margin: float = 12.0  # prefixes this much worse than the best are dropped
+    lm_weight: float = 0.5  # factor on the language model's log-probabilities
+    word_bonus: float = 2.0  # added per word: balances the language model's taste for short texts
     unknown_score: float = -4.0  # added per word that the language model does not know …
     unknown_letter: float = -1.0  # … and per letter of it: else one long unknown word is cheaper than many known ones
     closed_vocabulary: bool = False  # only words of the language model (and hotwords)
