@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,11 +116,12 @@ def test_a_sure_model_gives_what_greedy_gives_with_the_same_frames():
 
 def test_pruning_by_threshold_and_margin_only_loses_what_is_unlikely():
     log_probs = random_log_probs(5, 60, 4, 3.0)
-    exact = BeamDecoder(CHARACTERS, DecodingConfig(beam=2000, token_threshold=-np.inf, score_margin=np.inf))
-    pruned = BeamDecoder(CHARACTERS, DecodingConfig(beam=200, token_threshold=-7, score_margin=14))
+    everything = DecodingConfig(beam=2000, token_threshold=-np.inf, score_margin=np.inf, word_bonus=0.0)
+    exact = BeamDecoder(CHARACTERS, everything)
+    pruned = exact.with_config(replace(everything, beam=200, token_threshold=-7, score_margin=14))
     assert pruned.decode(log_probs)[0].text == exact.decode(log_probs)[0].text
     assert pruned.decode(log_probs)[0].score == pytest.approx(exact.decode(log_probs)[0].score, abs=0.3)
-    narrow = BeamDecoder(CHARACTERS, DecodingConfig(beam=200, token_threshold=-7, score_margin=1.0))
+    narrow = exact.with_config(replace(pruned.config, score_margin=1.0))
     assert len(narrow.decode(log_probs, nbest=200)) < len(pruned.decode(log_probs, nbest=200))
 
 
