@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import typer
 
-from asr.cli import align, average, evaluate, export, info, lm, prepare, score, train, transcribe
+from asr.cli import align, average, calibrate, evaluate, export, info, lm, prepare, score, train, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("train")(train.train)
 app.command("average")(average.average)
 app.command("export")(export.export)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("info")(info.info)
 app.command("score")(score.score)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")

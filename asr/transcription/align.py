@@ -41,7 +41,9 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
     for word in chain(*lines):
         spans.append((position, position + len(word.tokens)))
         position += len(word.tokens)
-    words = time_words([word.text for word in chain(*lines)], spans, alignment, seconds, end.duration)
+    texts = [word.text for word in chain(*lines)]
+    confidence = recognizer.confidence(texts, spans, alignment)
+    words = time_words(texts, spans, alignment, seconds, end.duration, confidence)
     segments, first = [], 0
     for line in lines:
         here = words[first : first + len(line)]

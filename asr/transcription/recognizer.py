@@ -28,6 +28,7 @@ from asr.model.alignment import TokenAlignment, align_tokens
 from asr.model.saved import SavedModel, load_saved_model
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
+from asr.transcription.confidence import load_confidence
 from asr.transcription.listening import End, Heard, Job, Listener
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.searching import Decode, SearchOptions, make_decode
@@ -87,6 +88,7 @@ class Recognizer:
         self.model = model
         self.device = _device(device)
         self.cutting = cutting or CutConfig()
+        self.confidence = load_confidence(model.path)
         self.times = StageTimes()
         self._network = model.network.to(self.device).eval()
         self._threads = threads or os.cpu_count() or 1
@@ -245,7 +247,7 @@ class Recognizer:
         if alignment is not None:
             texts, spans = spell_words(reading.tokens, self.model.tokenizer.vocabulary)
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
-            words = time_words(texts, spans, alignment, seconds, end)
+            words = time_words(texts, spans, alignment, seconds, end, self.confidence(texts, spans, alignment))
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, heard.channel)
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import asr
+from asr.corpus.manifest import Utterance
+from asr.errors import DataError, ModelError
+from asr.evaluation.calibration import calibrate, quality
+from asr.model.alignment import TokenAlignment
+from asr.transcription.confidence import (
+    FEATURES,
+    Calibration,
+    fit,
+    least_certain,
+    load_confidence,
+    sigmoid,
+    word_features,
+)
+from tests.audio.recordings import encode, noisy
+
+ALIGNMENT = TokenAlignment(np.arange(3), np.arange(3) + 1, np.log([0.5, 0.8, 0.4]).astype(np.float32), 0.0)
+
+
+class TestQuality:
+    def test_literally(self):
+        found = quality(np.array([0.9, 0.9, 0.1, 0.1]), np.array([True, True, False, True]))
+        assert found.words == 4
+        assert found.correct == 0.75
+        # |1.8 − 2| in one bin and |0.2 − 1| in the other, over four words
+        assert found.expected_calibration_error == pytest.approx(0.25)
+        assert found.auroc == pytest.approx(2.5 / 3)
+
+    def test_the_mean_everywhere_takes_away_nothing(self):
+        found = quality(np.full(4, 0.75), np.array([True, True, False, True]))
+        assert found.normalised_cross_entropy == pytest.approx(0)
+        assert found.expected_calibration_error == pytest.approx(0)
+        assert found.auroc == 0.5
+
+    def test_certainty_is_one(self):
+        found = quality(np.array([1.0, 0.0]), np.array([True, False]))
+        assert (found.normalised_cross_entropy, found.auroc) == (pytest.approx(1), 1.0)
+
+
+def test_fit_finds_the_weights_that_made_the_data():
+    random = np.random.default_rng(0)
+    features = np.column_stack([np.ones(40000), random.normal(size=(40000, 2))])
+    wanted = np.array([0.3, 1.0, -2.0])
+    correct = random.random(40000) < sigmoid(features @ wanted)
+    np.testing.assert_allclose(fit(features, correct).weights, wanted, atol=0.06)
+
+
+def test_features_of_words():
+    rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT)
+    assert rows.shape == (2, len(FEATURES))
+    np.testing.assert_allclose(rows[1], [1, np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4], rtol=1e-6)
+    np.testing.assert_allclose(least_certain(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT), [0.5, 0.4], rtol=1e-6)
+    assert word_features([], [], ALIGNMENT).shape == (0, len(FEATURES))
+
+
+def test_saved_and_loaded(tmp_path):
+    assert load_confidence(tmp_path) is least_certain
+    calibration = Calibration([0.1] * len(FEATURES))
+    calibration.save(tmp_path)
+    assert load_confidence(tmp_path) == calibration
+    for content in ("{", '{"weights": [1.0]}', '{"weights": "x"}', '{"other": 1}'):
+        (tmp_path / "confidence.json").write_text(content)
+        with pytest.raises(ModelError, match=r"confidence\.json"):
+            load_confidence(tmp_path)
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    """Recordings, and as their texts what the tiny model makes of the first half of each kind of word."""
+    paths = [tmp_path / f"{number}.wav" for number in range(12)]
+    for number, path in enumerate(paths):
+        path.write_bytes(encode(noisy(3.0, number), 16000))
+    return [Utterance(path.stem, path, 3.0, "WORD") for path in paths]
+
+
+def test_calibrated_words_say_how_often_they_are_right(babbler, utterances):
+    recognizer = asr.load_model(babbler)
+    texts = [recognizer.transcribe(each.audio, case="model").text for each in utterances]
+    known = [
+        Utterance(each.id, each.audio, 3.0, text if number % 3 else "WRONG " * len(text.split()))
+        for number, (each, text) in enumerate(zip(utterances, texts, strict=True))
+    ]
+    words = sum(len(text.split()) for text in texts)
+    right = sum(len(text.split()) for number, text in enumerate(texts) if number % 3)
+    calibration = calibrate(recognizer, known)
+    assert recognizer.confidence == calibration
+    found = [word.confidence for each in utterances for word in recognizer.transcribe(each.audio).words]
+    assert len(found) == words
+    assert np.mean(found) == pytest.approx(right / words, abs=0.05)
+
+
+def test_nothing_can_be_learnt_of_words_that_are_all_wrong(babbler, utterances):
+    recognizer = asr.load_model(babbler)
+    with pytest.raises(DataError, match="all right or all wrong"):
+        calibrate(recognizer, utterances)
+    assert recognizer.confidence is least_certain
