@@ -19,7 +19,7 @@ class BatchConfig:
     """Seconds of audio in a batch, padding included: what fixes the cost of a step."""
     utterances: int = 96
     """At most this many utterances, whatever their length."""
-    spread: float = 0.1
+    spread: float = 0.05
     """Durations are shuffled by ± this share before sorting, so that the batches differ from epoch to epoch."""
 
     def __post_init__(self) -> None:

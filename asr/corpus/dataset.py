@@ -18,7 +18,7 @@ from asr.corpus.audio_cache import AudioCache
 from asr.corpus.batches import BatchConfig, draw_epoch, make_batches
 from asr.corpus.manifest import Utterance
 
-Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Augment = Callable[[list[np.ndarray], np.random.Generator], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,11 @@ class SpeechStream:
         waveforms, ids, targets = [], [], []
         for index in indices:
             corpus, place = self._places[index]
-            samples = self.corpora[corpus].audio[place]
-            if self.augment is not None:
-                samples = self.augment(samples, np.random.default_rng([self.seed, epoch, int(index), 3]))
-            waveforms.append(samples)
+            waveforms.append(self.corpora[corpus].audio[place])
             ids.append(self.corpora[corpus].utterances[place].id)
             targets.append(self.corpora[corpus].targets[place])
+        if self.augment is not None:
+            waveforms = self.augment(waveforms, np.random.default_rng([self.seed, epoch, int(indices[0]), 3]))
         padded, lengths = pad_waveforms(waveforms)
         return Batch(ids, padded, lengths, targets)
 

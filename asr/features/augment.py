@@ -5,6 +5,7 @@ Waveforms: speed (Ko et al. 2015), gain, additive noise. Features: SpecAugment (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,7 @@ class WaveformAugmentConfig:
     """Changes to the signal before features are computed; each is off when its list or probability is empty."""
 
     speeds: list[float] = field(default_factory=list)
-    """Factors drawn with equal chance, for instance [0.9, 1.0, 1.1]; pitch changes along, as on a tape."""
+    """Factors drawn for each batch with equal chance, for instance [0.9, 1.0, 1.1]; pitch changes along."""
     gain_db: float = 0.0
     """Uniform in ± this many dB."""
     noise_probability: float = 0.0
@@ -47,12 +48,23 @@ class SpecAugmentConfig:
             raise ValueError("masks and frequency_width must not be negative, and time_share between 0 and 1")
 
 
+def augment_batch(
+    batch: Sequence[np.ndarray], sample_rate: int, config: WaveformAugmentConfig, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Altered copies of the waveforms of one batch, each (N,) float32.
+
+    One speed serves the whole batch: its utterances are of like length and stay so, where speeds of their own would
+    make a tenth of the batch padding. Over the epochs every utterance is heard at every speed all the same.
+    """
+    speed = float(generator.choice(config.speeds)) if config.speeds else 1.0
+    return [augment_waveform(samples, speed, sample_rate, config, generator) for samples in batch]
+
+
 def augment_waveform(
-    samples: np.ndarray, sample_rate: int, config: WaveformAugmentConfig, generator: np.random.Generator
+    samples: np.ndarray, speed: float, sample_rate: int, config: WaveformAugmentConfig, generator: np.random.Generator
 ) -> np.ndarray:
-    """An altered copy of `samples` (N,), float32. Speed changes the length."""
-    if config.speeds:
-        samples = change_speed(samples, sample_rate, float(generator.choice(config.speeds)))
+    """An altered copy of `samples` (N,), float32, at the given speed."""
+    samples = change_speed(samples, sample_rate, speed)
     if config.gain_db:
         samples = samples * np.float32(10 ** (generator.uniform(-config.gain_db, config.gain_db) / 20))
     if config.noise_probability and generator.random() < config.noise_probability:

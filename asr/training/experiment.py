@@ -19,7 +19,7 @@ from asr.corpus.dataset import Batch, Corpus, SpeechStream, pad_waveforms
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
-from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_waveform, spec_augment
+from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_batch, spec_augment
 from asr.features.extractor import RunningStatistics
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
@@ -185,8 +185,8 @@ class AcousticTask:
         """A model folder that `asr transcribe -m` reads."""
         save_model(folder, self.module, self.tokenizer, self.config.normaliser, facts, weights=weights)
 
-    def _augment(self, samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        return augment_waveform(samples, self.sample_rate, self.config.waveform, generator)
+    def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+        return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
     def _normalised(self, manifest: Path) -> list[Utterance]:
         return [replace(utterance, text=self.normalise(utterance.text)) for utterance in read_manifest(manifest)]

@@ -12,7 +12,7 @@ from asr.features.augment import (
     SpecAugmentConfig,
     WaveformAugmentConfig,
     add_noise,
-    augment_waveform,
+    augment_batch,
     change_speed,
     spec_augment,
 )
@@ -79,11 +79,25 @@ def test_speed_changes_length_and_pitch(speed: float) -> None:
     assert faster.dtype == np.float32
 
 
+def augment(samples: np.ndarray, config: WaveformAugmentConfig, generator: np.random.Generator) -> np.ndarray:
+    return augment_batch([samples], RATE, config, generator)[0]
+
+
+def test_one_speed_serves_a_batch() -> None:
+    config = WaveformAugmentConfig([0.9, 1.0, 1.1])
+    lengths = [
+        {len(samples) for samples in augment_batch([TONE] * 5, RATE, config, np.random.default_rng(seed))}
+        for seed in range(20)
+    ]
+    assert all(len(of_batch) == 1 for of_batch in lengths)
+    assert len(set.union(*lengths)) == 3
+
+
 def test_the_speed_of_one_and_silence_pass_through() -> None:
     assert change_speed(TONE, RATE, 1.0) is TONE
     empty = np.zeros(0, dtype=np.float32)
     config = WaveformAugmentConfig([1.1], 3.0, 1.0)
-    assert len(augment_waveform(empty, RATE, config, np.random.default_rng(1))) == 0
+    assert len(augment(empty, config, np.random.default_rng(1))) == 0
 
 
 @pytest.mark.parametrize("snr", [0.0, 10.0, 30.0])
@@ -95,8 +109,7 @@ def test_noise_has_the_asked_level(snr: float) -> None:
 def test_gain_stays_within_its_bounds_on_both_sides() -> None:
     config = WaveformAugmentConfig(gain_db=6.0)
     changes = [
-        20
-        * np.log10(np.abs(augment_waveform(TONE, RATE, config, np.random.default_rng(seed))).max() / np.abs(TONE).max())
+        20 * np.log10(np.abs(augment(TONE, config, np.random.default_rng(seed))).max() / np.abs(TONE).max())
         for seed in range(40)
     ]
     assert -6.01 <= min(changes) < -3
@@ -106,19 +119,18 @@ def test_gain_stays_within_its_bounds_on_both_sides() -> None:
 def test_noise_comes_as_often_as_configured() -> None:
     config = WaveformAugmentConfig(noise_probability=0.25)
     changed = [
-        not np.array_equal(augment_waveform(TONE[:400], RATE, config, np.random.default_rng(s)), TONE[:400])
-        for s in range(400)
+        not np.array_equal(augment(TONE[:400], config, np.random.default_rng(s)), TONE[:400]) for s in range(400)
     ]
     assert np.mean(changed) == pytest.approx(0.25, abs=0.07)
 
 
 def test_nothing_configured_changes_nothing() -> None:
-    assert augment_waveform(TONE, RATE, WaveformAugmentConfig(), np.random.default_rng(1)) is TONE
+    assert augment(TONE, WaveformAugmentConfig(), np.random.default_rng(1)) is TONE
 
 
 def test_the_same_generator_state_gives_the_same_sound() -> None:
     config = WaveformAugmentConfig([0.9, 1.0, 1.1], 6.0, 1.0)
-    one, again, other = (augment_waveform(TONE, RATE, config, np.random.default_rng(seed)) for seed in (4, 4, 5))
+    one, again, other = (augment(TONE, config, np.random.default_rng(seed)) for seed in (4, 4, 5))
     np.testing.assert_array_equal(one, again)
     assert one.dtype == np.float32
     assert len(one) != len(other) or not np.array_equal(one, other)
