@@ -210,3 +210,21 @@ class TestSearch:
             asr.load_model(babbler, beams=3)
         with pytest.raises(UsageError, match="greedy"):
             asr.load_model(babbler, greedy=True, beam=3)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.5), ("int8", 0.5)])
+    def test_less_of_it_changes_little(self, babbler, recognizer, precision, tolerance):
+        from asr.audio.cut import Piece
+        from asr.transcription.listening import Heard
+
+        batch = [Heard(0, Piece(0, noisy(4.0 + seed, seed))) for seed in range(3)]
+        quick = asr.load_model(babbler, precision=precision)
+        for exact, near in zip(recognizer.hear(batch), quick.hear(batch), strict=True):
+            assert near.shape == exact.shape
+            assert 0 < np.abs(np.exp(near) - np.exp(exact)).max() < tolerance
+            assert (near.argmax(axis=1) == exact.argmax(axis=1)).mean() > 0.8
+
+    def test_unknown(self, babbler):
+        with pytest.raises(UsageError, match="float16"):
+            asr.load_model(babbler, precision="float16")
