@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import decoders
+from tests.benchmarks import decoders, training
 
 print("== beam decoders ==")
 decoders.main([])
+print("\n== training ==")
+training.main([])
