@@ -23,8 +23,8 @@ def corpus(name: str, count: int, weight: float = 1.0) -> Corpus:
     return Corpus(name, utterances, AudioCache(spans), [[n + 1] for n in range(count)], weight)
 
 
-def jitter(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    return samples + np.float32(generator.uniform(0, 1))
+def jitter(batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+    return [samples + np.float32(generator.uniform(0, 1)) for samples in batch]
 
 
 def stream(*corpora: Corpus, seed: int = 1) -> SpeechStream:
