@@ -1,27 +1,86 @@
-"""Print a table of results from the `report.json` files of `asr evaluate`: `results.py REPORT.json...`."""
+"""Tables of results from the `report.json` files of `asr evaluate`.
+
+results.py REPORT.json...      print one table
+results.py RESULTS.md...       renew the tables in these pages, each between two comments:
+
+    <!-- table: exp/librispeech-mini/reports/*/report.json -->
+    <!-- end -->
+
+A table whose reports are not at hand is left as it is.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
-print("| manifest | search | utterances | words | WER % | 95 % over speakers | CER % | times real time |")
-print("|---|---|---:|---:|---:|---|---:|---:|")
-for name in sys.argv[1:]:
-    report = json.loads(Path(name).read_text(encoding="utf-8"))
+from asr.files import write_text
+
+HEAD = (
+    "| manifest | search | utterances | words | WER % | 95 % | CER % | × real time | command |",
+    "|---|---|---:|---:|---:|---|---:|---:|---|",
+)
+BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(reports: list[Path]) -> str:
+    """One row a report."""
+    rows = [row(json.loads(path.read_text(encoding="utf-8"))) for path in reports]
+    return "\n".join([*HEAD, *rows]) + "\n"
+
+
+def row(report: dict[str, Any]) -> str:
+    """The score with its interval (over speakers where there are several), and how to get it again."""
     settings = report["settings"]
     interval = report["interval"].get("speakers") or report["interval"]["utterances"]
-    decoding = settings["decoding"]
-    search = " ".join(str(value) for value in decoding.values() if isinstance(value, (str, int)))
+    factor = settings["real_time_factor"]
     cells = [
         Path(settings["data"]["manifest"]).stem,
-        search,
+        search(settings["decoding"]),
         f"{report['utterance_count']:,}",
         f"{report['words']['reference']:,}",
         f"{100 * report['wer']:.2f}",
         f"{100 * interval['low']:.1f}–{100 * interval['high']:.1f}",
         f"{100 * report['cer']:.2f}",
-        f"{1 / settings['real_time_factor']:.0f}",
+        f"{1 / factor:.0f}" if factor else "",
+        f"`{command(settings)}`",
     ]
-    print(f"| {' | '.join(cells)} |")
+    return f"| {' | '.join(cells)} |"
+
+
+def search(decoding: dict[str, Any]) -> str:
+    """`greedy`, or the beam with its language model and weights."""
+    if decoding["search"] == "greedy":
+        return "greedy"
+    model = decoding["language_model"]
+    fusion = f", {Path(model).name} × {decoding['lm_weight']:g}, bonus {decoding['word_bonus']:g}" if model else ""
+    return f"beam {decoding['beam']}{fusion}"
+
+
+def command(settings: dict[str, Any]) -> str:
+    """What gives the number again; weights tuned for a model are in its folder."""
+    decoding = settings["decoding"]
+    options = "--greedy" if decoding["search"] == "greedy" else f"--lm {decoding['language_model'] or 'none'}"
+    return f"asr evaluate {settings['model']['folder']} {settings['data']['manifest']} {options}"
+
+
+def renewed(page: str) -> str:
+    """The page with every table made anew whose reports are here."""
+
+    def renew(block: re.Match[str]) -> str:
+        reports = sorted(Path().glob(block[2]))
+        return f"{block[1]}{table(reports)}{block[3]}" if reports else block[0]
+
+    return BLOCK.sub(renew, page)
+
+
+if __name__ == "__main__":
+    paths = [Path(name) for name in sys.argv[1:]]
+    pages = [path for path in paths if path.suffix == ".md"]
+    for path in pages:
+        write_text(path, renewed(path.read_text(encoding="utf-8")))
+    if not pages:
+        print(table(paths), end="")

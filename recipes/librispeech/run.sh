@@ -1,83 +1,115 @@
 #!/usr/bin/env bash
-# LibriSpeech from corpus to report, in numbered stages. Every stage can be run again by itself:
+# LibriSpeech from corpus to results, in numbered stages:
 #
-#   recipes/librispeech/run.sh --corpora /where/the/corpora/are --config mini
-#   recipes/librispeech/run.sh --config mini --stage 3 --stop-stage 3        # go on with the training alone
+#   recipes/librispeech/run.sh --config mini --processes 2
+#   recipes/librispeech/run.sh --config mini --stage 4 --stop-stage 4 -- loop.epochs=80
 #
-# --corpora  folder that holds LibriSpeech/ (and, for --config all, CommonVoice-v1/, CMU-ARCTIC/, …); default: data
-# --config   a file of conf/ without its ending: mini, all, train-clean-100, librispeech-960
-# --text     texts for the language model, in order of importance; default: the training transcripts
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+#   0 download   1 prepare   2 tokenizer   3 language model   4 train   5 average   6 tune   7 evaluate   8 report
+#
+# --config NAME       a file of conf/: mini (default), all, train-clean-100, librispeech-960
+# --corpora DIR       holds LibriSpeech/ and, for `all`, CommonVoice-v1/, CMU-ARCTIC/, … (default: data)
+# --text FILE         a text for the language model, repeatable (default: the training transcripts)
+# --lm FILE           a language model that is there already; none is trained then
+# --processes N       train with a process for each core or graphics card (default: 1)
+# --stage, --stop-stage N     the first and the last stage to run
+# -- key=value…       settings that replace those of the configuration, as in `asr train`
+#
+# A stage can be run again at any time: what is there is kept, what was interrupted goes on.
+. "$(dirname "$0")/../common.sh"
 
-corpora=data config=mini stage=0 stop=7 text=() lm=
-while [ $# -gt 0 ]; do
+config=mini texts=() lm=
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  [ $# -gt 1 ] || usage
   case "$1" in
-    --corpora) corpora=$2 ;;
     --config) config=$2 ;;
-    --stage) stage=$2 ;;
-    --stop-stage) stop=$2 ;;
-    --text) text+=("$2") ;;
+    --text) texts+=("$2") ;;
     --lm) lm=$2 ;;
-    *) sed -n '2,10p' "$0"; exit 2 ;;
+    *) option "$@" ;;
   esac
   shift 2
 done
+overrides=("${@:2}")
 
-asr=asr; command -v asr >/dev/null || asr=.venv/bin/asr
 conf=recipes/librispeech/conf/$config.yaml
-manifests=data/manifests
-exp=$(sed -n 's/^output: //p' "$conf")
+[ -e "$conf" ] || usage
+exp=$(setting output)
 model=$exp/model
-lm=${lm:-$exp/lm/words.ngram}
-wanted() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop" ]; }
-say() { printf '\n== stage %s: %s\n' "$1" "$2" >&2; }
+# Tuning and choosing see the first; the others are reported where they are at hand.
+case "$config" in
+  train-clean-100 | librispeech-960) tune=dev-clean report=(dev-clean dev-other test-clean test-other) ;;
+  *) tune=dev-clean-2-tune report=(dev-clean-2-report dev-clean-2 dev-other) ;;
+esac
+needed=$(setting train; setting validation; echo "$tune")
 
-if wanted 0 && [ ! -d "$corpora/LibriSpeech" ] && [ "$config" = mini ]; then
-  say 0 "download mini LibriSpeech"
-  $asr prepare librispeech --root "$corpora" --part train-clean-5 --part dev-clean-2 --download -o $manifests
-fi
-if wanted 1; then
-  say 1 "manifests"
-  $asr prepare librispeech --root "$corpora" -o $manifests
-  if [ "$config" = all ]; then
-    $asr prepare folder --root "$corpora/CommonVoice-v1" --name cv-v1 -o $manifests
-    $asr prepare folder --root "$corpora/CMU-ARCTIC" --name arctic --speaker-from '^([^/]+)/' -o $manifests
-    $asr prepare folder --root "$corpora/Kathleen-arctic" --name kathleen --speaker kathleen -o $manifests
-    $asr prepare folder --root "$corpora/AN4" --name an4 --speaker-from '^[^/]+/([^/]+)/' -o $manifests
-  fi
-fi
-if wanted 2; then
-  say 2 "word language model"
-  if [ ${#text[@]} -eq 0 ]; then
-    mkdir -p "$exp/lm"
-    .venv/bin/python recipes/librispeech/transcripts.py "$conf" > "$exp/lm/transcripts.txt"
-    text=("$exp/lm/transcripts.txt")
-  fi
-  $asr lm train "${text[@]}" --order 3 -o "$lm"
-fi
-if wanted 3; then
-  say 3 "acoustic model"
-  resume=(); [ -e "$exp/last.pt" ] && resume=(--resume)
-  $asr train "$conf" "${resume[@]}"
-fi
-if wanted 4; then
-  say 4 "average"
-  $asr average "$exp" -o "$model"
-fi
-if wanted 5; then
-  say 5 "tune the language model's weights"
-  $asr lm tune "$model" $manifests/dev-clean-2-tune.jsonl --lm "$lm"
-fi
-if wanted 6; then
-  say 6 "evaluate"
-  for part in dev-clean-2-report dev-clean-2 dev-other; do
-    [ -e "$manifests/$part.jsonl" ] || continue
-    $asr evaluate "$model" "$manifests/$part.jsonl" --greedy -o "$exp/reports/$part-greedy"
-    $asr evaluate "$model" "$manifests/$part.jsonl" --lm "$lm" -o "$exp/reports/$part-lm"
+# The corpus that a manifest is made of.
+folder_of() {
+  case "$1" in
+    cv-v1) echo CommonVoice-v1 ;;
+    arctic) echo CMU-ARCTIC ;;
+    kathleen) echo Kathleen-arctic ;;
+    an4) echo AN4 ;;
+    dev-clean-2-*) echo LibriSpeech/dev-clean-2 ;;
+    *) echo "LibriSpeech/$1" ;;
+  esac
+}
+
+prepare() {
+  local folder; folder=$(folder_of "$1")
+  [ ! -e "$manifests/$1.jsonl" ] || return 0
+  case "$1" in
+    cv-v1) asr prepare folder --root "$corpora/$folder" --name cv-v1 -o "$manifests" ;;
+    arctic) asr prepare folder --root "$corpora/$folder" --name arctic --speaker-from '^([^/]+)/' -o "$manifests" ;;
+    kathleen) asr prepare folder --root "$corpora/$folder" --name kathleen --speaker kathleen -o "$manifests" ;;
+    an4) asr prepare folder --root "$corpora/$folder" --name an4 --speaker-from '^[^/]+/([^/]+)/' -o "$manifests" ;;
+    *) asr prepare librispeech --root "$corpora" --part "${folder#*/}" -o "$manifests" ;;
+  esac
+}
+
+if begin 0 "download what is missing"; then
+  for name in $needed; do
+    folder=$(folder_of "$name")
+    case "$folder" in
+      LibriSpeech/*)
+        [ -d "$corpora/$folder" ] ||
+          asr prepare librispeech --root "$corpora" --part "${folder#*/}" --download -o "$manifests" ;;
+      *) [ -d "$corpora/$folder" ] || echo "$corpora/$folder is missing; README.md says where it comes from" >&2 ;;
+    esac
   done
 fi
-if wanted 7; then
-  say 7 "report"
-  .venv/bin/python recipes/results.py "$exp"/reports/*/report.json
+if begin 1 "manifests"; then
+  for name in $needed; do prepare "$name"; done
+  for name in "${report[@]}"; do
+    [ ! -d "$corpora/$(folder_of "$name")" ] || prepare "$name"
+  done
+fi
+if begin 2 "tokenizer"; then
+  "$python" recipes/tokenizer.py "$conf" "${overrides[@]}"
+fi
+if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; then
+  if [ ${#texts[@]} -eq 0 ]; then
+    mapfile -t texts < <(setting train | sed "s|.*|$manifests/&.jsonl|")
+    asr lm train "${texts[@]}" --order 3 -o "$exp/lm/words.ngram"
+  else
+    asr lm train "${texts[@]}" --order 4 --vocabulary 95000 --cutoffs 0,1,1 --size 25MB -o "$exp/lm/words.ngram"
+  fi
+fi
+lm=${lm:-$exp/lm/words.ngram}
+if begin 4 "acoustic model"; then
+  train
+fi
+if begin 5 "the best epoch, in half precision"; then
+  asr average "$exp" -o "$model"
+fi
+if begin 6 "tune the language model's weight"; then
+  asr lm tune "$model" "$manifests/$tune.jsonl" --lm "$lm" -o "$exp/tuning"
+fi
+if begin 7 "evaluate"; then
+  for name in "${report[@]}"; do
+    [ -e "$manifests/$name.jsonl" ] || continue
+    asr evaluate "$model" "$manifests/$name.jsonl" --greedy -o "$exp/reports/$name-greedy"
+    asr evaluate "$model" "$manifests/$name.jsonl" --lm "$lm" -o "$exp/reports/$name-lm"
+  done
+fi
+if begin 8 "report"; then
+  "$python" recipes/results.py "$exp"/reports/*/report.json
 fi

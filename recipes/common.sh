@@ -1,0 +1,51 @@
+# What every run.sh begins with: the asr command, its stages, and training that goes on where it stopped.
+# Sourced, not run. Afterwards the working folder is the project's, and paths in configurations are relative to it.
+set -euo pipefail
+script=$(readlink -f "$0")
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+stage=0 stop=99 processes=1 corpora=data
+manifests=data/manifests
+
+command -v asr >/dev/null || PATH=$PWD/.venv/bin:$PATH
+if ! command -v asr >/dev/null; then
+  echo "There is no asr command: run \`make venv\`, or activate the environment that it is installed in." >&2
+  exit 1
+fi
+# The helper scripts run in the environment that asr lives in.
+python=$(dirname "$(readlink -f "$(command -v asr)")")/python
+
+# The comment at the head of the script is its manual.
+usage() {
+  sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$script" >&2
+  exit 2
+}
+
+# option NAME VALUE: options that all recipes share.
+option() {
+  case "$1" in
+    --corpora) corpora=$2 ;;
+    --stage) stage=$2 ;;
+    --stop-stage) stop=$2 ;;
+    --processes) processes=$2 ;;
+    *) usage ;;
+  esac
+}
+
+# begin N TITLE: whether stage N is wanted; says so when it is.
+begin() {
+  [ "$stage" -le "$1" ] && [ "$1" -le "$stop" ] || return 1
+  printf '\n== stage %s: %s\n' "$1" "$2" >&2
+}
+
+# setting KEY: its value in the configuration, overrides included; of a list of manifests, a line each.
+setting() { "$python" recipes/setting.py "$1" "$conf" "${overrides[@]}"; }
+
+# Start the training of $conf, or go on where it stopped.
+train() {
+  local command=(asr) resume=()
+  [ "$processes" -eq 1 ] ||
+    command=("$python" -m torch.distributed.run --standalone --nproc-per-node "$processes" -m asr.cli.main)
+  [ ! -e "$exp/last.pt" ] || resume=(--resume)
+  "${command[@]}" train "$conf" "${overrides[@]}" "${resume[@]}"
+}
