@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import ctc_loss
+from torch.nn.functional import ctc_loss, kl_div
 
 from asr.text.tokenizer import BLANK
 
@@ -26,6 +26,19 @@ def sequence_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_
         blank=BLANK,
         reduction="none",
     )
+
+
+def disagreements(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """How far two views of the same utterances differ: log_probs (2B, T, V), the second views after the first → (B,).
+
+    Half the symmetric Kullback-Leibler divergence summed over an utterance's steps, each view being pulled towards
+    the other taken as fixed (CR-CTC, Yao et al. 2025).
+    """
+    first, second = log_probs.chunk(2)
+    inside = torch.arange(first.shape[1], device=lengths.device) < lengths[: len(first)].unsqueeze(1)
+    to_first = kl_div(second, first.detach(), reduction="none", log_target=True).sum(dim=2)
+    to_second = kl_div(first, second.detach(), reduction="none", log_target=True).sum(dim=2)
+    return 0.5 * ((to_first + to_second) * inside).sum(dim=1)
 
 
 def needed_steps(tokens: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.model.ctc import needed_steps, pad_targets, sequence_losses
+from asr.model.ctc import disagreements, needed_steps, pad_targets, sequence_losses
 
 
 def collapse(path: tuple[int, ...]) -> list[int]:
@@ -62,3 +62,21 @@ def test_padded_targets() -> None:
     targets, lengths = pad_targets([[1, 2, 3], [], [4]])
     assert targets.tolist() == [[1, 2, 3], [0, 0, 0], [4, 0, 0]]
     assert lengths.tolist() == [3, 0, 1]
+
+
+def test_two_views_disagree_by_their_divergence_within_the_length() -> None:
+    first = torch.tensor([[[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]]]).log()
+    second = torch.tensor([[[0.25, 0.75], [0.9, 0.1], [0.7, 0.3]]]).log()
+    expected = 0.5 * ((0.5 - 0.25) * math.log(0.5 / 0.25) + (0.5 - 0.75) * math.log(0.5 / 0.75))
+    both = torch.cat([first, second])
+    assert disagreements(both, torch.tensor([2, 2])).tolist() == pytest.approx([expected])
+    assert disagreements(torch.cat([first, first]), torch.tensor([3, 3])).tolist() == [0.0]
+
+
+def test_disagreement_pulls_each_view_towards_the_other() -> None:
+    logits = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    lengths = torch.tensor([6, 4, 6, 4])
+    before = disagreements(logits.log_softmax(dim=2), lengths).sum()
+    (gradient,) = torch.autograd.grad(before, logits)
+    after = disagreements((logits - 0.1 * gradient).log_softmax(dim=2), lengths).sum()
+    assert after.item() < before.item()

@@ -85,6 +85,19 @@ def test_every_loss_is_finite_whatever_is_drawn(tmp_path: Path) -> None:
             assert loss.ids == batch.ids
 
 
+def test_two_equal_views_change_nothing_and_two_masked_ones_do(tmp_path: Path) -> None:
+    still = ["acoustic.encoder.dropout=0.0", "loop.precision=float32"]
+    plain = task(tmp_path, *still, "spec_augment=null")
+    batch = next(plain.load(0, 0, 1))
+    alone = float(plain.loss(batch, torch.Generator()).value)
+    twice = task(tmp_path, *still, "spec_augment=null", "consistency=0.2")
+    assert float(twice.loss(batch, torch.Generator()).value) == pytest.approx(alone, rel=1e-5)
+    masked = ["spec_augment={time_masks: 4, time_share: 0.3}"]
+    without = task(tmp_path, *still, *masked, "consistency=1e-9").loss(batch, torch.Generator().manual_seed(1))
+    with_it = task(tmp_path, *still, *masked, "consistency=0.2").loss(batch, torch.Generator().manual_seed(1))
+    assert float(with_it.value) > float(without.value)
+
+
 def test_an_infinite_loss_names_its_utterance_alone(tmp_path: Path) -> None:
     subject = task(tmp_path)
     batch = next(subject.load(0, 0, 1))
