@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import decoders, training
+from tests.benchmarks import decoders, training, transcription
 
 print("== beam decoders ==")
 decoders.main([])
 print("\n== training ==")
 training.main([])
+print("\n== files to text ==")
+transcription.main([])

@@ -1,6 +1,6 @@
 """`asr transcribe` beside what people use for it: seconds from files to text, two threads each, and WER.
 
-python -m tests.benchmarks.transcription --manifest dev.jsonl                     half an hour of real speech
+python -m tests.benchmarks.transcription                                          half an hour of real speech
 python -m tests.benchmarks.transcription --manifest dev.jsonl --peers PYTHON      peers in another environment
 
 (a) the utterances as single files, (b) the same joined into one file with pauses between them. Every system is a
@@ -25,24 +25,30 @@ import numpy as np
 import soundfile
 
 from asr.audio.read import read_audio
+from asr.corpus.librispeech import prepare_librispeech
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.scoring import score
 from tests.benchmarks.transcription_systems import SYSTEMS
 
 THREADS = 2
+CORPORA = Path(os.environ.get("ASR_CORPORA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare the speech, run each system on it, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, required=True, help="speech with texts")
+    parser.add_argument("--manifest", type=Path, help="speech with texts (default: dev-clean-2 of ASR_CORPORA)")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--model", default="default", help="our model folder")
     parser.add_argument("--peers", default=sys.executable, help="Python interpreter that has the peers")
     parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        chosen = choose(read_manifest(options.manifest), options.minutes * 60)
+        manifest = options.manifest or shared_speech(Path(folder))
+        if manifest is None:
+            print(f"left out: there is no speech at {CORPORA} (set ASR_CORPORA, or give --manifest)")
+            return
+        chosen = choose(read_manifest(manifest), options.minutes * 60)
         alone, joined = write_speech(chosen, Path(folder))
         references = [utterance.text for utterance in chosen]
         minutes = sum(soundfile.info(path).duration for path in alone) / 60
@@ -51,6 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in options.only:
             python = sys.executable if name.startswith("asr") else options.peers
             report(name, python, options.model, alone, joined, references)
+
+
+def shared_speech(folder: Path) -> Path | None:
+    """A manifest of the reporting half of dev-clean-2, where that corpus is at hand."""
+    if not (CORPORA / "LibriSpeech" / "dev-clean-2").is_dir():
+        return None
+    list(prepare_librispeech(CORPORA, folder, ["dev-clean-2"]))
+    return folder / "dev-clean-2-report.jsonl"
 
 
 def choose(utterances: list[Utterance], seconds: float) -> list[Utterance]:
