@@ -14,7 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-_LAZY: dict[str, str] = {"load_model": "asr.transcription.recognizer", "score": "asr.scoring"}
+_LAZY: dict[str, str] = {
+    "load_model": "asr.transcription.recognizer",
+    "Recognizer": "asr.transcription.recognizer",
+    "SearchOptions": "asr.transcription.searching",
+    "Job": "asr.transcription.listening",
+    "Failure": "asr.transcription.result",
+    "Segment": "asr.transcription.result",
+    "Transcript": "asr.transcription.result",
+    "Word": "asr.transcription.result",
+    "score": "asr.scoring",
+}
 __all__ = ["__version__"]
 
 

@@ -7,7 +7,7 @@ read → resample → cut   →   batch → network     →   search → words  
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
@@ -149,15 +149,13 @@ class Recognizer:
         jobs: Iterable[Job],
         *,
         words: bool = True,
-        heard: Callable[[float], None] | None = None,
     ) -> Iterator[Transcript | Failure]:
         """Transcribe recordings together, in the model's own letter case: each outcome in the order of `jobs`.
 
-        A recording that cannot be read is a `Failure` and stops no other. `heard` is told of every stretch of speech
-        done with, in seconds.
+        A recording that cannot be read is a `Failure` and stops no other.
         """
         segments: list[Segment] = []
-        for item in self._recognise(jobs, words, heard):
+        for item in self._recognise(jobs, words):
             if isinstance(item, _Spoken):
                 segments.append(item.segment)
                 continue
@@ -187,14 +185,12 @@ class Recognizer:
             heard.append(together[row, first:last])
         return heard
 
-    def _recognise(
-        self, jobs: Iterable[Job], words: bool, heard: Callable[[float], None] | None = None
-    ) -> Iterator[_Spoken | End]:
+    def _recognise(self, jobs: Iterable[Job], words: bool) -> Iterator[_Spoken | End]:
         listener = Listener(jobs, self.model.sample_rate, self.cutting, self._threads)
         with closing(listener), ThreadPoolExecutor(1) as searcher:
             ends: dict[int | None, float] = {}  # of what has been said in each channel of the recording at hand
             for window in windows(listener, self.model.sample_rate):
-                for item in self._recognise_window(window, words, searcher, heard):
+                for item in self._recognise_window(window, words, searcher):
                     if isinstance(item, End):
                         ends = {}
                     else:
@@ -208,7 +204,6 @@ class Recognizer:
         window: list[Heard | End],
         words: bool,
         searcher: ThreadPoolExecutor,
-        heard: Callable[[float], None] | None,
     ) -> Iterator[_Spoken | End]:
         """The network runs on one batch while the search is at work on the one before."""
         rate = self.model.sample_rate
@@ -218,8 +213,6 @@ class Recognizer:
             log_probs = self.hear(batch)
             self.times.network += perf_counter() - began
             pending.append((batch, searcher.submit(self._read, batch, log_probs, words)))
-            if heard is not None:
-                heard(sum(len(each.piece.samples) for each in batch) / rate)
         segments = {
             id(each): segment for batch, search in pending for each, segment in zip(batch, search.result(), strict=True)
         }

@@ -63,7 +63,7 @@ def shared_speech(folder: Path) -> Path | None:
     """A manifest of the reporting half of dev-clean-2, where that corpus is at hand."""
     if not (CORPORA / "LibriSpeech" / "dev-clean-2").is_dir():
         return None
-    list(prepare_librispeech(CORPORA, folder, ["dev-clean-2"]))
+    list(prepare_librispeech(CORPORA, ["dev-clean-2"], folder))
     return folder / "dev-clean-2-report.jsonl"
 
 

@@ -235,6 +235,35 @@ class TestFaults:
         assert err.startswith(f"asr: cannot write {tmp_path / 'out'}")
         assert "Traceback" not in err
 
+    def test_a_disk_that_is_full_is_one_error_and_leaves_nothing_half_written(self, babbler, speech, tmp_path):
+        """A limit on the size of files stands for the disk: the write fails in the same place."""
+        program = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        program += "from asr.cli.main import run\nimport asr.transcription.recognizer\n"
+        program += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); run()"
+        out = tmp_path / "out"
+        command = [sys.executable, "-c", program, "transcribe", "-m", str(babbler), str(speech / "z.ogg")]
+        done = subprocess.run([*command, "-f", "txt", "-f", "json", "-o", out], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"asr: cannot write {out / 'z.json'}: File too large")
+        assert "Traceback" not in done.stderr
+        assert tree(out) == ["z.txt"]
+
+    @pytest.mark.slow
+    def test_interrupted_it_keeps_what_is_done(self, babbler, tmp_path):
+        folder, out = tmp_path / "in", tmp_path / "out"
+        folder.mkdir()
+        for number in range(100):
+            (folder / f"{number:03d}.wav").write_bytes(encode(noisy(8.0, number), 16000))
+        command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(babbler), str(folder), "-o", str(out)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while len(list(out.glob("*.txt"))) < 3 and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert all(name.endswith(".txt") and (out / name).stat().st_size for name in tree(out))
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_full_standard_output_is_one_error(self, babbler, speech):
         with Path("/dev/full").open("w") as full:
