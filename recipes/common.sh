@@ -1,7 +1,7 @@
 # What every run.sh begins with: the asr command, its stages, and training that goes on where it stopped.
 # Sourced, not run. Afterwards the working folder is the project's, and paths in configurations are relative to it.
 set -euo pipefail
-script=$(readlink -f "$0")
+script=$(readlink -f "$0") here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 stage=0 stop=99 processes=1 corpora=data
@@ -21,10 +21,15 @@ usage() {
   exit 2
 }
 
+# absolute PATH: of a path given where the script was started.
+absolute() {
+  case "$1" in /*) echo "$1" ;; *) echo "$here/$1" ;; esac
+}
+
 # option NAME VALUE: options that all recipes share.
 option() {
   case "$1" in
-    --corpora) corpora=$2 ;;
+    --corpora) corpora=$(absolute "$2") ;;
     --stage) stage=$2 ;;
     --stop-stage) stop=$2 ;;
     --processes) processes=$2 ;;
@@ -40,6 +45,17 @@ begin() {
 
 # setting KEY: its value in the configuration, overrides included; of a list of manifests, a line each.
 setting() { "$python" recipes/setting.py "$1" "$conf" "${overrides[@]}"; }
+
+# The folder of a model, `default` among them, and the language model in a folder, if any.
+model_folder() {
+  if [ "$1" = default ]; then "$python" -c 'from asr.model.saved import BUNDLED; print(BUNDLED)'; else echo "$1"; fi
+}
+language_model() {
+  local file
+  for file in "$1"/lm.*; do
+    if [ -e "$file" ]; then echo "$file"; return; fi
+  done
+}
 
 # Start the training of $conf, or go on where it stopped.
 train() {

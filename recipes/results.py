@@ -33,9 +33,9 @@ def table(reports: list[Path]) -> str:
 
 
 def row(report: dict[str, Any]) -> str:
-    """The score with its interval (over speakers where there are several), and how to get it again."""
+    """The score with its interval, and how to get it again."""
     settings = report["settings"]
-    interval = report["interval"].get("speakers") or report["interval"]["utterances"]
+    low, high = interval(report["interval"])
     factor = settings["real_time_factor"]
     cells = [
         Path(settings["data"]["manifest"]).stem,
@@ -43,12 +43,19 @@ def row(report: dict[str, Any]) -> str:
         f"{report['utterance_count']:,}",
         f"{report['words']['reference']:,}",
         f"{100 * report['wer']:.2f}",
-        f"{100 * interval['low']:.1f}–{100 * interval['high']:.1f}",
+        f"{100 * low:.1f}–{100 * high:.1f}",
         f"{100 * report['cer']:.2f}",
         f"{1 / factor:.0f}" if factor else "",
         f"`{command(settings)}`",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def interval(intervals: dict[str, Any]) -> tuple[float, float]:
+    """Over speakers, who differ more than sentences do; over utterances where there are no several speakers."""
+    speakers = intervals.get("speakers")
+    chosen = speakers if speakers and speakers["units"] > 1 else intervals["utterances"]
+    return chosen["low"], chosen["high"]
 
 
 def search(decoding: dict[str, Any]) -> str:
@@ -63,8 +70,17 @@ def search(decoding: dict[str, Any]) -> str:
 def command(settings: dict[str, Any]) -> str:
     """What gives the number again; weights tuned for a model are in its folder."""
     decoding = settings["decoding"]
-    options = "--greedy" if decoding["search"] == "greedy" else f"--lm {decoding['language_model'] or 'none'}"
-    return f"asr evaluate {settings['model']['folder']} {settings['data']['manifest']} {options}"
+    language = f"--lm {brief(decoding['language_model'])}" if decoding.get("language_model") else "--lm none"
+    options = "--greedy" if decoding["search"] == "greedy" else language
+    return f"asr evaluate {brief(settings['model']['folder'])} {brief(settings['data']['manifest'])} {options}"
+
+
+def brief(path: str) -> str:
+    """A path as seen from here; of one elsewhere the name, since its folders mean nothing to anybody else."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return Path(path).name
 
 
 def renewed(page: str) -> str:

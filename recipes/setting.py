@@ -1,6 +1,6 @@
-"""Print a setting of an experiment: `setting.py output|train|validation CONFIG.yaml [key.sub=value]...`.
+"""Print a setting of an experiment: `setting.py output|init_from|train|validation CONFIG.yaml [key.sub=value]...`.
 
-Of `train` and `validation`, the names of the manifests, a line each: `train-clean-5` for data/manifests/train-clean-5.jsonl.
+Of `train` and `validation` these are the manifests' names, a line each: `dev-clean` for data/manifests/dev-clean.jsonl.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 from asr.config import apply_overrides, read_yaml
 
 key, config, *overrides = sys.argv[1:]
-value = apply_overrides({"output": f"exp/{Path(config).stem}"} | read_yaml(config), overrides).get(key, [])
-if key == "output":
-    print(value)
-else:
+value = apply_overrides({"output": f"exp/{Path(config).stem}"} | read_yaml(config), overrides).get(key)
+if isinstance(value, list):
     for item in value:
         print(Path(item["manifest"] if isinstance(item, dict) else item).stem)
+elif value is not None:
+    print(value)

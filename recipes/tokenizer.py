@@ -1,4 +1,4 @@
-"""Train an experiment's tokenizer on its transcripts where the training finds it: `tokenizer.py CONFIG.yaml [key=value]...`.
+"""Train an experiment's tokenizer on its transcripts: `tokenizer.py CONFIG.yaml [key.sub=value]...`.
 
 `asr train` would do the same at its start; as a stage of its own it can be looked at before hours are spent.
 """

@@ -22,8 +22,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
   [ $# -gt 1 ] || usage
   case "$1" in
     --config) config=$2 ;;
-    --text) texts+=("$2") ;;
-    --lm) lm=$2 ;;
+    --text) texts+=("$(absolute "$2")") ;;
+    --lm) lm=$(absolute "$2") ;;
     *) option "$@" ;;
   esac
   shift 2

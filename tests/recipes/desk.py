@@ -38,7 +38,7 @@ class Desk:
             script.write_text(f'#!/bin/sh\nexec {sys.executable} {start}"$@"\n')
             script.chmod(0o755)
 
-    def run(self, *command: object, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: object, timeout: float = 800) -> subprocess.CompletedProcess[str]:
         """Run a command in the folder."""
         environment = os.environ | {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",

@@ -21,6 +21,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
     options = ["--config", "train-clean-100", "--corpora", "corpora"]
     done = desk.run(RUN, *options, "--stage", 1, "--", *TINY)
@@ -50,6 +51,7 @@ def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("config", ["train-clean-100", "librispeech-960"])
 def test_large_configurations(desk: Desk, config: str) -> None:
     """At full size they rehearse; with narrow layers two processes learn from them."""

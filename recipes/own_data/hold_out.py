@@ -1,0 +1,28 @@
+"""Keep a part of a manifest for judging: `hold_out.py MANIFEST.jsonl SHARE` writes MANIFEST-train and MANIFEST-test.
+
+A sentence is on one side with all its recordings, so that the judged ones say what was never trained on. The side
+follows from the text alone: recordings that are added later move nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from asr.corpus.manifest import read_manifest, write_manifest
+from asr.corpus.split import share
+
+path, wanted = Path(sys.argv[1]), float(sys.argv[2])
+utterances = read_manifest(path)
+judged = {utterance.text for utterance in utterances if share(utterance.text, seed=0) < wanted}
+sides = {
+    "train": [utterance for utterance in utterances if utterance.text not in judged],
+    "test": [utterance for utterance in utterances if utterance.text in judged],
+}
+for side, chosen in sides.items():
+    if not chosen:
+        raise SystemExit(f"asr: {path}: no sentence falls on the {side} side; record more, or change --hold-out")
+for side, chosen in sides.items():
+    target = path.with_name(f"{path.stem}-{side}.jsonl")
+    write_manifest(target, chosen)
+    print(f"{target}: {len(chosen)} utterances, {sum(one.duration for one in chosen) / 60:.1f} minutes")

@@ -1,0 +1,60 @@
+"""recipes/ljspeech from corpus to table, on clips of spoken tones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asr.corpus.ljspeech import random_side
+from tests.recipes.desk import TINY, Desk, sentences, speak
+
+RUN = "recipes/ljspeech/run.sh"
+BRIEF = ["batches={seconds: 4}", "longest_seconds=3", "loop={epochs: 1, schedule: {peak: 0.001}}", "threads=1"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Two chapters, one of them held out; every side of both divisions has clips."""
+    root = tmp_path / "corpora" / "LJSpeech-1.1"
+    names = [f"LJ00{chapter}-{number:04d}" for chapter in (1, 2) for number in range(1, 25)]
+    assert {random_side(name) for name in names if name.startswith("LJ001")} == {"train", "dev", "test"}
+    lines = []
+    for name, text in zip(names, sentences(len(names), seed=1), strict=True):
+        speak(root / "wavs" / f"{name}.wav", text)
+        lines.append(f"{name}|{text}|{text}\n")
+    (root / "metadata.csv").write_text("".join(lines), encoding="utf-8")
+    return Desk(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_from_scratch(desk: Desk) -> None:
+    done = desk.run(RUN, "--config", "scratch", "--corpora", "corpora", "--lm", "words.ngram", "--stop-stage", 3)
+    assert done.returncode == 0, done.stderr
+    manifests = desk.folder / "data/manifests"
+    desk.run("asr", "lm", "train", manifests / "ljspeech-random-train.jsonl", "-o", "words.ngram")
+    rest = ["--config", "scratch", "--lm", "words.ngram", "--stage", 4, "--", *TINY]
+    done = desk.run(RUN, *rest)
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ljspeech-random-test")]
+    assert len(rows) == 2
+    assert "greedy" in rows[0]
+    assert "words.ngram" in rows[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_fine_tuning_with_chapters_held_out(desk: Desk, babbler: Path) -> None:
+    shutil.copytree(babbler, desk.folder / "babbler")
+    options = ["--split", "chapters", "--corpora", "corpora"]
+    done = desk.run(RUN, *options, "--", "init_from=babbler", *BRIEF)
+    assert done.returncode == 0, done.stderr
+    reports = desk.folder / "exp/ljspeech-finetune-chapters/reports"
+    found = {path.parent.name: json.loads(path.read_text()) for path in reports.glob("*/report.json")}
+    assert found.keys() == {"before-greedy", "before-lm", "greedy", "lm"}
+    assert {report["utterance_count"] for report in found.values()} == {24}, "all of LJ002"
+    assert found["before-greedy"]["settings"]["model"]["folder"] == "babbler"
+    assert found["greedy"]["settings"]["model"]["folder"].endswith("chapters/model")

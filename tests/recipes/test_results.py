@@ -1,0 +1,67 @@
+"""recipes/results.py: rows that say how they were made, and pages whose tables are renewed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recipes import results
+
+GREEDY = {"search": "greedy"}
+BEAM = {"search": "beam", "beam": 50, "lm_weight": 0.5, "word_bonus": 2.0, "language_model": "/far/away/lm.ngram"}
+
+
+def report(folder: Path, decoding: dict[str, object], speakers: int = 13) -> dict[str, object]:
+    return {
+        "utterance_count": 1089,
+        "words": {"reference": 20138},
+        "wer": 0.12345,
+        "cer": 0.04,
+        "interval": {
+            "utterances": {"low": 0.11, "high": 0.13, "units": 1089},
+            "speakers": {"low": 0.1, "high": 0.15, "units": speakers},
+        },
+        "settings": {
+            "model": {"folder": str(folder / "exp/mini/model")},
+            "data": {"manifest": "data/manifests/dev-clean-2.jsonl"},
+            "decoding": decoding,
+            "real_time_factor": 0.004,
+        },
+    }
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, decoding in (("greedy", GREEDY), ("lm", BEAM)):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+        (tmp_path / "reports" / name / "report.json").write_text(json.dumps(report(tmp_path, decoding)))
+    return tmp_path
+
+
+def test_rows(here: Path) -> None:
+    assert results.row(report(here, GREEDY)) == (
+        "| dev-clean-2 | greedy | 1,089 | 20,138 | 12.35 | 10.0–15.0 | 4.00 | 250 "
+        "| `asr evaluate exp/mini/model data/manifests/dev-clean-2.jsonl --greedy` |"
+    )
+    assert results.row(report(here, BEAM)) == (
+        "| dev-clean-2 | beam 50, lm.ngram × 0.5, bonus 2 | 1,089 | 20,138 | 12.35 | 10.0–15.0 | 4.00 | 250 "
+        "| `asr evaluate exp/mini/model data/manifests/dev-clean-2.jsonl --lm lm.ngram` |"
+    )
+
+
+def test_one_speaker_has_no_interval_over_speakers(here: Path) -> None:
+    assert "| 11.0–13.0 |" in results.row(report(here, GREEDY, speakers=1))
+
+
+def test_a_page_keeps_its_text_and_the_tables_that_cannot_be_made(here: Path) -> None:
+    page = (
+        "# Results\n\n<!-- table: reports/*/report.json -->\nold\n<!-- end -->\n\nbetween\n\n"
+        "<!-- table: elsewhere/*/report.json -->\nkept\n<!-- end -->\nafter\n"
+    )
+    table = results.table([here / "reports/greedy/report.json", here / "reports/lm/report.json"])
+    renewed = results.renewed(page)
+    assert renewed == page.replace("old\n", table)
+    assert results.renewed(renewed) == renewed
