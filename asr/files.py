@@ -55,6 +55,13 @@ def write_text(path: Path | str, text: str) -> None:
         file.write(text)
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in and beneath `folder`, which nobody else may be writing to."""
+    for leftover in folder.rglob(".*.part"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
 def _discard(temporary: Path | None) -> None:
     if temporary is not None:
         with suppress(OSError):

@@ -19,16 +19,19 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import AsrError, ModelError
+from asr.files import clear_unfinished
 from asr.training import distributed
 from asr.training.average import MovingAverage
 from asr.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from asr.training.distributed import World
 from asr.training.journal import Journal, listed
+from asr.training.memory import release_unused
 from asr.training.optimiser import OptimiserConfig, build_optimiser, set_learning_rate
 from asr.training.schedule import ScheduleConfig, learning_rate
 from asr.training.stopping import StopRequest
 
 LAST = "last.pt"
+RELEASE_EVERY = 50
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Trainer:
         """
         if resume:
             self._resume()
+        if self.world.leads:
+            clear_unfinished(self.folder)
         distributed.broadcast(self.module, self.world)
         self.journal.start(self.position)
         self._last_saved = self._clock = time.monotonic()
@@ -148,6 +153,8 @@ class Trainer:
         while self.position.batch < usable:
             self.update(loader, count)
             self.journal.step(self._now(), usable, self.task.summary)
+            if self.position.update % RELEASE_EVERY == 0:
+                release_unused()
             if self._stopping or time.monotonic() - self._last_saved > 60 * self.config.checkpoint_minutes:
                 self._save()
             if self._stopping:

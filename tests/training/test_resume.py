@@ -127,6 +127,7 @@ def test_killed_for_real(tmp_path: Path, unbroken: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert load_checkpoint(config.output / "last.pt")[0].epoch < 8
+    (config.output / "best" / ".model.safetensors.x1.part").write_bytes(b"half")
     begin(config, resume=True)
     (tmp_path / "whole").mkdir()
     whole = experiment(tmp_path / "whole", *overrides)
