@@ -253,12 +253,15 @@ def grow(
     for index in range(count):
         prefix = prefixes[index]
         scores[2, index] = prefix.weight * math.exp(best_gain(prefix, begins_word, fusion))
+    floor, judged = 0.0, 0
     for at in range(len(tokens)):
         piece, heard = tokens[at], probs[at]
         if piece == blank:
             continue
-        # Several prefixes of one text may add up to the same new one: what is a quarter as good as the worst is kept.
-        floor = 0.25 * cutoff(scores, found, limits)
+        if found >= judged:  # scores only rise, so what was too little before is so still
+            # Several prefixes may add up to one new text: what is a quarter as good as the worst kept is let in.
+            floor = 0.25 * cutoff(scores, found, limits)
+            judged = found + limits.beam // 4
         for index in range(count):
             prefix = prefixes[index]
             # A token that follows itself is a new one only after a blank.
