@@ -16,7 +16,7 @@ import soxr
 from asr.audio.cut import CutConfig, Piece, cut_at_pauses
 from asr.audio.level import SILENCE, Level
 from asr.audio.probe import probe_audio
-from asr.audio.source import AudioInput
+from asr.audio.source import AudioInput, Samples
 from asr.audio.stream import AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 
@@ -54,8 +54,30 @@ class End:
     error: AsrError | None = None
 
 
-def listen(number: int, job: Job, sample_rate: int, config: CutConfig) -> Iterator[Heard | End]:
+@dataclass
+class Clock:
+    """Processor seconds of the threads that read."""
+
+    reading: float = 0.0
+    cutting: float = 0.0
+
+    def while_reading(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """The same blocks; what they take belongs to reading, all else to cutting."""
+        source = iter(blocks)
+        while True:
+            began = thread_time()
+            block = next(source, None)
+            self.reading += thread_time() - began
+            if block is None:
+                return
+            yield block
+
+
+def listen(
+    number: int, job: Job, sample_rate: int, config: CutConfig, clock: Clock | None = None
+) -> Iterator[Heard | End]:
     """The pieces of one recording, then its end. Raises `AudioError`."""
+    clock = clock or Clock()
     if isinstance(job.audio, np.ndarray):
         yield from _listen_to_samples(number, job, job.audio, sample_rate, config)
         return
@@ -68,7 +90,7 @@ def listen(number: int, job: Job, sample_rate: int, config: CutConfig) -> Iterat
     for channel in channels:
         label = channel if split and isinstance(channel, int) else None
         with AudioStream(audio, sample_rate, channel) as stream:
-            for piece in cut_at_pauses(stream, sample_rate, config):
+            for piece in cut_at_pauses(clock.while_reading(stream), sample_rate, config):
                 if np.abs(piece.samples).max() > SILENCE:
                     yield Heard(number, piece, label)
             duration = stream.level.count / sample_rate
@@ -125,8 +147,7 @@ class Listener:
         self._total: int | None = None
         self._closed = False
         self._fault: Exception | None = None
-        self.seconds = 0.0
-        """Processor time that reading and cutting took."""
+        self.clock = Clock()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -157,9 +178,9 @@ class Listener:
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             number, job = taken
-            began = thread_time()
+            clock, began = Clock(), thread_time()
             try:
-                for item in listen(number, job, self._rate, self._config):
+                for item in listen(number, job, self._rate, self._config, clock):
                     if not self._put(item):
                         return
             except AsrError as error:
@@ -168,7 +189,8 @@ class Listener:
                 fault = AudioError(f"{job.name} cannot be read: {type(error).__name__}: {error}")
                 self._put(End(number, job.name, error=fault))
             with self._change:
-                self.seconds += thread_time() - began
+                self.clock.reading += clock.reading
+                self.clock.cutting += thread_time() - began - clock.reading
 
     def _take(self) -> tuple[int, Job] | None:
         """The next recording, once there is room for it."""

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -37,17 +37,17 @@ from asr.transcription.words import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
 Audio = AudioInput | npt.NDArray[Any]
-
-
 Precision = Literal["float32", "bfloat16", "int8"]
 """Arithmetic of the network."""
 
 
 @dataclass
 class StageTimes:
-    """Seconds spent since loading: processor time of each stage's own thread (the network's may use several)."""
+    """Seconds spent since loading: processor time of the readers, and by the clock what follows them."""
 
     reading: float = 0.0
+    cutting: float = 0.0
+    features: float = 0.0
     network: float = 0.0
     search: float = 0.0
     words: float = 0.0
@@ -174,9 +174,14 @@ class Recognizer:
         for row, signal in enumerate(signals):
             waveforms[row, : len(signal)] = torch.from_numpy(signal)
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16")
+        began = perf_counter()
         with torch.inference_mode(), half:
-            log_probs, steps = self._network(waveforms.to(self.device), lengths.to(self.device))
+            features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
+            extracted = perf_counter()
+            log_probs, steps = self._network.recognise(features, frames)
         together, counts = log_probs.cpu().numpy(), steps.tolist()
+        self.times.features += extracted - began
+        self.times.network += perf_counter() - extracted
         step = self.model.frame_seconds * self.model.sample_rate
         heard = []
         for row, each in enumerate(batch):
@@ -197,7 +202,8 @@ class Recognizer:
                         item = _Spoken(item.job, _after(item.segment, ends.get(item.segment.channel, 0.0)))
                         ends[item.segment.channel] = item.segment.end
                     yield item
-            self.times.reading += listener.seconds
+            self.times.reading += listener.clock.reading
+            self.times.cutting += listener.clock.cutting
 
     def _recognise_window(
         self,
@@ -209,10 +215,7 @@ class Recognizer:
         rate = self.model.sample_rate
         pending: list[tuple[list[Heard], Future[list[Segment | None]]]] = []
         for batch in batches([item for item in window if isinstance(item, Heard)], rate):
-            began = perf_counter()
-            log_probs = self.hear(batch)
-            self.times.network += perf_counter() - began
-            pending.append((batch, searcher.submit(self._read, batch, log_probs, words)))
+            pending.append((batch, searcher.submit(self._read, batch, self.hear(batch), words)))
         segments = {
             id(each): segment for batch, search in pending for each, segment in zip(batch, search.result(), strict=True)
         }
@@ -224,20 +227,20 @@ class Recognizer:
 
     def _read(self, batch: list[Heard], heard: list[Floats], words: bool) -> list[Segment | None]:
         """Search a batch for its texts, and the texts for their words."""
-        began = thread_time()
+        began = perf_counter()
         steps = [len(log_probs) for log_probs in heard]
         padded = np.zeros((len(heard), max(steps), heard[0].shape[1]), dtype=np.float32)
         for row, log_probs in enumerate(heard):
             padded[row, : len(log_probs)] = log_probs
         readings = self._decode(padded, steps)
-        searched = thread_time()
+        searched = perf_counter()
         alignments = align_tokens(padded, steps, [reading.tokens for reading in readings]) if words else None
         segments = [
             self._segment(each, readings[row], steps[row], alignments[row] if alignments else None)
             for row, each in enumerate(batch)
         ]
         self.times.search += searched - began
-        self.times.words += thread_time() - searched
+        self.times.words += perf_counter() - searched
         return segments
 
     def _segment(
