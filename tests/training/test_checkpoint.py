@@ -69,7 +69,7 @@ def test_a_hostile_file_runs_nothing(tmp_path: Path, writer: str) -> None:
     if writer == "torch":
         torch.save(trap, path)
     else:
-        path.write_bytes(pickle.dumps(trap))
+        path.write_bytes(pickle.dumps(trap, protocol=2))
     with pytest.raises(ModelError, match=r"last\.pt"):
         load_checkpoint(path)
     assert not mark.exists()

@@ -273,3 +273,26 @@ def test_weights_decide_what_an_epoch_hears(tmp_path: Path) -> None:
     assert (names.sum(), (~names).sum()) == (24, 3)
     hours = subject.stream.hours(1)
     assert hours["tones"] == pytest.approx(2 * sum(u.duration for u in read_manifest(config.train[0].manifest)) / 3600)
+
+
+RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_configurations_of_the_recipes_are_valid(path: Path) -> None:
+    overrides = [] if yaml.safe_load(path.read_text())["train"] else ["train=[{manifest: mine.jsonl}]"]
+    assert read_experiment(path, overrides).train
+
+
+@pytest.mark.slow
+@pytest.mark.speech
+def test_real_speech_is_learned_by_heart_with_the_default_network(corpora: Path, tmp_path: Path) -> None:
+    from asr.corpus.librispeech import prepare_librispeech
+
+    list(prepare_librispeech(corpora, ["train-clean-5"], tmp_path))
+    path = tmp_path / "default.yaml"
+    settings = {"train": [{"manifest": str(tmp_path / "train-clean-5.jsonl")}], "cache": str(tmp_path / "cache")}
+    path.write_text(yaml.safe_dump(settings | {"output": str(tmp_path / "run")}))
+    wer, updates = overfit(read_experiment(path), 8)
+    assert wer == 0.0
+    assert updates <= 100
