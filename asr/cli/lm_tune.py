@@ -16,6 +16,9 @@ def tune(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and what was heard.")
     ] = None,
+    utterances: Annotated[
+        int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
+    ] = None,
     beam: Annotated[int, typer.Option(help="Prefixes kept after each frame.", min=1)] = 50,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
@@ -52,6 +55,7 @@ def tune(
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
+    spoken = spoken[:: max(1, count // utterances)] if utterances else spoken
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
         tuning = search(spoken, decoder, threads=threads, tried=progress.advance)
 

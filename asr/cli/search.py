@@ -13,5 +13,7 @@ LanguageWeight = Annotated[float | None, typer.Option("--lm-weight", help="Weigh
 WordBonus = Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")]
 Hotwords = Annotated[
     list[str] | None,
-    typer.Option("--hotword", help="A word or phrase to expect; may be given several times.", metavar="WORD[=BOOST]"),
+    typer.Option(
+        "--hotword", help="A word or phrase to expect, or @FILE with one a line; repeatable.", metavar="WORD[=BOOST]"
+    ),
 ]

@@ -57,6 +57,13 @@ def parse_hotword(text: str) -> Hotword:
     return Hotword(" ".join(phrase.split()), boost)
 
 
+def gather_hotwords(items: Iterable[str]) -> list[Hotword]:
+    """Hotwords as a person gives them: each item is one, or `@FILE`. Raises `UsageError`."""
+    return [
+        hotword for item in items for hotword in (read_hotwords(item[1:]) if item[:1] == "@" else [parse_hotword(item)])
+    ]
+
+
 def read_hotwords(path: Path | str) -> list[Hotword]:
     """The hotwords of a UTF-8 file, one a line; empty lines and lines that begin with `#` are skipped."""
     try:

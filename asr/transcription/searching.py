@@ -30,7 +30,7 @@ class SearchOptions:
     """How to search; what is None is the model's own choice.
 
     A model folder with a language model (`lm.*`) is searched with it, one without greedily. `lm` is the path of
-    another language model, or "none"; `hotwords` are `WORD` or `WORD=BOOST`.
+    another language model, or "none"; `hotwords` are `WORD`, `WORD=BOOST` or `@FILE` with one a line.
     """
 
     greedy: bool = False
@@ -55,14 +55,14 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
         return greedy
 
     from asr.decoding.beam import BeamDecoder
-    from asr.decoding.hotwords import parse_hotword
+    from asr.decoding.hotwords import gather_hotwords
     from asr.language.load import load_language_model
 
     decoder = BeamDecoder(
         model.tokenizer.vocabulary,
         _config(model.path, options),
         load_language_model(path) if path is not None else None,
-        [parse_hotword(word) for word in options.hotwords],
+        gather_hotwords(options.hotwords),
     )
 
     def decode(log_probs: npt.NDArray[np.float32], lengths: list[int]) -> list[Hypothesis]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asr.decoding import BeamDecoder, DecodingConfig, Hotword, parse_hotword, read_hotwords
-from asr.decoding.hotwords import BETWEEN, build_states, fit_to_alphabet
+from asr.decoding.hotwords import BETWEEN, build_states, fit_to_alphabet, gather_hotwords
 from asr.errors import UsageError
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesise
 
@@ -33,6 +33,10 @@ def test_a_file_has_one_a_line(tmp_path):
     path = tmp_path / "names.txt"
     path.write_text("# spells\nALOHOMORA=9\n\n  NIMBUS TWO THOUSAND\n", encoding="utf-8")
     assert read_hotwords(path) == [Hotword("ALOHOMORA", 9.0), Hotword("NIMBUS TWO THOUSAND")]
+    assert gather_hotwords(["PATRONUS=2", f"@{path}"])[::2] == [
+        Hotword("PATRONUS", 2.0),
+        Hotword("NIMBUS TWO THOUSAND"),
+    ]
     with pytest.raises(UsageError, match=r"absent\.txt"):
         read_hotwords(tmp_path / "absent.txt")
 
