@@ -30,11 +30,13 @@ def draw_curves(folder: Path) -> Path | None:
     for name, colour in (("wer", "#b3261e"), ("cer", "#e08e45")):
         values = [record.get(f"validation_{name}") for record in epochs]
         if any(value is not None for value in values):
-            lower.plot(hours, [100 * (v or float("nan")) for v in values], color=colour, marker=".", label=name.upper())
+            percent = [float("nan") if value is None else 100 * value for value in values]
+            lower.plot(hours, percent, color=colour, marker=".", label=name.upper())
     lower.set_ylabel("validation errors, %")
     lower.set_ylim(bottom=0)
     lower.set_xlabel("hours of speech heard")
-    lower.legend(frameon=False)
+    if lower.lines:
+        lower.legend(frameon=False)
     rate = lower.twinx()
     rate.plot([record["audio_hours"] for record in steps], [r["learning_rate"] for r in steps], color="#bbbbbb", lw=1)
     rate.set_ylabel("learning rate", color="#888888")

@@ -70,7 +70,7 @@ if begin 0 "download what is missing"; then
     folder=$(folder_of "$name")
     case "$folder" in
       LibriSpeech/*)
-        [ -d "$corpora/$folder" ] ||
+        [ -d "$corpora/$folder" ] || [ -e "$manifests/$name.jsonl" ] ||
           asr prepare librispeech --root "$corpora" --part "${folder#*/}" --download -o "$manifests" ;;
       *) [ -d "$corpora/$folder" ] || echo "$corpora/$folder is missing; README.md says where it comes from" >&2 ;;
     esac
