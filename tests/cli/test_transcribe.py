@@ -140,36 +140,26 @@ class TestSkipExisting:
         asr(speech, "-o", out, "--skip-existing", "-f", "txt", "-f", "srt")
         assert tree(out) == ["z.srt", "z.txt"]
 
-    def test_killed_in_mid_run_and_started_again(self, babbler, tmp_path):
+    def test_killed_in_mid_run_and_started_again(self, asr, babbler, tmp_path):
         """SIGKILL, then a second start: the same files as one unbroken run, and nothing half-written."""
         folder = tmp_path / "in"
         folder.mkdir()
         for number in range(60):
             (folder / f"{number:03d}.wav").write_bytes(encode(noisy(8.0, number), 16000))
-        command = [
-            sys.executable,
-            "-m",
-            "asr.cli.main",
-            "transcribe",
-            "-m",
-            str(babbler),
-            str(folder),
-            "--skip-existing",
-        ]
-        command += ["-f", "txt", "-f", "json", "--threads", "1", "-o"]
-        subprocess.run([*command, str(tmp_path / "whole")], check=True)
-        broken = tmp_path / "broken"
-        process = subprocess.Popen([*command, str(broken)])
+        whole, broken = tmp_path / "whole", tmp_path / "broken"
+        arguments = [str(folder), "--skip-existing", "-f", "txt", "-f", "json", "-o"]
+        command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(babbler), *arguments, str(broken)]
+        process = subprocess.Popen(command)
         while len(list(broken.glob("*.json"))) < 3 and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert 0 < len(tree(broken)) < 120, "the run ended before it could be killed"
         (broken / ".059.txt.abc123.part").write_text("half")
-        subprocess.run([*command, str(broken)], check=True)
-        assert tree(broken) == tree(tmp_path / "whole")
+        assert asr(*arguments, whole)[0] == asr(*arguments, broken)[0] == 0
+        assert tree(broken) == tree(whole)
         for name in tree(broken):
-            assert (broken / name).read_text() == (tmp_path / "whole" / name).read_text(), name
+            assert (broken / name).read_text() == (whole / name).read_text(), name
 
 
 class TestFaults:
@@ -264,6 +254,7 @@ class TestFaults:
         assert "Traceback" not in err
         assert all(name.endswith(".txt") and (out / name).stat().st_size for name in tree(out))
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_full_standard_output_is_one_error(self, babbler, speech):
         with Path("/dev/full").open("w") as full:

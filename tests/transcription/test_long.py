@@ -55,7 +55,7 @@ def test_the_first_segment_comes_before_the_last_is_read(babbler, tmp_path):
     import asr
 
     path = tmp_path / "long.flac"
-    write_minutes(path, 30)
+    write_minutes(path, 12)
     recognizer = asr.load_model(babbler, threads=1)
     stream = recognizer.stream(path, words=False)
     first = next(stream)
@@ -63,7 +63,7 @@ def test_the_first_segment_comes_before_the_last_is_read(babbler, tmp_path):
     path.unlink()  # an open file may go; its reader must not notice
     seconds = [segment.start for segment in stream]
     assert seconds == sorted(seconds)
-    assert seconds[-1] > 29 * 60
+    assert seconds[-1] > 11 * 60
 
 
 def test_a_long_recording_cut_in_pieces_has_no_gap_or_overlap(babbler, tmp_path):
