@@ -22,6 +22,8 @@ from asr.training.experiment import AcousticTask, ExperimentConfig, check
 from asr.training.loop import LAST, Trainer
 from asr.training.overfit import fit_by_heart
 
+CONFIG = "config.yaml"
+
 
 def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """The configuration of a YAML file with `key.sub=value` overrides; `output` defaults to exp/<file name>."""
@@ -46,8 +48,10 @@ def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -
         task = _build(config, device, world, quiet or not world.leads)
         trainer = Trainer(task, config.loop, config.output, world, device)
         if world.leads:
-            write_text(config.output / "config.yaml", as_yaml(resolved(task)))
-            for line in describe(task):
+            text = as_yaml(resolved(task))
+            changed = changes(config.output / CONFIG, text) if resume else []
+            write_text(config.output / CONFIG, text)
+            for line in [*changed, *describe(task)]:
                 trainer.journal.note(line)
         position = trainer.run(resume)
         if world.leads:
@@ -79,6 +83,15 @@ def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
 def resolved(task: AcousticTask) -> ExperimentConfig:
     """The task's configuration with the network's true sizes, which `init_from` may have decided."""
     return replace(task.config, acoustic=task.module.config)
+
+
+def changes(former: Path, text: str) -> list[str]:
+    """Which settings of the configuration file `former` are others in the YAML `text`, a line each."""
+    if not former.exists():
+        return []
+    before, after = _leaves(read_yaml(former)), _leaves(yaml.safe_load(text))
+    different = [key for key in before | after if before.get(key) != after.get(key)]
+    return [f"changed since the run began: {key} {before.get(key)} → {after.get(key)}" for key in different]
 
 
 def describe(task: AcousticTask) -> list[str]:
@@ -114,6 +127,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return os.fspath(value) if isinstance(value, Path) else value
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """Nested settings as one mapping of dotted keys."""
+    if not isinstance(value, dict):
+        return {path: value}
+    parts = [_leaves(item, f"{path}.{key}" if path else key) for key, item in value.items()]
+    return {key: item for part in parts for key, item in part.items()}
 
 
 def _draw(folder: Path) -> None:

@@ -131,6 +131,15 @@ def test_the_written_configuration_starts_the_same_run(trained: Path) -> None:
     assert again == read_experiment(trained.parent / "tones.yaml", ["loop.epochs=2"])
 
 
+def test_resuming_with_other_settings_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    assert "changed" not in capsys.readouterr().err
+    train(experiment(tmp_path, "loop.epochs=2", "spec_augment=null"), resume=True, quiet=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("changed since the run began")]
+    assert "changed since the run began: loop.epochs 1 → 2" in told
+    assert any("spec_augment.time_masks 1 → None" in line for line in told)
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(trained: Path) -> None:
     with pytest.raises(UsageError, match="already holds a run"):
         train(read_experiment(trained / "config.yaml"), quiet=True)
