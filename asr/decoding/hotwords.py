@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from asr.decoding.pieces import BOUNDARY
 from asr.errors import UsageError
 
-DEFAULT_BOOST = 8.0
+DEFAULT_BOOST = 4.0
 IDLE, BETWEEN = 0, 1  # states: within a word that begins no phrase; at a boundary
 
 Array = NDArray[Any]
