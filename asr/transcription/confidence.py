@@ -24,7 +24,7 @@ Confidence = Callable[[Sequence[str], Sequence[tuple[int, int]], TokenAlignment]
 """From words, the span of tokens of each, and their alignment to a confidence (W,) in [0, 1]."""
 
 FILE = "confidence.json"
-FEATURES = ("bias", "least", "sum", "exp_least", "exp_sum", "pieces", "letters")
+FEATURES = ("bias", "least", "sum", "exp_least", "exp_sum", "pieces", "letters", "steps", "pace", "path")
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,13 @@ def least_certain(texts: Sequence[str], spans: Sequence[tuple[int, int]], alignm
 def word_features(texts: Sequence[str], spans: Sequence[tuple[int, int]], alignment: TokenAlignment) -> Floats:
     """The features (W, F) of each word, in the order of `FEATURES`."""
     rows = []
+    path = alignment.score / max(1, len(texts))  # how well the whole text fits the sound
     for text, (first, last) in zip(texts, spans, strict=True):
         values = alignment.log_probs[first:last]
         least, total = float(values.min()), float(values.sum())
-        rows.append((1.0, least, total, np.exp(least), np.exp(total), last - first, len(text)))
+        steps = int(alignment.ends[last - 1] - alignment.begins[first])
+        sure = (least, total, np.exp(least), np.exp(total))
+        rows.append((1.0, *sure, last - first, len(text), steps, steps / max(1, len(text)), path))
     return np.array(rows, dtype=np.float64).reshape(-1, len(FEATURES))
 
 

@@ -19,7 +19,7 @@ from asr.transcription.confidence import (
 )
 from tests.audio.recordings import encode, noisy
 
-ALIGNMENT = TokenAlignment(np.arange(3), np.arange(3) + 1, np.log([0.5, 0.8, 0.4]).astype(np.float32), 0.0)
+ALIGNMENT = TokenAlignment(np.arange(3), np.arange(3) + 1, np.log([0.5, 0.8, 0.4]).astype(np.float32), -3.0)
 
 
 class TestQuality:
@@ -53,7 +53,7 @@ def test_fit_finds_the_weights_that_made_the_data():
 def test_features_of_words():
     rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT)
     assert rows.shape == (2, len(FEATURES))
-    np.testing.assert_allclose(rows[1], [1, np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4], rtol=1e-6)
+    np.testing.assert_allclose(rows[1], [1, np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5], rtol=1e-6)
     np.testing.assert_allclose(least_certain(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT), [0.5, 0.4], rtol=1e-6)
     assert word_features([], [], ALIGNMENT).shape == (0, len(FEATURES))
 
