@@ -1,7 +1,7 @@
 """Tables of results from the `report.json` files of `asr evaluate`.
 
 results.py REPORT.json...      print one table
-results.py RESULTS.md...       renew the tables in these pages, each between two comments:
+results.py RESULTS.md...       renew the tables in these pages, each between two comments, the first with patterns:
 
     <!-- table: exp/librispeech-mini/reports/*/report.json -->
     <!-- end -->
@@ -87,7 +87,7 @@ def renewed(page: str) -> str:
     """The page with every table made anew whose reports are here."""
 
     def renew(block: re.Match[str]) -> str:
-        reports = sorted(Path().glob(block[2]))
+        reports = [path for pattern in block[2].split() for path in sorted(Path().glob(pattern))]
         return f"{block[1]}{table(reports)}{block[3]}" if reports else block[0]
 
     return BLOCK.sub(renew, page)

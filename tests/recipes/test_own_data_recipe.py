@@ -27,10 +27,9 @@ def test_a_model_of_ones_own(tmp_path: Path, babbler: Path) -> None:
     done = desk.run(RUN, *options, "--", *BRIEF)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| voice-test")]
-    assert [row.split("asr evaluate ")[1].split()[0] for row in rows] == [
-        str(tmp_path / "babbler"),
-        "exp/own-voice/model",
-    ]
+    assert [row.split("asr evaluate ")[1].split()[0] for row in rows] == ["babbler", "exp/own-voice/model"]
+    assert "Against before" in done.stdout
+    assert "Warning" not in done.stderr
     assert (tmp_path / "exp/own-voice/model/decoding.json").exists(), "the search settings go along"
     manifests = tmp_path / "data/manifests"
     train, test = (read_manifest(manifests / f"voice-{side}.jsonl") for side in ("train", "test"))

@@ -58,10 +58,10 @@ def test_one_speaker_has_no_interval_over_speakers(here: Path) -> None:
 
 def test_a_page_keeps_its_text_and_the_tables_that_cannot_be_made(here: Path) -> None:
     page = (
-        "# Results\n\n<!-- table: reports/*/report.json -->\nold\n<!-- end -->\n\nbetween\n\n"
+        "# Results\n\n<!-- table: reports/lm/*.json reports/g*/report.json -->\nold\n<!-- end -->\n\nbetween\n\n"
         "<!-- table: elsewhere/*/report.json -->\nkept\n<!-- end -->\nafter\n"
     )
-    table = results.table([here / "reports/greedy/report.json", here / "reports/lm/report.json"])
+    table = results.table([here / "reports/lm/report.json", here / "reports/greedy/report.json"])
     renewed = results.renewed(page)
     assert renewed == page.replace("old\n", table)
     assert results.renewed(renewed) == renewed
