@@ -34,7 +34,11 @@ lint: $(VENV)/.test ## ruff, mypy and the import rules
 test: $(VENV)/.test ## the fast test suite (under 5 minutes on 2 cores)
 	$(BIN)/python -m pytest -m 'not slow'
 
+# What cannot be installed here (kenlm needs a compiler, say) is skipped by name.
 test-full: $(VENV)/.test ## also what needs Debian packages, a browser, peers or the shared speech
+	@for package in playwright ray kenlm kaldingram; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $$package || true; \
+	done
 	$(BIN)/python -m pytest -rs
 
 bench: $(VENV)/.test ## timed comparisons with named peers
