@@ -134,7 +134,8 @@ def prefetch(items: Iterator[Batch], ahead: int = 3) -> Iterator[Batch]:
         except BaseException as error:
             put(error)
 
-    threading.Thread(target=work, daemon=True).start()
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
     try:
         while (item := box.get()) is not None:
             if isinstance(item, BaseException):
@@ -142,3 +143,5 @@ def prefetch(items: Iterator[Batch], ahead: int = 3) -> Iterator[Batch]:
             yield item
     finally:
         stopped.set()
+        # A thread that is still computing when the interpreter ends would take the process down with it.
+        worker.join(timeout=10)

@@ -56,6 +56,7 @@ def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -
         position = trainer.run(resume)
         if world.leads:
             _draw(config.output)
+        distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
         return position
     finally:
         distributed.leave_world()
