@@ -104,7 +104,7 @@ def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, g
         keep &= ~_covered(widest, room, size, generator).unsqueeze(1)
     if config.time_masks:
         room = lengths.cpu().unsqueeze(1).expand(batch, config.time_masks)
-        keep &= ~_covered((room * config.time_share).long(), room, steps, generator).unsqueeze(2)
+        keep &= ~_covered((room.double() * config.time_share).long(), room, steps, generator).unsqueeze(2)
     return features * keep.to(features.device)
 
 
