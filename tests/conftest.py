@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Examples are drawn afresh on a developer's machine, where a find is welcome; in CI the same code gives the same verdict.
+# A developer's machine draws fresh examples and may find something; in CI the same code gives the same verdict.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
