@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import ctc_loss, kl_div
 
+from asr.features.extractor import length_mask
 from asr.text.tokenizer import BLANK
 
 
@@ -35,7 +36,7 @@ def disagreements(log_probs: Tensor, lengths: Tensor) -> Tensor:
     the other taken as fixed (CR-CTC, Yao et al. 2025).
     """
     first, second = log_probs.chunk(2)
-    inside = torch.arange(first.shape[1], device=lengths.device) < lengths[: len(first)].unsqueeze(1)
+    inside = length_mask(lengths[: len(first)], first.shape[1])
     to_first = kl_div(second, first.detach(), reduction="none", log_target=True).sum(dim=2)
     to_second = kl_div(first, second.detach(), reduction="none", log_target=True).sum(dim=2)
     return 0.5 * ((to_first + to_second) * inside).sum(dim=1)

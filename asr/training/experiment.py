@@ -20,7 +20,7 @@ from asr.corpus.manifest import Utterance, read_manifest
 from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
 from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_batch, spec_augment
-from asr.features.extractor import RunningStatistics
+from asr.features.extractor import RunningStatistics, length_mask
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.ctc import disagreements, needed_steps, pad_targets, sequence_losses
 from asr.model.saved import SavedModel, load_saved_model, save_model
@@ -272,7 +272,7 @@ class AcousticTask:
 
 def count_blanks(log_probs: Tensor, lengths: Tensor) -> tuple[int, int]:
     """Steps (of B utterances' own) whose best token is the blank, and all steps."""
-    inside = torch.arange(log_probs.shape[1], device=lengths.device) < lengths.unsqueeze(1)
+    inside = length_mask(lengths, log_probs.shape[1])
     blanks = (log_probs.detach().argmax(dim=2) == BLANK) & inside
     return int(blanks.sum()), int(lengths.sum())
 
