@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.compiled import announce_compilation
+from asr.decoding.compiled import COMPILER
 from asr.decoding.config import DecodingConfig
 from asr.decoding.fusion import Fusion, Rules
 from asr.decoding.hotwords import Hotword, HotwordStates, build_states, fit_to_alphabet
@@ -86,7 +86,7 @@ class BeamDecoder:
             raise ValueError(f"log-probabilities must be (T, {len(self.vocabulary)}), not {log_probs.shape}")
         if np.isnan(log_probs.max(initial=-np.inf)):
             raise ValueError("log-probabilities contain NaN")
-        announce_compilation()
+        COMPILER.announce()
         acoustic, language, nodes, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
         return [
             self._hypothesis(

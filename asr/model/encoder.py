@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.features.extractor import length_mask
+from asr.model.dropout import Dropout
 from asr.model.recurrent import Bidirectional, Memoryless, Unidirectional
 
 
@@ -91,7 +92,7 @@ class RecurrentBlock(nn.Module):
             self.recurrent = Unidirectional(width, width)
         else:
             self.recurrent = Memoryless(width, 2 * width, width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The residual path lets gradients pass the recurrence untouched, so that depth does not slow learning."""
@@ -106,7 +107,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         self.subsampling = Subsampling(size, config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(RecurrentBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
@@ -126,7 +127,7 @@ class Encoder(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Encodings, lengths, and the encodings after `tap` blocks where an intermediate loss asks for them."""
         x, lengths = self.subsampling(features, lengths)
-        x = self.dropout(x)
+        x = self.dropout(x).float()  # many layers add to it: too much for the eight digits of bfloat16
         tapped = None
         for number, block in enumerate(self.blocks, 1):
             x = block(x, lengths)

@@ -27,11 +27,8 @@ class Bidirectional(nn.Module):
         if x.is_cuda:
             past, _ = self.forwards(x)
             future, _ = self.backwards(reorder(x, order))
-        else:
-            x = x.to(product_dtype(x))
-            both = torch.stack([x.transpose(0, 1), reorder(x, order).transpose(0, 1)])
-            past, future = run_gru(both, self.forwards, self.backwards).transpose(1, 2)
-        return torch.cat([past, reorder(future, order)], dim=2)
+            return torch.cat([past, reorder(future, order)], dim=2)
+        return run_gru(x, torch.stack([straight(x), order.t()]), self.forwards, self.backwards)
 
 
 class Unidirectional(nn.Module):
@@ -47,7 +44,7 @@ class Unidirectional(nn.Module):
         if x.is_cuda:
             output: Tensor = self.forwards(x)[0]
             return output
-        return run_gru(x.transpose(0, 1).unsqueeze(0), self.forwards)[0].transpose(0, 1)
+        return run_gru(x, straight(x).unsqueeze(0), self.forwards)
 
 
 class Memoryless(nn.Module):
@@ -64,13 +61,18 @@ class Memoryless(nn.Module):
         return output
 
 
-def run_gru(inputs: Tensor, *layers: nn.GRU) -> Tensor:
-    """Inputs (K, T, B, D) through K layers of the same size → (K, T, B, H), by this project's own GRU."""
+def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU) -> Tensor:
+    """x (B, T, D) through K layers of the same size, each in its order (K, T, B) of steps → (B, T, K·H)."""
     w, u, b, c = (
         torch.stack([getattr(layer, name) for layer in layers])
         for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     )
-    return gru(inputs, w, u, b, c, product_dtype(inputs))
+    return gru(x, order, w, u, b, c, product_dtype(x))
+
+
+def straight(x: Tensor) -> Tensor:
+    """The order (T, B) of the steps of x (B, T, D) as they come."""
+    return torch.arange(x.shape[1]).unsqueeze(1).expand(-1, x.shape[0])
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
