@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 
+TOGETHER = 4
+"""Batches of like length that follow one another, so that processes which wait for each other's gradients finish
+together; a multiple of the processes keeps them in step."""
+
+
 @dataclass(frozen=True)
 class BatchConfig:
     """How utterances are gathered into batches."""
@@ -68,4 +73,8 @@ def make_batches(
         batches.append(order[first:])
     if ascending:
         return batches
-    return [batches[number] for number in generator.permutation(len(batches))]
+    groups = [batches[start : start + TOGETHER] for start in range(0, len(batches), TOGETHER)]
+    # The one group that may be short goes last, where it puts no other out of step.
+    whole = len(batches) // TOGETHER
+    order_of_groups = [*generator.permutation(whole), *range(whole, len(groups))]
+    return [batch for number in order_of_groups for batch in groups[number]]
