@@ -5,10 +5,9 @@ What batch k of epoch e contains depends on the seed, e and k alone, whoever ask
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 from asr.corpus.audio_cache import AudioCache
 from asr.corpus.batches import BatchConfig, draw_epoch, make_batches
 from asr.corpus.manifest import Utterance
+from asr.corpus.prefetch import prefetch
 
 Augment = Callable[[list[np.ndarray], np.random.Generator], list[np.ndarray]]
 
@@ -48,7 +48,11 @@ class Corpus:
 
 
 class SpeechStream:
-    """All training corpora, drawn by weight, in batches of like duration."""
+    """All training corpora, drawn by weight, in batches of like duration.
+
+    `workers` threads prepare the batches, which do not depend on their number; `pinned` places them where a GPU can
+    fetch them while the CPU goes on.
+    """
 
     def __init__(
         self,
@@ -58,9 +62,12 @@ class SpeechStream:
         sample_rate: int,
         augment: Augment | None = None,
         ascending_epochs: int = 0,
+        workers: int = 1,
+        pinned: bool = False,
     ) -> None:
         self.corpora = list(corpora)
         self.config, self.seed, self.augment, self.ascending_epochs = config, seed, augment, ascending_epochs
+        self.workers, self.pinned = workers, pinned
         self._places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus.utterances))]
         self._durations = np.array([self.corpora[c].audio.samples(i) / sample_rate for c, i in self._places])
 
@@ -85,9 +92,8 @@ class SpeechStream:
         return result
 
     def load(self, epoch: int, first: int = 0, stride: int = 1) -> Iterator[Batch]:
-        """Batches `first`, `first + stride`, … of an epoch, prepared a few ahead by a thread."""
-        chosen = self.plan(epoch)[first::stride]
-        return prefetch(self._collate(epoch, indices) for indices in chosen)
+        """Batches `first`, `first + stride`, … of an epoch, prepared a few ahead."""
+        return prefetch(partial(self._collate, epoch), self.plan(epoch)[first::stride], self.workers)
 
     def _collate(self, epoch: int, indices: np.ndarray) -> Batch:
         waveforms, ids, targets = [], [], []
@@ -98,50 +104,16 @@ class SpeechStream:
             targets.append(self.corpora[corpus].targets[place])
         if self.augment is not None:
             waveforms = self.augment(waveforms, np.random.default_rng([self.seed, epoch, int(indices[0]), 3]))
-        padded, lengths = pad_waveforms(waveforms)
+        padded, lengths = pad_waveforms(waveforms, self.pinned)
         return Batch(ids, padded, lengths, targets)
 
 
-def pad_waveforms(waveforms: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Waveforms of any lengths → zero-padded (B, N) and lengths (B,)."""
+def pad_waveforms(waveforms: Sequence[np.ndarray], pinned: bool = False) -> tuple[Tensor, Tensor]:
+    """Waveforms of any lengths → zero-padded (B, N) and lengths (B,); `pinned` as in `SpeechStream`."""
     lengths = torch.tensor([len(samples) for samples in waveforms], dtype=torch.long)
-    padded = torch.zeros(len(waveforms), max(1, int(lengths.max())))
-    for row, samples in enumerate(waveforms):
-        padded[row, : len(samples)] = torch.from_numpy(np.ascontiguousarray(samples))
+    padded = torch.empty(len(waveforms), max(1, int(lengths.max())), pin_memory=pinned)
+    # By numpy, because a thread that calls PyTorch's own operations brings a team of threads along.
+    for row, samples in zip(padded.numpy(), waveforms, strict=True):
+        row[: len(samples)] = samples
+        row[len(samples) :] = 0
     return padded, lengths
-
-
-def prefetch(items: Iterator[Batch], ahead: int = 3) -> Iterator[Batch]:
-    """Prepare items in a thread while the consumer computes. Errors arise where the item would have."""
-    box: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
-    stopped = threading.Event()
-
-    def put(item: Batch | BaseException | None) -> bool:
-        while not stopped.is_set():
-            try:
-                box.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    try:
-        while (item := box.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        # A thread that is still computing when the interpreter ends would take the process down with it.
-        worker.join(timeout=10)
