@@ -97,15 +97,18 @@ def add_noise(samples: np.ndarray, snr_db: float, generator: np.random.Generator
 def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator) -> Tensor:
     """Mask bands and stretches of time in features (B, T, F), independently for each utterance."""
     batch, steps, size = features.shape
-    keep = torch.ones(batch, steps, size, dtype=torch.bool)
+    # Only the outlines of the mask, bands (B, 1, F) and stretches (B, T, 1), are made here and sent to a GPU.
+    outlines: list[Tensor] = []
     if config.frequency_masks:
         widest = torch.full((batch, config.frequency_masks), min(config.frequency_width, size - 1))
         room = torch.full((batch, config.frequency_masks), size)
-        keep &= ~_covered(widest, room, size, generator).unsqueeze(1)
+        outlines.append(_covered(widest, room, size, generator).unsqueeze(1))
     if config.time_masks:
         room = lengths.cpu().unsqueeze(1).expand(batch, config.time_masks)
-        keep &= ~_covered((room.double() * config.time_share).long(), room, steps, generator).unsqueeze(2)
-    return features * keep.to(features.device)
+        outlines.append(_covered((room.double() * config.time_share).long(), room, steps, generator).unsqueeze(2))
+    for covered in outlines:
+        features = features * ~covered.to(features.device, non_blocking=True)
+    return features
 
 
 def _covered(widest: Tensor, room: Tensor, size: int, generator: torch.Generator) -> Tensor:

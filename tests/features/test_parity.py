@@ -33,6 +33,15 @@ def test_filterbank_equals_kaldi(rate: int, bands: int) -> None:
     torch.testing.assert_close(ours[0], theirs, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("utterances", "steps"), [(3, 1000), (3, 70), (2, 299), (1, 1)])
+def test_any_blocks_give_the_same_energies(utterances: int, steps: int) -> None:
+    filterbank = Filterbank()
+    signals = torch.cat([speechlike(48000, seed=seed) for seed in range(3)])
+    energies, _ = filterbank(signals, torch.tensor([48000] * 3))
+    frames = signals.unfold(1, filterbank.frame, filterbank.shift)
+    torch.testing.assert_close(filterbank.in_blocks(frames, utterances, steps), energies, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_mfcc_equals_kaldi(rate: int) -> None:
     signal = speechlike(rate + 123)
