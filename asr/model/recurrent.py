@@ -25,8 +25,8 @@ class Bidirectional(nn.Module):
         """Steps beyond an utterance's length are unspecified."""
         order = reversal(lengths, x.shape[1])
         if x.is_cuda:
-            past, _ = self.forwards(x)
-            future, _ = self.backwards(reorder(x, order))
+            past = on_gpu(self.forwards, x)
+            future = on_gpu(self.backwards, reorder(x, order))
             return torch.cat([past, reorder(future, order)], dim=2)
         return run_gru(x, torch.stack([straight(x), order.t()]), self.forwards, self.backwards)
 
@@ -42,8 +42,7 @@ class Unidirectional(nn.Module):
         """`lengths` is not needed: a causal layer cannot see the padding that follows."""
         del lengths
         if x.is_cuda:
-            output: Tensor = self.forwards(x)[0]
-            return output
+            return on_gpu(self.forwards, x)
         return run_gru(x, straight(x).unsqueeze(0), self.forwards)
 
 
@@ -58,6 +57,16 @@ class Memoryless(nn.Module):
         """`lengths` is not needed: no step sees another."""
         del lengths
         output: Tensor = self.layers(x)
+        return output
+
+
+def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
+    """x (B, T, D) through cuDNN's layer, in float32 (TF32 where PyTorch allows it) → (B, T, H).
+
+    Under autocast to bfloat16 PyTorch gives cuDNN float16 all the same, in which small gradients become zero.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        output: Tensor = layer(x.float())[0]
         return output
 
 
