@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 TOGETHER = 4
 """Batches of like length that follow one another, so that processes which wait for each other's gradients finish
 together; a multiple of the processes keeps them in step."""
@@ -61,6 +60,18 @@ def make_batches(
     shuffled = generator.permutation(indices)
     blurred = durations[shuffled] * generator.uniform(1 - config.spread, 1 + config.spread, len(shuffled))
     order = shuffled[np.argsort(blurred, kind="stable")]
+    batches = fill_batches(order, durations, config)
+    if ascending:
+        return batches
+    groups = [batches[start : start + TOGETHER] for start in range(0, len(batches), TOGETHER)]
+    # The one group that may be short goes last, where it puts no other out of step.
+    whole = len(batches) // TOGETHER
+    order_of_groups = [*generator.permutation(whole), *range(whole, len(groups))]
+    return [batch for number in order_of_groups for batch in groups[number]]
+
+
+def fill_batches(order: np.ndarray, durations: np.ndarray, config: BatchConfig) -> list[np.ndarray]:
+    """Cut `order`, indices into `durations` (in seconds), wherever a batch is full."""
     batches: list[np.ndarray] = []
     first, longest = 0, 0.0
     for position, index in enumerate(order):
@@ -71,10 +82,4 @@ def make_batches(
             first, longest = position, float(durations[index])
     if len(order):
         batches.append(order[first:])
-    if ascending:
-        return batches
-    groups = [batches[start : start + TOGETHER] for start in range(0, len(batches), TOGETHER)]
-    # The one group that may be short goes last, where it puts no other out of step.
-    whole = len(batches) // TOGETHER
-    order_of_groups = [*generator.permutation(whole), *range(whole, len(groups))]
-    return [batch for number in order_of_groups for batch in groups[number]]
+    return batches

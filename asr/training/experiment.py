@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,10 @@ import torch
 from torch import Tensor
 
 from asr.corpus.audio_cache import AudioCache, open_cache
-from asr.corpus.batches import BatchConfig
+from asr.corpus.batches import BatchConfig, fill_batches
 from asr.corpus.dataset import Batch, Corpus, SpeechStream, pad_waveforms
 from asr.corpus.manifest import Utterance, read_manifest
+from asr.corpus.prefetch import prefetch
 from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
 from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_batch, spec_augment
@@ -31,6 +33,9 @@ from asr.training.loop import LoopConfig, Loss
 
 STATISTICS_SECONDS = 3600.0
 SENTENCE_SECONDS = 2.0
+MOST_WORKERS = 8
+# Batches of validation by kind of device. A CPU's caches like them small; a GPU's memory bounds the seconds.
+HEARD_AT_ONCE = {"cpu": BatchConfig(math.inf, utterances=16), "cuda": BatchConfig(seconds=1600.0, utterances=512)}
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class ExperimentConfig:
     A step then costs twice as much. The paper masks 2.5 times as much time as without."""
     threads: int = 0
     """Threads of each process; 0 leaves the choice to PyTorch."""
+    workers: int = 0
+    """Threads beside them that prepare batches; 0 is one, or up to eight where a GPU is to be kept busy."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
@@ -104,6 +111,8 @@ class AcousticTask:
             self.sample_rate,
             self._augment,
             config.ascending_epochs,
+            config.workers or default_workers(device),
+            pinned=device.type == "cuda",
         )
         if origin is None and acoustic.features.normalise == "global":
             self._measure_features()
@@ -125,29 +134,30 @@ class AcousticTask:
         """
         views = 2 if self.config.consistency else 1
         targets, target_lengths = pad_targets(batch.targets * views)
-        waveforms, lengths = batch.waveforms.to(self.device), batch.lengths.to(self.device)
-        features, frames = self.module.features(waveforms, lengths)
-        features, frames = features.repeat(views, 1, 1), frames.repeat(views)
+        # Lengths are known to the CPU beforehand; asking a GPU for them would wait for it.
+        frames = self.module.features.frames(batch.lengths).repeat(views)
+        steps = self.module.encoder.steps(frames)
+        features, feature_lengths = self._features(batch, views)
         if self.config.spec_augment is not None:
             features = spec_augment(features, frames, self.config.spec_augment, generator)
-        encodings, steps, tapped = self.module.encoder(features, frames, self.config.intermediate_layer)
+        encodings, lengths, tapped = self.module.encoder(features, feature_lengths, self.config.intermediate_layer)
         log_probs = self.module.log_probabilities(encodings)
-        losses = sequence_losses(log_probs, steps.cpu(), targets, target_lengths)
+        targets = targets.to(self.device, non_blocking=True)
+        losses = sequence_losses(log_probs, steps, targets, target_lengths)
         tokens = max(1, int(target_lengths.sum()))
-        blanks, total = count_blanks(log_probs, steps)
-        sums = {"loss": float(losses.detach().sum()), "tokens": tokens, "blanks": blanks, "steps": total}
+        sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
+        sums |= {"tokens": tokens, "steps": int(steps.sum())}
         if tapped is not None:
             early = self.module.log_probabilities(self.module.encoder.norm(tapped))
-            early_losses = sequence_losses(early, steps.cpu(), targets, target_lengths)
+            early_losses = sequence_losses(early, steps, targets, target_lengths)
             weight = self.config.intermediate_weight
             losses = (1 - weight) * losses + weight * early_losses
         if self.config.consistency:
             # Divergences are per pair and losses per view: twice the divergence keeps the paper's proportion.
-            apart = disagreements(log_probs, steps)
+            apart = disagreements(log_probs, lengths)
             losses = losses + self.config.consistency * apart.repeat(2)
-        finite = torch.isfinite(losses).tolist()
-        bad = [name for name, one in zip(batch.ids * views, finite, strict=True) if not one]
-        return Loss(losses.sum() / tokens, bad or batch.ids, sums, batch.samples / self.sample_rate)
+        each = losses.detach().view(views, -1).sum(dim=0)
+        return Loss(losses.sum() / tokens, batch.ids, sums, batch.samples / self.sample_rate, each)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
         """Loss per token in nats, and the share of steps whose best token is the blank."""
@@ -185,18 +195,27 @@ class AcousticTask:
     def transcribe(self, audio: AudioCache) -> list[str]:
         """Greedy texts of cached audio, in its order."""
         texts = [""] * len(audio)
-        order = sorted(range(len(audio)), key=audio.samples)
-        for start in range(0, len(order), 16):
-            chosen = order[start : start + 16]
-            waveforms, lengths = pad_waveforms([audio[i] for i in chosen])
-            log_probs, steps = self.module(waveforms.to(self.device), lengths.to(self.device))
-            for index, hypothesis in zip(chosen, greedy(log_probs, steps), strict=True):
+        durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
+        batches = fill_batches(np.argsort(durations, kind="stable"), durations, HEARD_AT_ONCE[self.device.type])
+
+        def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+            return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
+
+        for chosen, heard in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
+            waveforms, lengths = (tensor.to(self.device, non_blocking=True) for tensor in heard)
+            for index, hypothesis in zip(chosen, greedy(*self.module(waveforms, lengths)), strict=True):
                 texts[index] = self.tokenizer.decode(hypothesis.tokens)
         return texts
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """A model folder that `asr transcribe -m` reads."""
         save_model(folder, self.module, self.tokenizer, self.config.normaliser, facts, weights=weights)
+
+    def _features(self, batch: Batch, views: int) -> tuple[Tensor, Tensor]:
+        """Features (views · B, T, F) on the device and their lengths."""
+        waveforms, lengths = (tensor.to(self.device, non_blocking=True) for tensor in (batch.waveforms, batch.lengths))
+        features, frames = self.module.features(waveforms, lengths)
+        return features.repeat(views, 1, 1), frames.repeat(views)
 
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
@@ -270,11 +289,15 @@ class AcousticTask:
                 self.report(f"  {name}: {reason}")
 
 
-def count_blanks(log_probs: Tensor, lengths: Tensor) -> tuple[int, int]:
-    """Steps (of B utterances' own) whose best token is the blank, and all steps."""
+def count_blanks(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """How many steps of (B, T, V), within their utterances' lengths (B,), have the blank as best token: a scalar."""
     inside = length_mask(lengths, log_probs.shape[1])
-    blanks = (log_probs.detach().argmax(dim=2) == BLANK) & inside
-    return int(blanks.sum()), int(lengths.sum())
+    return ((log_probs.detach().argmax(dim=2) == BLANK) & inside).sum()
+
+
+def default_workers(device: torch.device) -> int:
+    """Threads that prepare batches: a GPU learns faster than one of them resamples."""
+    return min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 1
 
 
 def _shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
@@ -302,5 +325,7 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("intermediate_layer must be 0 (off) or a block before the last")
     if config.batches.seconds < config.longest_seconds:
         raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
+    if config.workers < 0:
+        raise UsageError("workers must be 0 (one that suits the device) or more")
     if config.loop.patience and not config.validation:
         raise UsageError("loop.patience needs a validation manifest")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -77,11 +77,20 @@ class Loss:
 
     value: Tensor
     ids: list[str]
-    """The utterances in it, or those whose loss is not finite where some are; for messages."""
-    sums: dict[str, float]
-    """Added up over an epoch; reported as `task.summary(sums)`."""
+    """The utterances in it, for messages."""
+    sums: Mapping[str, Tensor | float]
+    """Added up over an epoch; reported as `task.summary(sums)`. Scalars that a GPU computes stay there for the loop."""
     amount: float
     """Material in the batch, in the task's unit (seconds of audio)."""
+    each: Tensor | None = None
+    """(B,), the loss of each of `ids`, where that is known."""
+
+    def faulty(self) -> list[str]:
+        """The utterances whose loss is not finite, or all where it is not known whose."""
+        if self.each is None:
+            return self.ids
+        finite = torch.isfinite(self.each).tolist()
+        return [name for name, one in zip(self.ids, finite, strict=True) if not one] or self.ids
 
 
 class Task(Protocol):
@@ -179,28 +188,20 @@ class Trainer:
             self.config.schedule, position.update, (position.epoch + position.batch / count) / self.config.epochs
         )
         set_learning_rate(self.optimisers, rate, self.config.optimiser.muon_scale)
-        sums: dict[str, float] = {}
-        ids: list[str] = []
-        bad: list[str] = []
-        amount = 0.0
+        heard: list[Loss] = []
         for _ in range(self.config.accumulate):
             batch = next(loader)
             generator = self._seed(position.batch + self.world.rank)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
                 loss = self.task.loss(batch, generator)
-            if torch.isfinite(loss.value):
-                (loss.value / self.config.accumulate).backward()
-                ids += loss.ids
-            else:
-                bad += loss.ids
-            for name, value in loss.sums.items():
-                sums[name] = sums.get(name, 0.0) + value
-            amount += loss.amount
+            (loss.value / self.config.accumulate).backward()
+            heard.append(loss)
             position.batch += self.world.size
         distributed.average_gradients(self.module.parameters(), self.world)
-        norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip))
+        norm, finite, sums = read_out(nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip), heard)
+        bad = [name for loss, fine in zip(heard, finite, strict=True) if not fine for name in loss.faulty()]
         # What all processes must agree on, in one exchange: whether to skip, what was heard, whether to stop.
-        flags = [float(len(bad)), amount, float(self._stop.requested)]
+        flags = [float(len(bad)), sum(loss.amount for loss in heard), float(self._stop.requested)]
         bad_losses, amount, stops = distributed.total(flags, self.world)
         if math.isfinite(norm) and not bad_losses:
             for optimiser in self.optimisers:
@@ -211,7 +212,8 @@ class Trainer:
                 position.running[name] = position.running.get(name, 0.0) + value
             position.gradient = norm
         else:
-            self._skip("loss" if bad_losses else "gradient", distributed.gather(bad if bad_losses else ids, self.world))
+            ids = bad if bad_losses else [name for loss in heard for name in loss.ids]
+            self._skip("loss" if bad_losses else "gradient", distributed.gather(ids, self.world))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         position.update += 1
@@ -316,3 +318,20 @@ class Trainer:
                 f"{self.folder / LAST} does not fit this configuration: {error}",
                 "Resume with the configuration that the run was started with.",
             ) from error
+
+
+def read_out(norm: Tensor, heard: Sequence[Loss]) -> tuple[float, list[bool], dict[str, float]]:
+    """The gradient's norm, which losses are finite, and the sums over all batches.
+
+    All that an update asks of a GPU is asked here, because every question waits for all that it has still to compute.
+    """
+    sums = [value for loss in heard for value in loss.sums.values() if isinstance(value, Tensor)]
+    scalars = [norm, *(loss.value for loss in heard), *sums]
+    numbers = iter(torch.stack([scalar.detach().double() for scalar in scalars]).tolist())
+    size = next(numbers)
+    finite = [math.isfinite(next(numbers)) for _ in heard]
+    total: dict[str, float] = {}
+    for loss in heard:
+        for name, value in loss.sums.items():
+            total[name] = total.get(name, 0.0) + (next(numbers) if isinstance(value, Tensor) else value)
+    return size, finite, total

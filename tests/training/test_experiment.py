@@ -16,13 +16,14 @@ from typer.testing import CliRunner
 
 from asr.audio.probe import probe_audio
 from asr.cli.main import app
+from asr.corpus.batches import BatchConfig
 from asr.corpus.dataset import Batch
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import AsrError, DataError, ModelError, UsageError
 from asr.model.ctc import needed_steps
 from asr.model.saved import load_saved_model
 from asr.training.combine import average_models, last_models
-from asr.training.experiment import AcousticTask
+from asr.training.experiment import HEARD_AT_ONCE, AcousticTask
 from asr.training.run import overfit, read_experiment, train
 from tests.training.experiments import experiment, write_config, write_speech
 
@@ -99,13 +100,34 @@ def test_two_equal_views_change_nothing_and_two_masked_ones_do(tmp_path: Path) -
     assert float(with_it.value) > float(without.value)
 
 
-def test_an_infinite_loss_names_its_utterance_alone(tmp_path: Path) -> None:
+def test_any_number_of_workers_prepares_the_same_batches(tmp_path: Path) -> None:
+    one, four = (task(tmp_path, f"workers={count}") for count in (1, 4))
+    for epoch in range(2):
+        for ours, theirs in zip(one.load(epoch, 0, 1), four.load(epoch, 0, 1), strict=True):
+            assert ours.ids == theirs.ids
+            assert torch.equal(ours.waveforms, theirs.waveforms)
+
+
+def test_larger_batches_transcribe_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = task(tmp_path)
+    subject.module.eval().output.weight.data *= 30
+    (audio,) = (corpus.audio for corpus in subject.stream.corpora)
+    with torch.inference_mode():
+        texts = subject.transcribe(audio)
+        monkeypatch.setitem(HEARD_AT_ONCE, "cpu", BatchConfig(seconds=5.0))
+        assert subject.transcribe(audio) == texts
+    assert len(set(texts)) > 1
+    assert subject.transcribe(audio.subset([])) == []
+
+
+@pytest.mark.parametrize("consistency", [0.0, 0.2])
+def test_an_infinite_loss_names_its_utterance_alone(tmp_path: Path, consistency: float) -> None:
+    subject = task(tmp_path, f"consistency={consistency}")
     batch = next(subject.load(0, 0, 1))
     targets = [batch.targets[0] * 40, *batch.targets[1:]]
     loss = subject.loss(Batch(batch.ids, batch.waveforms, batch.lengths, targets), torch.Generator())
     assert torch.isinf(loss.value)
-    assert loss.ids == batch.ids[:1]
+    assert loss.faulty() == batch.ids[:1]
 
 
 def test_a_corpus_without_anything_to_learn_is_an_error(tmp_path: Path) -> None:
@@ -231,6 +253,7 @@ def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
         ("train=a.jsonl", "train: .*list"),
         ("intermediate_layer=2", "intermediate_layer must be 0"),
         ("batches.seconds=2", r"batches\.seconds must hold"),
+        ("workers=-1", "workers must be 0"),
         ("normaliser=french", "french"),
         ("loop", "not of the form"),
         ("loop.epochs.x=1", "epochs is not a group"),

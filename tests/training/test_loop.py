@@ -54,7 +54,7 @@ class Line:
             value = value * math.nan
         if self.spoilt.get(batch) == "gradient":
             value = value + (self.module.bias * 0).sqrt().sum()  # a derivative of infinity times zero
-        return Loss(value, [f"{batch[0]}-{batch[1]}"], {"loss": float(value.detach()), "batches": 1.0}, 3600.0)
+        return Loss(value, [f"{batch[0]}-{batch[1]}"], {"loss": value.detach(), "batches": 1.0}, 3600.0)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
         return {"loss": sums["loss"] / sums["batches"]} if sums else {}

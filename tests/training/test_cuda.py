@@ -1,0 +1,102 @@
+"""On a graphics card everything is as on a CPU, but for the last digits; skipped where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import asr
+from asr.features.filterbank import Filterbank
+from asr.model.recurrent import on_gpu
+from asr.training.checkpoint import Position
+from asr.training.distributed import World
+from asr.training.experiment import AcousticTask
+from asr.training.loop import Trainer
+from asr.training.run import train
+from tests.features.test_parity import speechlike
+from tests.training.experiments import experiment
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def exact() -> Iterator[None]:
+    """Products of float32 numbers in float32, not in the ten digits of TF32."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def waveforms(*lengths: int) -> tuple[Tensor, Tensor]:
+    batch = torch.zeros(len(lengths), max(lengths))
+    for row, length in enumerate(lengths):
+        batch[row, :length] = speechlike(length, seed=row)[0]
+    return batch, torch.tensor(lengths)
+
+
+def gradients(folder: Path, device: torch.device, *overrides: str) -> tuple[dict[str, Tensor], Position]:
+    """Of the first update of the experiment on tones, clipped to a norm of 1; and where the run is then."""
+    config = experiment(folder, "loop.precision=float32", "acoustic.encoder.dropout=0.0", *overrides)
+    task = AcousticTask(config, device, quiet=True)
+    trainer = Trainer(task, config.loop, folder, World(), device)
+    trainer.module.train()
+    seen: dict[str, Tensor] = {}
+
+    def look(*_: object) -> None:
+        seen.update({n: p.grad.cpu().clone() for n, p in trainer.module.named_parameters() if p.grad is not None})
+
+    trainer.optimisers[0].register_step_pre_hook(look)
+    trainer.update(task.load(0, 0, 1), task.batches(0))
+    assert all(tensor.device.type == device.type for tensor in trainer.average.state().values())
+    return seen, trainer.position
+
+
+@pytest.mark.parametrize("override", ["consistency=0.0", "consistency=0.2", "loop.accumulate=2"])
+def test_an_update(tmp_path: Path, override: str) -> None:
+    (ours, here), (theirs, there) = (gradients(tmp_path, device, override) for device in (CUDA, CPU))
+    assert here.skipped == 0
+    assert here.gradient == pytest.approx(there.gradient, rel=1e-2)
+    assert here.running["loss"] == pytest.approx(there.running["loss"], rel=1e-3)
+    assert {name: here.running[name] for name in ("tokens", "steps")} == {
+        name: there.running[name] for name in ("tokens", "steps")
+    }
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
+    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    position = train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
+    assert (position.epoch, position.update, position.skipped) == (2, 8, 0)
+
+
+def test_the_filterbank() -> None:
+    batch, lengths = waveforms(48000, 30000, 400)
+    ours, frames = Filterbank().to(CUDA)(batch.to(CUDA), lengths.to(CUDA))
+    theirs, _ = Filterbank()(batch, lengths)
+    for row, count in enumerate(frames.tolist()):
+        torch.testing.assert_close(ours[row, :count].cpu(), theirs[row, :count], rtol=0, atol=1e-2)
+
+
+def test_a_transcription(babbler: Path) -> None:
+    batch, lengths = waveforms(64000, 50000, 3000)
+    here, there = (asr.load_model(babbler, device=device.type) for device in (CUDA, CPU))
+    with torch.inference_mode():
+        ours, steps = here.model.network(batch.to(CUDA), lengths.to(CUDA))
+        theirs, _ = there.model.network(batch, lengths)
+    for row, count in enumerate(steps.tolist()):
+        torch.testing.assert_close(ours[row, :count].cpu(), theirs[row, :count], rtol=0, atol=0.05)
+    assert here.transcribe(batch[0].numpy()).text == there.transcribe(batch[0].numpy()).text
+
+
+def test_small_gradients_outlive_the_recurrent_layers_under_autocast() -> None:
+    layer = nn.GRU(8, 8, batch_first=True).to(CUDA)
+    with torch.autocast("cuda", torch.bfloat16):
+        result = on_gpu(layer, torch.randn(2, 5, 8, device=CUDA))
+    (1e-12 * result.sum()).backward()
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in layer.parameters())
