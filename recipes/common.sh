@@ -1,4 +1,4 @@
-# What every run.sh begins with: the asr command, its stages, and training that goes on where it stopped.
+# What every run.sh begins with: the asr command, its stages, and those of them that the corpora share.
 # Sourced, not run. Afterwards the working folder is the project's, and paths in configurations are relative to it.
 set -euo pipefail
 script=$(readlink -f "$0") here=$PWD
@@ -64,4 +64,30 @@ train() {
     command=("$python" -m torch.distributed.run --standalone --nproc-per-node "$processes" -m asr.cli.main)
   [ ! -e "$exp/last.pt" ] || resume=(--resume)
   "${command[@]}" train "$conf" "${overrides[@]}" "${resume[@]}"
+}
+
+# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm on the manifest.
+learn() {
+  if begin 4 "acoustic model"; then
+    train
+  fi
+  if begin 5 "the best epoch, in half precision"; then
+    asr average "$exp" -o "$model"
+  fi
+  if begin 6 "tune the language model's weight"; then
+    asr lm tune "$model" "$1" --lm "$lm" -o "$exp/tuning"
+  fi
+}
+
+# evaluate MODEL MANIFEST PREFIX: without and with $lm, into reports whose names begin with the prefix.
+evaluate() {
+  asr evaluate "$1" "$2" --greedy -o "$exp/reports/${3}greedy"
+  asr evaluate "$1" "$2" --lm "$lm" -o "$exp/reports/${3}lm"
+}
+
+# Stage 8: a table of all reports.
+report_results() {
+  if begin 8 "report"; then
+    "$python" recipes/results.py "$exp"/reports/*/report.json
+  fi
 }

@@ -94,22 +94,10 @@ if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; t
   fi
 fi
 lm=${lm:-$exp/lm/words.ngram}
-if begin 4 "acoustic model"; then
-  train
-fi
-if begin 5 "the best epoch, in half precision"; then
-  asr average "$exp" -o "$model"
-fi
-if begin 6 "tune the language model's weight"; then
-  asr lm tune "$model" "$manifests/$tune.jsonl" --lm "$lm" -o "$exp/tuning"
-fi
+learn "$manifests/$tune.jsonl"
 if begin 7 "evaluate"; then
   for name in "${report[@]}"; do
-    [ -e "$manifests/$name.jsonl" ] || continue
-    asr evaluate "$model" "$manifests/$name.jsonl" --greedy -o "$exp/reports/$name-greedy"
-    asr evaluate "$model" "$manifests/$name.jsonl" --lm "$lm" -o "$exp/reports/$name-lm"
+    [ ! -e "$manifests/$name.jsonl" ] || evaluate "$model" "$manifests/$name.jsonl" "$name-"
   done
 fi
-if begin 8 "report"; then
-  "$python" recipes/results.py "$exp"/reports/*/report.json
-fi
+report_results

@@ -57,24 +57,10 @@ if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; t
   asr lm train "$manifests/ljspeech-$split-train.jsonl" --order 3 -o "$exp/lm/words.ngram"
 fi
 lm=${lm:-$exp/lm/words.ngram}
-if begin 4 "acoustic model"; then
-  train
-fi
-if begin 5 "the best epoch, in half precision"; then
-  asr average "$exp" -o "$model"
-fi
-if begin 6 "tune the language model's weight"; then
-  asr lm tune "$model" "$manifests/ljspeech-$split-dev.jsonl" --lm "$lm" -o "$exp/tuning"
-fi
+learn "$manifests/ljspeech-$split-dev.jsonl"
 if begin 7 "evaluate"; then
   # What there was before any LJSpeech was heard, beside what came of it.
-  if [ -n "$origin" ]; then
-    asr evaluate "$origin" "$test" --greedy -o "$exp/reports/before-greedy"
-    asr evaluate "$origin" "$test" --lm "$lm" -o "$exp/reports/before-lm"
-  fi
-  asr evaluate "$model" "$test" --greedy -o "$exp/reports/greedy"
-  asr evaluate "$model" "$test" --lm "$lm" -o "$exp/reports/lm"
+  [ -z "$origin" ] || evaluate "$origin" "$test" before-
+  evaluate "$model" "$test" ""
 fi
-if begin 8 "report"; then
-  "$python" recipes/results.py "$exp"/reports/*/report.json
-fi
+report_results
