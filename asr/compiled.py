@@ -21,9 +21,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _njit: Any = numba.njit
 _numba_config: Any = numba.config
+
+
+def takes(option: str, value: Any) -> bool:
+    """Whether numba knows an option of its own that it promises to nobody; asked as it asks itself when it compiles."""
+    try:
+        core: Any = numba.core
+        core.registry.cpu_target.options.parse_as_flags(core.compiler.Flags(), {option: value})
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return True
+
+
 # Other threads run while a kernel does (nogil); a division by zero is ours to avoid, not to check. Without the runtime
 # that counts references (_nrt) the search runs twice as fast, and kernels cannot allocate: callers bring the memory.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_PRIVATE = {"_nrt": False} if takes("_nrt", False) else {}
+_OPTIONS = {"nogil": True, "error_model": "numpy"} | _PRIVATE
 
 
 class Compiler:

@@ -16,9 +16,9 @@ print(BeamDecoder(["<blank>", "A"]).decode(np.log(np.array([[0.1, 0.9], [0.9, 0.
 """
 
 
-def decode(**environment: str) -> tuple[str, str]:
+def decode(code: str = DECODE, **environment: str) -> tuple[str, str]:
     result = subprocess.run(
-        [sys.executable, "-c", DECODE],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
@@ -42,3 +42,29 @@ def test_where_no_cache_can_be_written_it_compiles_in_memory(tmp_path):
     wall.write_text("a file where a folder would have to be")
     text, messages = decode(NUMBA_CACHE_DIR=str(wall))
     assert (text, messages.count("compiling")) == ("A", 1)
+
+
+# numba as it would be without the private option: it answers with a KeyError when it compiles.
+WITHOUT_PRIVATE_OPTION = """
+from numba.core.cpu import CPUTargetOptions
+owner = next(one for one in CPUTargetOptions.__mro__ if "_nrt" in vars(one))
+delattr(owner, "_nrt")
+import numba
+try:
+    numba.njit(_nrt=False)(lambda: 1)()
+except KeyError:
+    print("refused")
+from asr.compiled import Compiler, takes
+print(takes("_nrt", False), takes("nogil", True))
+print(Compiler("a test", []).inner(lambda x: 2 * x + 1)(20))
+"""
+
+
+def test_a_numba_without_the_private_option_still_compiles():
+    assert decode(WITHOUT_PRIVATE_OPTION)[0].split() == ["refused", "False", "True", "41"]
+
+
+@pytest.mark.slow
+def test_the_search_needs_no_private_option(tmp_path):
+    text, _ = decode(WITHOUT_PRIVATE_OPTION + DECODE, NUMBA_CACHE_DIR=str(tmp_path))
+    assert text.endswith("A")
