@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from asr.scoring.breakdown import Breakdown, VocabularyShare
@@ -99,29 +100,25 @@ def _interval(interval: Interval) -> dict[str, Any]:
     }
 
 
+def _tested(interval: Interval) -> dict[str, Any]:
+    return _interval(interval) | {"p_value": interval.p_value}
+
+
 def _comparison(comparison: Comparison, report: Report) -> dict[str, Any]:
+    baseline = rates(comparison.first)
     speakers = comparison.over_speakers
-    pairs = comparison.matched_pairs
     return {
         "baseline": report.baseline,
-        **{
-            f"baseline_{key}": value for key, value in rates(comparison.first).items() if key in ("wer", "cer", "words")
-        },
+        **{f"baseline_{key}": baseline[key] for key in ("wer", "cer", "words")},
         "difference": comparison.difference,
         "relative": comparison.relative,
         "significant": comparison.significant,
         "conclusion": report.conclusion,
         "bootstrap": {
-            "utterances": _interval(comparison.over_utterances) | {"p_value": comparison.over_utterances.p_value},
-            "speakers": _interval(speakers) | {"p_value": speakers.p_value} if speakers else None,
+            "utterances": _tested(comparison.over_utterances),
+            "speakers": _tested(speakers) if speakers else None,
         },
-        "matched_pairs": {
-            "segments": pairs.segments,
-            "mean": pairs.mean,
-            "deviation": pairs.deviation,
-            "z": pairs.z,
-            "p_value": pairs.p_value,
-        },
+        "matched_pairs": asdict(comparison.matched_pairs),
     }
 
 
