@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
+from asr.recurrence.layers import run_stack
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
 BOUNDARY = 0
@@ -53,17 +54,26 @@ class RecurrentNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(tokens))
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
 
-    def forward(self, ids: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), and the state (L, B, H) at the end."""
+    def forward(self, ids: Tensor) -> Tensor:
+        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
+        x = self.dropout(self.embedding(ids))
+        encoded: Tensor = self.gru(x)[0] if x.is_cuda else run_stack(x, self.gru)
+        return self._score(encoded)
+
+    def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""
         encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
-        scores = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
-        return scores, state
+        return self._score(encoded), state
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
-        scores, _ = self(inputs)
-        each = F.cross_entropy(scores.float().transpose(1, 2), targets, ignore_index=PADDING, reduction="none")
-        return each.sum(1)
+        scores = self(inputs).float().flatten(0, 1)
+        each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
+        return each.view_as(targets).sum(1)
+
+    def _score(self, encoded: Tensor) -> Tensor:
+        scores: Tensor = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
+        return scores
 
 
 def pad_sentences(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -115,7 +125,7 @@ class RecurrentModel:
         token, state = BOUNDARY, None
         written: list[int] = []
         while len(written) < LONGEST_SAMPLE:
-            scores, state = self.network(torch.tensor([[token]]), state)
+            scores, state = self.network.step(torch.tensor([[token]]), state)
             chances = torch.softmax(scores[0, 0].float() / temperature, 0)
             token = int(torch.multinomial(chances, 1, generator=generator))
             if token == BOUNDARY:

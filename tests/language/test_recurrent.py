@@ -50,7 +50,7 @@ def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(
         ended += float(torch.exp(-model.network.losses(*pad_sentences(sentences))).sum())
     unfinished = 0.0
     for sentence in product([1, 2, 3], repeat=4):
-        scores, _ = model.network(torch.tensor([[BOUNDARY, *sentence[:-1]]]))
+        scores = model.network(torch.tensor([[BOUNDARY, *sentence[:-1]]]))
         chosen = torch.log_softmax(scores[0], -1)[range(4), sentence]
         unfinished += float(torch.exp(chosen.sum()))
     assert ended + unfinished == pytest.approx(1, abs=1e-5)
@@ -62,6 +62,26 @@ def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> Non
     assert model.rescore(TEXT, tokens_at_once=6) == pytest.approx(alone, abs=1e-4)
     assert model.rescore([]) == []
     assert model.rescore([""])[0] < 0
+
+
+def test_whole_sentences_and_steps_agree(model: RecurrentModel) -> None:
+    """Losses and gradients of our recurrence are those of `nn.GRU`, which goes step by step."""
+    network = model.network.eval()
+    inputs, targets = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    scores, _ = network.step(inputs, None)
+    each = torch.nn.functional.cross_entropy(scores.transpose(1, 2), targets, ignore_index=-1, reduction="none")
+    ours, theirs = network.losses(inputs, targets), each.sum(1)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    gradients = [torch.autograd.grad(losses.sum(), list(network.parameters())) for losses in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sentence_can_be_read_in_parts(model: RecurrentModel) -> None:
+    network = model.network.eval()
+    inputs, _ = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    first, state = network.step(inputs[:, :2], None)
+    rest, _ = network.step(inputs[:, 2:], state)
+    torch.testing.assert_close(torch.cat([first, rest], 1), network(inputs), rtol=0, atol=1e-5)
 
 
 def test_foreign_letters_are_named(model: RecurrentModel) -> None:
