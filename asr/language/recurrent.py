@@ -23,6 +23,7 @@ from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
 from asr.recurrence.layers import run_stack
+from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
 BOUNDARY = 0
@@ -94,7 +95,7 @@ def pad_sentences(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class RecurrentModel:
-    """A trained network with its tokenizer and the normaliser of its texts."""
+    """A trained network with its tokenizer and the name of the normaliser of its texts."""
 
     network: RecurrentNetwork
     tokenizer: Tokenizer
@@ -104,11 +105,12 @@ class RecurrentModel:
     def rescore(self, texts: Sequence[str], tokens_at_once: int = 16_384) -> list[float]:
         """Natural-log probability of each text as a whole sentence, its end included.
 
+        A text is first written as the model's normaliser writes; an empty one is the sentence that ends at once.
         Texts of similar length are computed together; the result does not depend on which. Raises `DataError` naming
-        characters that the tokenizer does not have.
+        characters that the normaliser cannot write or the tokenizer does not have.
         """
         self.network.eval()
-        sentences = [self.tokenizer.encode(text) for text in texts]
+        sentences = [self._encode(text) for text in texts]
         scores = [0.0] * len(texts)
         device = self.network.bias.device
         for batch in batches_by_length([len(sentence) for sentence in sentences], tokens_at_once):
@@ -117,6 +119,12 @@ class RecurrentModel:
             for index, loss in zip(batch, losses.tolist(), strict=True):
                 scores[index] = -loss
         return scores
+
+    def unreadable(self, letters: Sequence[str]) -> list[str]:
+        """Those of `letters` that `rescore` would refuse inside a word."""
+        # Between two others, for what a normaliser makes of an apostrophe depends on its neighbours.
+        other = next(filter(str.isalpha, letters), "")
+        return [letter for letter in letters if not self._reads(f"{other}{letter}{other}")]
 
     @torch.inference_mode()
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> str:
@@ -132,6 +140,16 @@ class RecurrentModel:
                 break
             written.append(token)
         return self.tokenizer.decode(written)
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(get_normaliser(self.normaliser)(text))
+
+    def _reads(self, text: str) -> bool:
+        try:
+            self._encode(text)
+        except DataError:
+            return False
+        return True
 
 
 def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -200,9 +218,12 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         )
         weights = load_file(folder / "model.safetensors")
         network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        get_normaliser(description["normaliser"])
         model = RecurrentModel(network.eval(), load_tokenizer(folder), description["normaliser"])
     except FileNotFoundError as error:
         hint = "Train a recurrent language model with `asr lm train --rnn`."
+        if (folder / "best" / "config.json").is_file():
+            hint = f"The model of that training is {folder / 'best'}."
         raise ModelError(f"{error.filename or folder} is missing", hint) from error
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError, UsageError) as error:
         raise ModelError(f"the language model {folder} is damaged: {error}") from error

@@ -89,6 +89,25 @@ def test_foreign_letters_are_named(model: RecurrentModel) -> None:
         model.rescore(["az"])
 
 
+def test_texts_are_read_as_its_normaliser_writes_them() -> None:
+    torch.manual_seed(0)
+    tokenizer = CharacterTokenizer(["'", "A", "B"])
+    model = RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16), 5), tokenizer, "librispeech")
+    assert model.rescore(["a-b", "”b'a” á"]) == model.rescore(["A B", "B'A A"])
+    assert model.unreadable(["a", "'", "B", "É", "-", "1"]) == ["É", "1"]
+    assert model.unreadable([]) == []
+
+
+def test_what_it_cannot_read_is_told_in_advance(model: RecurrentModel) -> None:
+    assert model.unreadable(["a", "b", "z", "'"]) == ["z", "'"]
+
+
+def test_an_empty_text_is_the_end_at_once(model: RecurrentModel) -> None:
+    scores = model.network.eval()(torch.tensor([[BOUNDARY]]))
+    wanted = torch.log_softmax(scores[0, 0], 0)[BOUNDARY].item()
+    assert model.rescore(["", " "]) == pytest.approx([wanted, wanted])
+
+
 def test_batches_hold_everything_once_within_the_limit() -> None:
     lengths = [5, 1, 9, 3, 3, 40, 0]
     batches = batches_by_length(lengths, tokens=20)
@@ -113,6 +132,12 @@ def test_a_damaged_folder_is_named(model: RecurrentModel, tmp_path: Path, file: 
         load_recurrent(tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(ModelError, match=r"missing"):
+        load_recurrent(tmp_path)
+
+
+def test_an_unknown_normaliser_is_a_damage(model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path, RecurrentModel(model.network, model.tokenizer, "what"))
+    with pytest.raises(ModelError, match="unknown normaliser 'what'"):
         load_recurrent(tmp_path)
 
 
