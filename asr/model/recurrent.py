@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from asr.model.gru import gru
+from asr.recurrence.layers import run_gru, straight
 
 
 class Bidirectional(nn.Module):
@@ -59,26 +59,6 @@ class Memoryless(nn.Module):
         del lengths
         output: Tensor = self.layers(x)
         return output
-
-
-def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU) -> Tensor:
-    """x (B, T, D) through K layers of the same size, each in its order (K, T, B) of steps → (B, T, K·H)."""
-    w, u, b, c = (
-        torch.stack([getattr(layer, name) for layer in layers])
-        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    )
-    return gru(x, order, w, u, b, c, product_dtype(x))
-
-
-def straight(x: Tensor) -> Tensor:
-    """The order (T, B) of the steps of x (B, T, D) as they come."""
-    return torch.arange(x.shape[1]).unsqueeze(1).expand(-1, x.shape[0])
-
-
-def product_dtype(x: Tensor) -> torch.dtype:
-    """The arithmetic of matrix products that the surrounding autocast asks for."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:
