@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 TOGETHER = 4
 """Batches of like length that follow one another, so that processes which wait for each other's gradients finish
 together; a multiple of the processes keeps them in step."""
