@@ -63,7 +63,8 @@ class Filterbank(nn.Module):
         emphasised[:, 0] -= PREEMPHASIS * frames[:, 0]
         spectrum = torch.fft.rfft(emphasised.mul_(self.window), n=self.fft)
         power = spectrum.real.square().add_(spectrum.imag.square())
-        return (power @ self.mel).clamp_min_(FLOOR).log_()
+        energies: Tensor = power @ self.mel
+        return energies.clamp_min_(FLOOR).log_()
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Whole frames in signals of `lengths` samples; none in those shorter than one frame."""

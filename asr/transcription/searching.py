@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     from asr.language.recurrent import RecurrentModel
     from asr.model.saved import SavedModel
 
-Decode = Callable[[npt.NDArray[np.float32], list[int]], list[Hypothesis]]
-"""From log-probabilities (B, T, V), natural log, and the valid steps of each to its best reading."""
+
+class Decode(Protocol):
+    """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best reading.
+
+    With `posteriors` a search that knows other readings says how probable each word is.
+    """
+
+    def __call__(
+        self, log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False
+    ) -> list[Hypothesis]:
+        """One reading for each of the B rows."""
+
 
 SETTINGS = "decoding.json"
 """In a model folder: the beam's settings, tuned for the model and its language models (`DecodingConfig`'s fields)."""
@@ -63,10 +73,11 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
     options = options or SearchOptions()
     path, judge = _language_model(model.path, options.lm), recurrent_model(model.path, options)
     if _is_greedy(options, path, judge):
-        return greedy
+        return best_path
 
     from asr.decoding.beam import BeamDecoder
     from asr.decoding.hotwords import gather_hotwords
+    from asr.decoding.posteriors import word_posteriors
     from asr.decoding.rescoring import rescore_nbest
     from asr.language.load import load_language_model
 
@@ -75,13 +86,21 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
     language_model = load_language_model(path) if path is not None else None
     decoder = BeamDecoder(vocabulary, config, language_model, gather_hotwords(options.hotwords))
 
-    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int]) -> list[Hypothesis]:
-        nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent else 1, threads)
+    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
+        nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
         if recurrent:
             nbests = rescore_nbest(nbests, recurrent, config.rescore_weight, config.rescore_bonus)
-        return [best for best, *_ in nbests]
+        if not posteriors:
+            return [best for best, *_ in nbests]
+        return [replace(nbest[0], posteriors=tuple(word_posteriors(nbest))) for nbest in nbests]
 
     return decode
+
+
+def best_path(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
+    """Greedy search as a `Decode`; it knows one reading only, and nothing of how probable its words are."""
+    del posteriors
+    return greedy(log_probs, lengths)
 
 
 def recurrent_model(folder: Path, options: SearchOptions) -> Path | None:
