@@ -10,12 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asr.decoding import BeamDecoder, DecodingConfig, Hypothesis, greedy
+from asr.decoding import BeamDecoder, DecodingConfig, Hypothesis
 from asr.decoding.rescoring import rescore_nbest
 from asr.errors import ModelError, UsageError
 from asr.language.recurrent import load_recurrent
 from asr.model.saved import load_saved_model
-from asr.transcription.searching import SearchOptions, describe_search, load_judge, make_decode, read_settings
+from asr.transcription.searching import (
+    SearchOptions,
+    best_path,
+    describe_search,
+    load_judge,
+    make_decode,
+    read_settings,
+)
 
 STEPS = [14, 9]
 
@@ -92,7 +99,7 @@ def test_what_is_described(folder: Path, options: dict[str, Any], wanted: dict[s
 
 def test_a_model_without_a_judge_says_nothing_of_one(babbler: Path) -> None:
     assert not {"rescore", "rescore_weight", "nbest"} & describe_search(babbler, SearchOptions(beam=5)).keys()
-    assert make_decode(load_saved_model(babbler)) is greedy
+    assert make_decode(load_saved_model(babbler)) is best_path
 
 
 def test_settings_written_before_there_was_rescoring(tmp_path: Path) -> None:
