@@ -40,12 +40,12 @@ _OPTIONS = {"nogil": True, "error_model": "numpy"} | _PRIVATE
 
 
 class Compiler:
-    """Compiles the kernels whose code is in `sources`, with these options of numba beside the usual ones."""
+    """Compiles the kernels whose code is in `sources`; `fastmath` names the liberties that LLVM may take."""
 
-    def __init__(self, purpose: str, sources: Sequence[Path], **options: Any) -> None:
+    def __init__(self, purpose: str, sources: Sequence[Path], fastmath: Sequence[str] = ()) -> None:
         self.purpose = purpose
         self._sources = [Path(__file__), *sources]
-        self._options = _OPTIONS | options
+        self._options = _OPTIONS | {"fastmath": set(fastmath)}
         self._announced = False
 
     def inner(self, function: F) -> F:
@@ -66,7 +66,7 @@ class Compiler:
     @cached_property
     def folder(self) -> Path:
         """Where the machine code of these very sources is kept: under `NUMBA_CACHE_DIR` or the user's cache folder."""
-        digest = hashlib.sha256(f"{numba.__version__} {sorted(self._options.items(), key=str)}".encode())
+        digest = hashlib.sha256(numba.__version__.encode())
         for source in self._sources:
             digest.update(source.read_bytes())
         return Path(_numba_config.CACHE_DIR or _user_cache()) / f"asr-kernels-{digest.hexdigest()[:16]}"

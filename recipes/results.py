@@ -59,11 +59,13 @@ def interval(intervals: dict[str, Any]) -> tuple[float, float]:
 
 
 def search(decoding: dict[str, Any]) -> str:
-    """`greedy`, or the beam with its language model and weights."""
+    """`greedy`, or the beam with its language models and weights."""
     if decoding["search"] == "greedy":
         return "greedy"
     model = decoding["language_model"]
     fusion = f", {Path(model).name} × {decoding['lm_weight']:g}, bonus {decoding['word_bonus']:g}" if model else ""
+    if decoding.get("rescore", "none") != "none":
+        fusion += f", rescored × {decoding['rescore_weight']:g}, bonus {decoding['rescore_bonus']:g}"
     return f"beam {decoding['beam']}{fusion}"
 
 
@@ -71,6 +73,8 @@ def command(settings: dict[str, Any]) -> str:
     """What gives the number again; weights tuned for a model are in its folder."""
     decoding = settings["decoding"]
     language = f"--lm {brief(decoding['language_model'])}" if decoding.get("language_model") else "--lm none"
+    if "rescore" in decoding:
+        language += f" --rescore {brief(decoding['rescore'])}"
     options = "--greedy" if decoding["search"] == "greedy" else language
     return f"asr evaluate {brief(settings['model']['folder'])} {brief(settings['data']['manifest'])} {options}"
 

@@ -43,3 +43,16 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.output.weight.data *= 8
     save_model(folder, network, tokenizer, "librispeech")
     return folder
+
+
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny recurrent language model that has read one sentence, with the babbler's letters."""
+    from asr.language.recurrent_training import read_experiment, train_recurrent
+
+    folder = tmp_path_factory.mktemp("writer")
+    (folder / "text.txt").write_text("The quick brown fox jumps over the lazy dog's\n" * 50)
+    settings = ["tokenizer.kind=characters", "network.units=16", "network.embedding=8", "loop.epochs=2"]
+    settings += ["batch_tokens=500", "loop.schedule.peak=0.02", "loop.schedule.warmup_updates=2", "threads=1"]
+    experiment = read_experiment([folder / "text.txt"], [folder / "text.txt"], folder / "rnn", "librispeech", settings)
+    return train_recurrent(experiment)

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.search import Beam, Greedy, LanguageModel, LanguageWeight, WordBonus
+from asr.cli.search import (
+    Beam,
+    Greedy,
+    LanguageModel,
+    LanguageWeight,
+    Rescore,
+    RescoreBonus,
+    RescoreWeight,
+    WordBonus,
+)
 
 
 def calibrate(
@@ -22,6 +31,9 @@ def calibrate(
     lm: LanguageModel = None,
     lm_weight: LanguageWeight = None,
     word_bonus: WordBonus = None,
+    rescore: Rescore = None,
+    rescore_weight: RescoreWeight = None,
+    rescore_bonus: RescoreBonus = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
 ) -> None:
     """Fit the confidences of words to speech with known texts, for a model and the search it is used with."""
@@ -31,7 +43,7 @@ def calibrate(
     from asr.transcription.recognizer import load_model
     from asr.transcription.searching import SearchOptions
 
-    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus)
+    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, (), rescore, rescore_weight, rescore_bonus)
     utterances = read_manifest(manifest)
     others = read_manifest(judge_on) if judge_on is not None else []
     recognizer = load_model(model, threads=threads, search=search)

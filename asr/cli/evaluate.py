@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.search import Beam, Greedy, Hotwords, LanguageModel, LanguageWeight, WordBonus
+from asr.cli.search import (
+    Beam,
+    Greedy,
+    Hotwords,
+    LanguageModel,
+    LanguageWeight,
+    Rescore,
+    RescoreBonus,
+    RescoreWeight,
+    WordBonus,
+)
 
 
 def evaluate(
@@ -22,6 +32,9 @@ def evaluate(
     lm: LanguageModel = None,
     lm_weight: LanguageWeight = None,
     word_bonus: WordBonus = None,
+    rescore: Rescore = None,
+    rescore_weight: RescoreWeight = None,
+    rescore_bonus: RescoreBonus = None,
     hotword: Hotwords = None,
     normaliser: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
@@ -41,7 +54,9 @@ def evaluate(
     from asr.transcription.recognizer import load_model
     from asr.transcription.searching import SearchOptions, describe_search
 
-    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, hotword or ())
+    search = SearchOptions(
+        greedy, beam, lm, lm_weight, word_bonus, hotword or (), rescore, rescore_weight, rescore_bonus
+    )
     counts = [len(read_manifest(manifest)) for manifest in manifests]
     recognizer = load_model(model, device=device, threads=threads, search=search)
     decoding = describe_search(recognizer.model.path, search)

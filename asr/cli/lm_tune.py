@@ -1,4 +1,4 @@
-"""`asr lm tune`: how much the language model weighs, chosen on a development set."""
+"""`asr lm tune`: how much the language models weigh, chosen on a development set."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.search import Rescore
+
 
 def tune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A development set, never the test set.")],
     lm: Annotated[Path, typer.Option("--lm", metavar="LM", help="Language model of words.", show_default=False)],
+    rescore: Rescore = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and what was heard.")
     ] = None,
@@ -27,6 +30,7 @@ def tune(
 ) -> None:
     """Search language model weight and word bonus for the lowest word error rate.
 
+    With a recurrent model (--rescore), its weight and bonus follow, on the best readings under the best settings.
     The best settings go into the model folder (decoding.json), where `asr transcribe` and `asr evaluate` find them.
     The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and surface.svg; the network's output
     is kept there too, so that tuning again, with another language model, only decodes.
@@ -38,6 +42,8 @@ def tune(
     from asr.decoding import DecodingConfig
     from asr.decoding.beam import BeamDecoder
     from asr.evaluation.hearing import hear_manifest
+    from asr.evaluation.rescoring import describe as describe_rescoring
+    from asr.evaluation.rescoring import tune_rescoring
     from asr.evaluation.run import default_folder
     from asr.evaluation.surface import draw_surface
     from asr.evaluation.tuning import BONUSES, WEIGHTS, describe, settings_count
@@ -45,29 +51,46 @@ def tune(
     from asr.files import write_text
     from asr.language.load import load_language_model
     from asr.transcription.recognizer import load_model
-    from asr.transcription.searching import SETTINGS, SearchOptions
+    from asr.transcription.searching import SETTINGS, SearchOptions, load_judge, read_settings, recurrent_model
 
     count = len(read_manifest(manifest))
     language_model = load_language_model(lm)
     recognizer = load_model(model, device=device, threads=threads, search=SearchOptions(greedy=True))
     saved = recognizer.model
-    decoder = BeamDecoder(saved.tokenizer.vocabulary, DecodingConfig(beam=beam), language_model)
+    vocabulary, before = saved.tokenizer.vocabulary, read_settings(saved.path)
+    judge = recurrent_model(saved.path, SearchOptions(rescore=rescore))
+    recurrent = load_judge(judge, vocabulary) if judge is not None else None
+    # What is not tuned here stays as it was.
+    start = DecodingConfig(
+        beam=beam, nbest=before.nbest, rescore_weight=before.rescore_weight, rescore_bonus=before.rescore_bonus
+    )
+    decoder = BeamDecoder(vocabulary, start, language_model)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
     spoken = spoken[:: max(1, count // utterances)] if utterances else spoken
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
         tuning = search(spoken, decoder, threads=threads, tried=progress.advance)
+    best, rescored = tuning.best, None
+    if recurrent is not None:
+        decoder = decoder.with_config(best)
+        with shown(sum(len(each.pieces) for each in spoken), quiet) as progress:
+            rescored = tune_rescoring(spoken, decoder, recurrent, threads=threads, judged=progress.advance)
+        best = rescored.best
 
     description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe(tuning)}
+    if rescored is not None:
+        description |= {"best": asdict(best), "rescore": str(judge), "rescoring": describe_rescoring(rescored)}
     write_text(folder / "tuning.json", json.dumps(description, indent=1) + "\n")
     draw_surface(tuning, folder / "surface.svg")
     if not dry_run:
-        write_text(saved.path / SETTINGS, json.dumps(asdict(tuning.best), indent=1) + "\n")
+        write_text(saved.path / SETTINGS, json.dumps(asdict(best), indent=1) + "\n")
     if not quiet:
-        best = tuning.best
         print(f"WER {100 * tuning.greedy_wer:.2f} % greedy, {100 * tuning.best_wer:.2f} % with {lm.name}")
         print(f"weight {best.lm_weight:g}, bonus {best.word_bonus:g}, unknown word {best.unknown_score:g}", end="")
         print(f" and {best.unknown_letter:g} a letter; picture in {folder / 'surface.svg'}")
+        if rescored is not None:
+            print(f"WER {100 * rescored.best_wer:.2f} % rescored with {judge}: ", end="")
+            print(f"weight {best.rescore_weight:g}, bonus {best.rescore_bonus:g}")
         if not dry_run:
             print(f"settings written to {saved.path / SETTINGS}")

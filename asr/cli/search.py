@@ -11,6 +11,16 @@ Beam = Annotated[int | None, typer.Option("--beam", help="Beam search that keeps
 LanguageModel = Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")]
 LanguageWeight = Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")]
 WordBonus = Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")]
+Rescore = Annotated[
+    str | None,
+    typer.Option(
+        "--rescore",
+        metavar="FOLDER",
+        help="Recurrent model that judges the beam's best readings, or none; by default the model's own.",
+    ),
+]
+RescoreWeight = Annotated[float | None, typer.Option("--rescore-weight", help="Weight of the recurrent model.")]
+RescoreBonus = Annotated[float | None, typer.Option("--rescore-bonus", help="Added for every word beside it.")]
 Hotwords = Annotated[
     list[str] | None,
     typer.Option(

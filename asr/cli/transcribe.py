@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.search import Beam, Greedy, Hotwords, LanguageModel, LanguageWeight, WordBonus
+from asr.cli.search import (
+    Beam,
+    Greedy,
+    Hotwords,
+    LanguageModel,
+    LanguageWeight,
+    Rescore,
+    RescoreBonus,
+    RescoreWeight,
+    WordBonus,
+)
 from asr.errors import UsageError
 
 
@@ -78,6 +88,9 @@ def transcribe(
     lm: LanguageModel = None,
     lm_weight: LanguageWeight = None,
     word_bonus: WordBonus = None,
+    rescore: Rescore = None,
+    rescore_weight: RescoreWeight = None,
+    rescore_bonus: RescoreBonus = None,
     hotword: Hotwords = None,
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
@@ -121,7 +134,9 @@ def transcribe(
     from asr.transcription.run import Summary, deliver, describe
     from asr.transcription.searching import SearchOptions
 
-    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, hotword or ())
+    search = SearchOptions(
+        greedy, beam, lm, lm_weight, word_bonus, hotword or (), rescore, rescore_weight, rescore_bonus
+    )
 
     found, missing = collect(inputs, recursive)
     letter_case: Case | None = case.value if case else None

@@ -9,7 +9,7 @@ from asr.errors import UsageError
 
 @dataclass(frozen=True)
 class DecodingConfig:
-    """How to search and how to weigh the language model. All scores are natural logarithms."""
+    """How to search and how to weigh the language models. All scores are natural logarithms."""
 
     beam: int = 50  # prefixes kept after each frame
     token_threshold: float = -6.0  # tokens below this log-probability in a frame are not tried there
@@ -20,6 +20,9 @@ class DecodingConfig:
     unknown_letter: float = -1.0  # … and per letter of it: else one long unknown word is cheaper than many known ones
     closed_vocabulary: bool = False  # only words of the language model (and hotwords)
     end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
+    nbest: int = 30  # readings that a recurrent model, where there is one, judges as whole sentences
+    rescore_weight: float = 0.3  # factor on that model's log-probabilities
+    rescore_bonus: float = 1.0  # added per word: balances its taste for short texts
 
     def __post_init__(self) -> None:
         if self.beam < 1:
@@ -30,3 +33,7 @@ class DecodingConfig:
             raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
         if not self.unknown_letter <= 0:
             raise UsageError(f"unknown_letter must not be positive, not {self.unknown_letter}")
+        if self.nbest < 1:
+            raise UsageError(f"nbest must be at least 1, not {self.nbest}")
+        if not self.rescore_weight >= 0:
+            raise UsageError(f"rescore_weight must not be negative, not {self.rescore_weight}")

@@ -18,6 +18,7 @@ class Hypothesis:
     acoustic: float  # log-probability of the frames' alignments that this hypothesis gathers
     language: float = 0.0  # weighted language model, word bonus and hotwords; 0 without them
     text: str = ""  # filled in by decoders that know the vocabulary
+    posteriors: tuple[float, ...] = ()  # of each word of the text, where the search was asked (`word_posteriors`)
 
 
 def spell(vocabulary: Sequence[str], tokens: Iterable[int]) -> str:

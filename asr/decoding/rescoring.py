@@ -1,6 +1,6 @@
 """A second opinion on the n-best list: a language model that is too slow for the search judges whole sentences.
 
-    score = acoustic + language (n-gram, word bonus, hotwords) + weight · log p(text)
+    score = acoustic + language (n-gram, word bonus, hotwords) + weight · log p(text) + bonus · words
 
 a log-linear interpolation with what the search has used already.
 """

@@ -12,7 +12,7 @@ from asr.corpus.manifest import Utterance
 from asr.errors import DataError
 from asr.model.alignment import TokenAlignment
 from asr.scoring.alignment import find_edits, iterate_pairs
-from asr.transcription.confidence import Calibration, Floats, fit, word_features
+from asr.transcription.confidence import Calibration, Floats, Spans, fit, word_features
 from asr.transcription.listening import Job
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Transcript, Word
@@ -101,8 +101,10 @@ class _Notebook:
         self.features: list[Floats] = []
         self._count = 0
 
-    def __call__(self, texts: Sequence[str], spans: Sequence[tuple[int, int]], alignment: TokenAlignment) -> Floats:
-        self.features.append(word_features(texts, spans, alignment))
+    def __call__(
+        self, texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float]
+    ) -> Floats:
+        self.features.append(word_features(texts, spans, alignment, posteriors))
         first, self._count = self._count, self._count + len(texts)
         return np.arange(first, self._count, dtype=np.float64)
 

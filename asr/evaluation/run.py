@@ -65,6 +65,8 @@ def evaluate(
     search = dict(decoding or {"search": "greedy"})
     if search.get("language_model"):
         search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
+    if search.get("rescore", "none") != "none":
+        search["rescore_fingerprint"] = describe_model(Path(search["rescore"]))["fingerprint"]
     model, data = describe_model(recognizer.model.path), describe_data(manifest, utterances)
     made_by = {"model": model["fingerprint"], "data": data["fingerprint"], "decoding": search}
     decoded = decode_manifest(recognizer, utterances, folder, made_by, heard)

@@ -91,6 +91,11 @@ def word_error_rate(
         texts = [best.text for best, *_ in decoder.decode_many(pieces, threads=threads)]
     else:
         texts = [spell(vocabulary, greedy(piece[None], [len(piece)])[0].tokens) for piece in pieces]
+    return error_rate(spoken, texts)
+
+
+def error_rate(spoken: Sequence[Spoken], texts: Sequence[str]) -> float:
+    """Word errors over words, a fraction; `texts` are those of all pieces, one utterance after the other."""
     remaining = iter(texts)
     errors = words = 0
     for each in spoken:

@@ -72,8 +72,10 @@ class Filterbank(nn.Module):
         emphasised = frames.clone()
         emphasised[..., 1:] -= PREEMPHASIS * frames[..., :-1]
         emphasised[..., 0] -= PREEMPHASIS * frames[..., 0]
-        spectrum = torch.view_as_real(torch.fft.rfft(emphasised.mul_(self.window), n=self.fft))
-        return (spectrum.square().sum(dim=-1) @ self.mel).clamp_min_(FLOOR).log_()
+        spectrum = torch.fft.rfft(emphasised.mul_(self.window), n=self.fft)
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        energies: Tensor = power @ self.mel
+        return energies.clamp_min_(FLOOR).log_()
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Whole frames in signals of `lengths` samples; none in those shorter than one frame."""
@@ -83,10 +85,11 @@ class Filterbank(nn.Module):
 def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:
     """Triangles (fft/2 + 1, bands), equally spaced in mel = 1127 ln(1 + Hz/700), from 20 Hz to half the sample rate."""
 
-    def mel(hertz: Tensor | float) -> Tensor:
-        return 1127.0 * torch.log1p(torch.as_tensor(hertz, dtype=torch.float64) / 700.0)
+    def mel(hertz: Tensor) -> Tensor:
+        return 1127.0 * torch.log1p(hertz / 700.0)
 
-    edges = torch.linspace(float(mel(LOWEST_HZ)), float(mel(sample_rate / 2)), bands + 2, dtype=torch.float64)
+    lowest, highest = (1127.0 * math.log1p(hertz / 700.0) for hertz in (LOWEST_HZ, sample_rate / 2))
+    edges = torch.linspace(lowest, highest, bands + 2, dtype=torch.float64)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     bins = mel(torch.arange(fft // 2 + 1, dtype=torch.float64) * sample_rate / fft).unsqueeze(1)
     triangles = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0.0)

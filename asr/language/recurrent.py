@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
+from asr.recurrence.layers import run_stack
+from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
 BOUNDARY = 0
@@ -53,17 +55,26 @@ class RecurrentNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(tokens))
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
 
-    def forward(self, ids: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), and the state (L, B, H) at the end."""
+    def forward(self, ids: Tensor) -> Tensor:
+        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
+        x = self.dropout(self.embedding(ids))
+        encoded: Tensor = self.gru(x)[0] if x.is_cuda else run_stack(x, self.gru)
+        return self._score(encoded)
+
+    def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""
         encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
-        scores = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
-        return scores, state
+        return self._score(encoded), state
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
-        scores, _ = self(inputs)
-        each = F.cross_entropy(scores.float().transpose(1, 2), targets, ignore_index=PADDING, reduction="none")
-        return each.sum(1)
+        scores = self(inputs).float().flatten(0, 1)
+        each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
+        return each.view_as(targets).sum(1)
+
+    def _score(self, encoded: Tensor) -> Tensor:
+        scores: Tensor = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
+        return scores
 
 
 def pad_sentences(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -84,7 +95,7 @@ def pad_sentences(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class RecurrentModel:
-    """A trained network with its tokenizer and the normaliser of its texts."""
+    """A trained network with its tokenizer and the name of the normaliser of its texts."""
 
     network: RecurrentNetwork
     tokenizer: Tokenizer
@@ -94,11 +105,12 @@ class RecurrentModel:
     def rescore(self, texts: Sequence[str], tokens_at_once: int = 16_384) -> list[float]:
         """Natural-log probability of each text as a whole sentence, its end included.
 
+        A text is first written as the model's normaliser writes; an empty one is the sentence that ends at once.
         Texts of similar length are computed together; the result does not depend on which. Raises `DataError` naming
-        characters that the tokenizer does not have.
+        characters that the normaliser cannot write or the tokenizer does not have.
         """
         self.network.eval()
-        sentences = [self.tokenizer.encode(text) for text in texts]
+        sentences = [self._encode(text) for text in texts]
         scores = [0.0] * len(texts)
         device = self.network.bias.device
         for batch in batches_by_length([len(sentence) for sentence in sentences], tokens_at_once):
@@ -108,6 +120,12 @@ class RecurrentModel:
                 scores[index] = -loss
         return scores
 
+    def unreadable(self, letters: Sequence[str]) -> list[str]:
+        """Those of `letters` that `rescore` would refuse inside a word."""
+        # Between two others, for what a normaliser makes of an apostrophe depends on its neighbours.
+        other = next(filter(str.isalpha, letters), "")
+        return [letter for letter in letters if not self._reads(f"{other}{letter}{other}")]
+
     @torch.inference_mode()
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> str:
         """One sentence drawn from the model; cut after 1,000 tokens. Low temperatures write what is likely."""
@@ -115,13 +133,23 @@ class RecurrentModel:
         token, state = BOUNDARY, None
         written: list[int] = []
         while len(written) < LONGEST_SAMPLE:
-            scores, state = self.network(torch.tensor([[token]]), state)
+            scores, state = self.network.step(torch.tensor([[token]]), state)
             chances = torch.softmax(scores[0, 0].float() / temperature, 0)
             token = int(torch.multinomial(chances, 1, generator=generator))
             if token == BOUNDARY:
                 break
             written.append(token)
         return self.tokenizer.decode(written)
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(get_normaliser(self.normaliser)(text))
+
+    def _reads(self, text: str) -> bool:
+        try:
+            self._encode(text)
+        except DataError:
+            return False
+        return True
 
 
 def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
@@ -190,9 +218,12 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         )
         weights = load_file(folder / "model.safetensors")
         network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        get_normaliser(description["normaliser"])
         model = RecurrentModel(network.eval(), load_tokenizer(folder), description["normaliser"])
     except FileNotFoundError as error:
         hint = "Train a recurrent language model with `asr lm train --rnn`."
+        if (folder / "best" / "config.json").is_file():
+            hint = f"The model of that training is {folder / 'best'}."
         raise ModelError(f"{error.filename or folder} is missing", hint) from error
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError, UsageError) as error:
         raise ModelError(f"the language model {folder} is damaged: {error}") from error

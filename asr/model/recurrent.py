@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from asr.model.gru import gru
+from asr.recurrence.layers import on_gpu, run_gru, straight
 
 
 class Bidirectional(nn.Module):
@@ -58,36 +58,6 @@ class Memoryless(nn.Module):
         del lengths
         output: Tensor = self.layers(x)
         return output
-
-
-def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
-    """x (B, T, D) through cuDNN's layer, in float32 (TF32 where PyTorch allows it) → (B, T, H).
-
-    Under autocast to bfloat16 PyTorch gives cuDNN float16 all the same, in which small gradients become zero.
-    """
-    with torch.autocast(x.device.type, enabled=False):
-        output: Tensor = layer(x.float())[0]
-        return output
-
-
-def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU) -> Tensor:
-    """x (B, T, D) through K layers of the same size, each in its order (K, T, B) of steps → (B, T, K·H)."""
-    w, u, b, c = (
-        torch.stack([getattr(layer, name) for layer in layers])
-        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    )
-    return gru(x, order, w, u, b, c, product_dtype(x))
-
-
-def straight(x: Tensor) -> Tensor:
-    """The order (T, B) of the steps of x (B, T, D) as they come."""
-    return torch.arange(x.shape[1]).unsqueeze(1).expand(-1, x.shape[0])
-
-
-def product_dtype(x: Tensor) -> torch.dtype:
-    """The arithmetic of matrix products that the surrounding autocast asks for."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:

@@ -42,7 +42,7 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
         spans.append((position, position + len(word.tokens)))
         position += len(word.tokens)
     texts = [word.text for word in chain(*lines)]
-    confidence = recognizer.confidence(texts, spans, alignment)
+    confidence = recognizer.confidence(texts, spans, alignment, ())
     words = time_words(texts, spans, alignment, seconds, end.duration, confidence)
     segments, first = [], 0
     for line in lines:

@@ -1,7 +1,8 @@
-"""How probable it is that a recognised word is right, from how sure the network was of its pieces.
+"""How probable it is that a recognised word is right: how sure the network was of its pieces, and the search of it.
 
-Logistic regression on a handful of features of the alignment, fitted to a model and its search on speech with known
-texts (`asr calibrate`). Without a fit, the confidence is the probability of the word's least certain piece.
+Logistic regression on a handful of features of the alignment and on the word's share among the readings of the search,
+fitted to a model and its search on speech with known texts (`asr calibrate`). Without a fit, the confidence is the
+probability of the word's least certain piece.
 """
 
 from __future__ import annotations
@@ -20,11 +21,19 @@ from asr.files import write_text
 from asr.model.alignment import TokenAlignment
 
 Floats = npt.NDArray[np.float64]
-Confidence = Callable[[Sequence[str], Sequence[tuple[int, int]], TokenAlignment], Floats]
-"""From words, the span of tokens of each, and their alignment to a confidence (W,) in [0, 1]."""
+Spans = Sequence[tuple[int, int]]
+Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], Floats]
+"""From words, the span of tokens of each, their alignment and their posteriors to a confidence (W,) in [0, 1].
+
+Posteriors (`asr.decoding.posteriors`) are empty where the search knew one reading only.
+"""
 
 FILE = "confidence.json"
-FEATURES = ("bias", "least", "sum", "exp_least", "exp_sum", "pieces", "letters", "steps", "pace", "path")
+FEATURES = (
+    *("bias", "least", "sum", "exp_least", "exp_sum", "pieces", "letters", "steps", "pace", "path"),
+    *("posterior", "log_posterior", "rival"),
+)
+SMALLEST = 1e-4  # a posterior or what remains of it counts as no less, so that its logarithm stays in bounds
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,11 @@ class Calibration:
 
     weights: list[float]
 
-    def __call__(self, texts: Sequence[str], spans: Sequence[tuple[int, int]], alignment: TokenAlignment) -> Floats:
+    def __call__(
+        self, texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
+    ) -> Floats:
         """σ(w · features)."""
-        return sigmoid(word_features(texts, spans, alignment) @ np.array(self.weights))
+        return sigmoid(word_features(texts, spans, alignment, posteriors) @ np.array(self.weights))
 
     def save(self, folder: Path) -> None:
         """Write `confidence.json` into a model folder."""
@@ -56,22 +67,29 @@ def load_confidence(folder: Path) -> Confidence:
     return calibration
 
 
-def least_certain(texts: Sequence[str], spans: Sequence[tuple[int, int]], alignment: TokenAlignment) -> Floats:
+def least_certain(
+    texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
+) -> Floats:
     """The probability of each word's least certain piece."""
-    del texts
+    del texts, posteriors
     return np.exp([float(alignment.log_probs[first:last].min()) for first, last in spans])
 
 
-def word_features(texts: Sequence[str], spans: Sequence[tuple[int, int]], alignment: TokenAlignment) -> Floats:
+def word_features(
+    texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
+) -> Floats:
     """The features (W, F) of each word, in the order of `FEATURES`."""
     rows = []
     path = alignment.score / max(1, len(texts))  # how well the whole text fits the sound
-    for text, (first, last) in zip(texts, spans, strict=True):
+    shares = posteriors if len(posteriors) == len(texts) else [1.0] * len(texts)
+    for text, (first, last), share in zip(texts, spans, shares, strict=True):
         values = alignment.log_probs[first:last]
         least, total = float(values.min()), float(values.sum())
         steps = int(alignment.ends[last - 1] - alignment.begins[first])
         sure = (least, total, np.exp(least), np.exp(total))
-        rows.append((1.0, *sure, last - first, len(text), steps, steps / max(1, len(text)), path))
+        shape = (last - first, len(text), steps, steps / max(1, len(text)))
+        rivals = (share, np.log(max(share, SMALLEST)), np.log(max(1 - share, SMALLEST)))
+        rows.append((1.0, *sure, *shape, path, *rivals))
     return np.array(rows, dtype=np.float64).reshape(-1, len(FEATURES))
 
 

@@ -22,7 +22,7 @@ import torch
 from asr.audio.cut import CutConfig
 from asr.audio.source import AudioInput
 from asr.audio.stream import Channel
-from asr.decoding import Hypothesis, greedy
+from asr.decoding import Hypothesis
 from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
 from asr.model.alignment import TokenAlignment, align_tokens
@@ -32,7 +32,7 @@ from asr.transcription.batching import batches, windows
 from asr.transcription.confidence import load_confidence
 from asr.transcription.listening import End, Heard, Job, Listener
 from asr.transcription.result import Failure, Segment, Transcript, Word
-from asr.transcription.searching import Decode, SearchOptions, make_decode
+from asr.transcription.searching import Decode, SearchOptions, best_path, make_decode
 from asr.transcription.words import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
@@ -92,7 +92,7 @@ class Recognizer:
         *,
         device: str = "auto",
         threads: int | None = None,
-        decode: Decode = greedy,
+        decode: Decode = best_path,
         precision: Precision = "float32",
         cutting: CutConfig | None = None,
     ) -> None:
@@ -232,7 +232,7 @@ class Recognizer:
         padded = np.zeros((len(heard), max(steps), heard[0].shape[1]), dtype=np.float32)
         for row, log_probs in enumerate(heard):
             padded[row, : len(log_probs)] = log_probs
-        readings = self._decode(padded, steps)
+        readings = self._decode(padded, steps, posteriors=words)
         searched = perf_counter()
         alignments = align_tokens(padded, steps, [reading.tokens for reading in readings]) if words else None
         segments = [
@@ -256,7 +256,8 @@ class Recognizer:
         if alignment is not None:
             texts, spans = spell_words(reading.tokens, self.model.tokenizer.vocabulary)
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
-            words = time_words(texts, spans, alignment, seconds, end, self.confidence(texts, spans, alignment))
+            confidence = self.confidence(texts, spans, alignment, reading.posteriors)
+            words = time_words(texts, spans, alignment, seconds, end, confidence)
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, heard.channel)
 

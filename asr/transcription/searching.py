@@ -1,12 +1,12 @@
-"""Which search reads the network's output: greedy, or a beam with a language model and hotwords."""
+"""Which search reads the network's output: greedy, or a beam with language models and hotwords."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,27 @@ from asr.decoding import DecodingConfig, Hypothesis, greedy
 from asr.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
+    from asr.language.recurrent import RecurrentModel
     from asr.model.saved import SavedModel
 
-Decode = Callable[[npt.NDArray[np.float32], list[int]], list[Hypothesis]]
-"""From log-probabilities (B, T, V), natural log, and the valid steps of each to its best reading."""
+
+class Decode(Protocol):
+    """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best reading.
+
+    With `posteriors` a search that knows other readings says how probable each word is.
+    """
+
+    def __call__(
+        self, log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False
+    ) -> list[Hypothesis]:
+        """One reading for each of the B rows."""
+
 
 SETTINGS = "decoding.json"
-"""In a model folder: the beam's settings, tuned for the model and its language model (`DecodingConfig`'s fields)."""
+"""In a model folder: the beam's settings, tuned for the model and its language models (`DecodingConfig`'s fields)."""
+
+RECURRENT = "rnn"
+"""In a model folder: the recurrent language model that judges the best readings, a folder."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,8 @@ class SearchOptions:
 
     A model folder with a language model (`lm.*`) is searched with it, one without greedily. `lm` is the path of
     another language model, or "none"; `hotwords` are `WORD`, `WORD=BOOST` or `@FILE` with one a line.
+    `rescore` is the folder of a recurrent model that judges the beam's best readings, or "none"; without it that is
+    the model's own (`rnn/`), if it has one and `lm` is not "none".
     """
 
     greedy: bool = False
@@ -39,56 +55,121 @@ class SearchOptions:
     lm_weight: float | None = None
     word_bonus: float | None = None
     hotwords: Sequence[str] = ()
+    rescore: str | Path | None = None
+    rescore_weight: float | None = None
+    rescore_bonus: float | None = None
 
     def __post_init__(self) -> None:
-        wants_beam = self.beam is not None or self.hotwords or self.lm not in (None, "none")
-        wants_beam = wants_beam or self.lm_weight is not None or self.word_bonus is not None
-        if self.greedy and wants_beam:
-            raise UsageError("greedy search knows no beam, language model or hotwords", "Leave --greedy out.")
+        models = {self.lm, self.rescore} - {None, "none"}
+        numbers = {self.beam, self.lm_weight, self.word_bonus, self.rescore_weight, self.rescore_bonus} - {None}
+        if self.greedy and (models or numbers or self.hotwords):
+            raise UsageError(
+                "greedy search knows no beam, language model, rescoring or hotwords", "Leave --greedy out."
+            )
 
 
 def make_decode(model: SavedModel, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
     """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
     options = options or SearchOptions()
-    path = _language_model(model.path, options.lm)
-    if _is_greedy(options, path):
-        return greedy
+    path, judge = _language_model(model.path, options.lm), recurrent_model(model.path, options)
+    if _is_greedy(options, path, judge):
+        return best_path
 
     from asr.decoding.beam import BeamDecoder
     from asr.decoding.hotwords import gather_hotwords
+    from asr.decoding.posteriors import word_posteriors
+    from asr.decoding.rescoring import rescore_nbest
     from asr.language.load import load_language_model
 
-    decoder = BeamDecoder(
-        model.tokenizer.vocabulary,
-        _config(model.path, options),
-        load_language_model(path) if path is not None else None,
-        gather_hotwords(options.hotwords),
-    )
+    config, vocabulary = _config(model.path, options), model.tokenizer.vocabulary
+    recurrent = load_judge(judge, vocabulary) if judge is not None else None
+    language_model = load_language_model(path) if path is not None else None
+    decoder = BeamDecoder(vocabulary, config, language_model, gather_hotwords(options.hotwords))
 
-    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int]) -> list[Hypothesis]:
-        return [best for best, *_ in decoder.decode_batch(log_probs, lengths, threads=threads)]
+    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
+        nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
+        if recurrent:
+            nbests = rescore_nbest(nbests, recurrent, config.rescore_weight, config.rescore_bonus)
+        if not posteriors:
+            return [best for best, *_ in nbests]
+        return [replace(nbest[0], posteriors=tuple(word_posteriors(nbest))) for nbest in nbests]
 
     return decode
+
+
+def best_path(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
+    """Greedy search as a `Decode`; it knows one reading only, and nothing of how probable its words are."""
+    del posteriors
+    return greedy(log_probs, lengths)
+
+
+def recurrent_model(folder: Path, options: SearchOptions) -> Path | None:
+    """The recurrent model that judges the readings of the model in `folder`, if any.
+
+    Raises `UsageError` for weights of one that there is not.
+    """
+    own = folder / RECURRENT
+    judge: Path | None = own if own.is_dir() and options.lm != "none" and not options.greedy else None
+    if options.rescore is not None:
+        judge = Path(options.rescore) if options.rescore != "none" else None
+    if judge is None and (options.rescore_weight is not None or options.rescore_bonus is not None):
+        raise UsageError("there is no recurrent model to weigh", "Name one with --rescore FOLDER.")
+    return judge
+
+
+def load_judge(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
+    """A recurrent model that judges what the pieces of `vocabulary` spell.
+
+    Raises `ModelError` for a faulty one, and for one that lacks some of their letters: a text that it cannot read
+    would otherwise end a run that has long begun.
+    """
+    from asr.decoding.pieces import alphabet_of
+    from asr.language.recurrent import load_recurrent
+
+    judge = load_recurrent(folder)
+    if unreadable := judge.unreadable(alphabet_of(vocabulary)):
+        raise ModelError(
+            f"the recurrent model {folder} cannot read what the acoustic model writes: {' '.join(unreadable)}",
+            "Train it on texts with these letters, with the acoustic model's normaliser.",
+        )
+    return judge
+
+
+def read_settings(folder: Path) -> DecodingConfig:
+    """The settings in a model folder; the defaults where there are none. Raises `ModelError` for damaged ones."""
+    path = folder / SETTINGS
+    if not path.is_file():
+        return DecodingConfig()
+    try:
+        return validate(DecodingConfig, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, UsageError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
 
 
 def describe_search(folder: Path, options: SearchOptions | None = None) -> dict[str, Any]:
     """What `make_decode` would search with, as plain data for a report."""
     options = options or SearchOptions()
-    path = _language_model(folder, options.lm)
-    if _is_greedy(options, path):
+    path, judge = _language_model(folder, options.lm), recurrent_model(folder, options)
+    if _is_greedy(options, path, judge):
         return {"search": "greedy"}
-    language = {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
-    return {"search": "beam", **asdict(_config(folder, options)), **language}
+    settings = asdict(_config(folder, options))
+    judging = {key: settings.pop(key) for key in ("nbest", "rescore_weight", "rescore_bonus")}
+    settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
+    if judge is not None:
+        settings |= {"rescore": str(judge), **judging}
+    elif (folder / RECURRENT).is_dir():
+        settings["rescore"] = "none"
+    return {"search": "beam", **settings}
 
 
-def _is_greedy(options: SearchOptions, language_model: Path | None) -> bool:
-    return options.greedy or (language_model is None and options.beam is None and not options.hotwords)
+def _is_greedy(options: SearchOptions, *models: Path | None) -> bool:
+    return options.greedy or (not any(models) and options.beam is None and not options.hotwords)
 
 
 def _config(folder: Path, options: SearchOptions) -> DecodingConfig:
-    given = {"beam": options.beam, "lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
-    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    return replace(_settings(folder), **changes)
+    names = ("beam", "lm_weight", "word_bonus", "rescore_weight", "rescore_bonus")
+    given: dict[str, Any] = {name: getattr(options, name) for name in names}
+    return replace(read_settings(folder), **{name: value for name, value in given.items() if value is not None})
 
 
 def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
@@ -97,13 +178,3 @@ def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
     if wanted is not None:
         return Path(wanted)
     return next(iter(sorted(folder.glob("lm.*"))), None)
-
-
-def _settings(folder: Path) -> DecodingConfig:
-    path = folder / SETTINGS
-    if not path.is_file():
-        return DecodingConfig()
-    try:
-        return validate(DecodingConfig, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, ValueError, UsageError) as error:
-        raise ModelError(f"{path} is damaged: {error}") from error

@@ -280,6 +280,7 @@ class TestUsage:
             ["x.wav", "--threads", "0"],
             ["x.wav", "--greedy", "--beam", "10"],
             ["x.wav", "--beam", "0"],
+            ["x.wav", "--greedy", "--rescore", "rnn"],
         ],
     )
     def test_errors_are_2(self, asr, arguments):

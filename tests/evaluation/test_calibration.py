@@ -10,6 +10,7 @@ from asr.evaluation.calibration import calibrate, quality
 from asr.model.alignment import TokenAlignment
 from asr.transcription.confidence import (
     FEATURES,
+    SMALLEST,
     Calibration,
     fit,
     least_certain,
@@ -53,7 +54,11 @@ def test_fit_finds_the_weights_that_made_the_data():
 def test_features_of_words():
     rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT)
     assert rows.shape == (2, len(FEATURES))
-    np.testing.assert_allclose(rows[1], [1, np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5], rtol=1e-6)
+    alone = [1, np.log(SMALLEST)]  # one reading: nothing speaks against the word
+    heard = [1, np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5]
+    np.testing.assert_allclose(rows[1], [*heard, alone[0], 0, alone[1]], rtol=1e-6)
+    rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT, [1.0, 0.25])
+    np.testing.assert_allclose(rows[1], [*heard, 0.25, np.log(0.25), np.log(0.75)], rtol=1e-6)
     np.testing.assert_allclose(least_certain(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT), [0.5, 0.4], rtol=1e-6)
     assert word_features([], [], ALIGNMENT).shape == (0, len(FEATURES))
 

@@ -50,7 +50,7 @@ def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(
         ended += float(torch.exp(-model.network.losses(*pad_sentences(sentences))).sum())
     unfinished = 0.0
     for sentence in product([1, 2, 3], repeat=4):
-        scores, _ = model.network(torch.tensor([[BOUNDARY, *sentence[:-1]]]))
+        scores = model.network(torch.tensor([[BOUNDARY, *sentence[:-1]]]))
         chosen = torch.log_softmax(scores[0], -1)[range(4), sentence]
         unfinished += float(torch.exp(chosen.sum()))
     assert ended + unfinished == pytest.approx(1, abs=1e-5)
@@ -64,9 +64,48 @@ def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> Non
     assert model.rescore([""])[0] < 0
 
 
+def test_whole_sentences_and_steps_agree(model: RecurrentModel) -> None:
+    """Losses and gradients of our recurrence are those of `nn.GRU`, which goes step by step."""
+    network = model.network.eval()
+    inputs, targets = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    scores, _ = network.step(inputs, None)
+    each = torch.nn.functional.cross_entropy(scores.transpose(1, 2), targets, ignore_index=-1, reduction="none")
+    ours, theirs = network.losses(inputs, targets), each.sum(1)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    gradients = [torch.autograd.grad(losses.sum(), list(network.parameters())) for losses in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sentence_can_be_read_in_parts(model: RecurrentModel) -> None:
+    network = model.network.eval()
+    inputs, _ = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    first, state = network.step(inputs[:, :2], None)
+    rest, _ = network.step(inputs[:, 2:], state)
+    torch.testing.assert_close(torch.cat([first, rest], 1), network(inputs), rtol=0, atol=1e-5)
+
+
 def test_foreign_letters_are_named(model: RecurrentModel) -> None:
     with pytest.raises(DataError, match="'z'"):
         model.rescore(["az"])
+
+
+def test_texts_are_read_as_its_normaliser_writes_them() -> None:
+    torch.manual_seed(0)
+    tokenizer = CharacterTokenizer(["'", "A", "B"])
+    model = RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16), 5), tokenizer, "librispeech")
+    assert model.rescore(["a-b", "”b'a” á"]) == model.rescore(["A B", "B'A A"])
+    assert model.unreadable(["a", "'", "B", "É", "-", "1"]) == ["É", "1"]
+    assert model.unreadable([]) == []
+
+
+def test_what_it_cannot_read_is_told_in_advance(model: RecurrentModel) -> None:
+    assert model.unreadable(["a", "b", "z", "'"]) == ["z", "'"]
+
+
+def test_an_empty_text_is_the_end_at_once(model: RecurrentModel) -> None:
+    scores = model.network.eval()(torch.tensor([[BOUNDARY]]))
+    wanted = torch.log_softmax(scores[0, 0], 0)[BOUNDARY].item()
+    assert model.rescore(["", " "]) == pytest.approx([wanted, wanted])
 
 
 def test_batches_hold_everything_once_within_the_limit() -> None:
@@ -93,6 +132,12 @@ def test_a_damaged_folder_is_named(model: RecurrentModel, tmp_path: Path, file: 
         load_recurrent(tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(ModelError, match=r"missing"):
+        load_recurrent(tmp_path)
+
+
+def test_an_unknown_normaliser_is_a_damage(model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path, RecurrentModel(model.network, model.tokenizer, "what"))
+    with pytest.raises(ModelError, match="unknown normaliser 'what'"):
         load_recurrent(tmp_path)
 
 

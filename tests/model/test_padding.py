@@ -12,7 +12,6 @@ from asr.errors import UsageError
 from asr.features.extractor import FeatureConfig
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.encoder import EncoderConfig
-from asr.model.recurrent import on_gpu
 from tests.features.test_parity import speechlike
 
 memories = st.sampled_from(["bidirectional", "unidirectional", "none"])
@@ -119,15 +118,6 @@ def test_bfloat16_is_close(memory: str) -> None:
         rough, _ = model(speechlike(8000), torch.tensor([8000]))
     assert rough.dtype == torch.float32
     torch.testing.assert_close(rough, exact, rtol=0, atol=0.05)
-
-
-def test_torchs_own_recurrent_layer_stays_in_float32_under_autocast() -> None:
-    layer = torch.nn.GRU(4, 3, batch_first=True)
-    x = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1)).bfloat16()
-    exact, _ = layer(x.float())
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(on_gpu(layer, x), exact)
-        assert not torch.equal(layer(x.float())[0].float(), exact), "what it would be without care"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from recipes import results
 
 GREEDY = {"search": "greedy"}
 BEAM = {"search": "beam", "beam": 50, "lm_weight": 0.5, "word_bonus": 2.0, "language_model": "/far/away/lm.ngram"}
+RESCORED = BEAM | {"rescore": "/far/away/rnn", "rescore_weight": 0.3, "rescore_bonus": 1.5}
 
 
 def report(folder: Path, decoding: dict[str, object], speakers: int = 13) -> dict[str, object]:
@@ -50,6 +51,15 @@ def test_rows(here: Path) -> None:
         "| dev-clean-2 | beam 50, lm.ngram × 0.5, bonus 2 | 1,089 | 20,138 | 12.35 | 10.0–15.0 | 4.00 | 250 "
         "| `asr evaluate exp/mini/model data/manifests/dev-clean-2.jsonl --lm lm.ngram` |"
     )
+
+
+def test_rescoring_is_told(here: Path) -> None:
+    row = results.row(report(here, RESCORED))
+    assert "| beam 50, lm.ngram × 0.5, bonus 2, rescored × 0.3, bonus 1.5 |" in row
+    assert row.endswith("--lm lm.ngram --rescore rnn` |")
+    without = results.row(report(here, BEAM | {"rescore": "none"}))
+    assert "| beam 50, lm.ngram × 0.5, bonus 2 |" in without
+    assert without.endswith("--lm lm.ngram --rescore none` |")
 
 
 def test_one_speaker_has_no_interval_over_speakers(here: Path) -> None:

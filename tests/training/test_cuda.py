@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import asr
 from asr.features.filterbank import Filterbank
-from asr.model.recurrent import on_gpu
+from asr.recurrence.layers import on_gpu
 from asr.training.checkpoint import Position
 from asr.training.distributed import World
 from asr.training.experiment import AcousticTask
@@ -27,7 +27,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 @pytest.fixture(autouse=True)
 def exact() -> Iterator[None]:
-    """Products of float32 numbers in float32, not in the ten digits of TF32."""
+    """Products of float32 numbers in float32, not with the ten bits of TF32."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 

@@ -26,7 +26,7 @@ _LOG2_E = np.float32(1 / np.log(2))
 _POWERS = tuple(np.float32(np.log(2) ** k / np.prod(np.arange(1.0, k + 1))) for k in range(7))
 _LIMIT = np.float32(20.0)  # beyond ± 20 a sigmoid is 0 or 1 in float32
 
-COMPILER = Compiler("the recurrent layers", [Path(__file__)], fastmath={"contract", "nsz"})
+COMPILER = Compiler("the recurrent layers", [Path(__file__)], fastmath=("contract", "nsz"))
 inner, kernel = COMPILER.inner, COMPILER.kernel
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr.model.gru_kernels import COMPILER, backward_step, bits, forward_step
+from asr.recurrence.gru_kernels import COMPILER, backward_step, bits, forward_step
 
 
 def gru(

@@ -1,0 +1,48 @@
+"""PyTorch's GRU layers run by our own recurrence, on a GPU by cuDNN; saved models know nothing of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from asr.recurrence.gru import gru
+
+
+def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor:
+    """x (B, T, D) through K layers of the same size, each in its order (K, T, B) of steps → (B, T, K·H).
+
+    Of stacked layers, those at `level` are run.
+    """
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    w, u, b, c = (torch.stack([getattr(layer, f"{name}_l{level}") for layer in layers]) for name in names)
+    return gru(x, order, w, u, b, c, product_dtype(x))
+
+
+def run_stack(x: Tensor, stack: nn.GRU) -> Tensor:
+    """x (B, T, D) through all layers of `stack`, which looks back only, from zeros → (B, T, H): `stack(x)[0]`."""
+    order = straight(x).unsqueeze(0)
+    for level in range(stack.num_layers):
+        x = run_gru(x, order, stack, level=level)
+    return x
+
+
+def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
+    """x (B, T, D) through cuDNN's layer, in float32 (TF32 where PyTorch allows it) → (B, T, H).
+
+    Under autocast to bfloat16 PyTorch gives cuDNN float16 all the same, in which small gradients become zero.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        output: Tensor = layer(x.float())[0]
+        return output
+
+
+def straight(x: Tensor) -> Tensor:
+    """The order (T, B) of the steps of x (B, T, D) as they come."""
+    # Written out in memory: the kernels are compiled for arrays without gaps.
+    return torch.arange(x.shape[1]).unsqueeze(1).repeat(1, x.shape[0])
+
+
+def product_dtype(x: Tensor) -> torch.dtype:
+    """The arithmetic of matrix products that the surrounding autocast asks for."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
