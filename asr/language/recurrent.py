@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
-from asr.recurrence.layers import run_stack
+from asr.recurrence.layers import on_gpu, run_stack
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
@@ -58,7 +58,7 @@ class RecurrentNetwork(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
         x = self.dropout(self.embedding(ids))
-        encoded: Tensor = self.gru(x)[0] if x.is_cuda else run_stack(x, self.gru)
+        encoded = on_gpu(self.gru, x) if x.is_cuda else run_stack(x, self.gru)
         return self._score(encoded)
 
     def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
