@@ -26,7 +26,7 @@ from asr.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from asr.training.distributed import World
 from asr.training.journal import Journal, listed
 from asr.training.memory import release_unused
-from asr.training.optimiser import OptimiserConfig, build_optimiser, set_learning_rate
+from asr.training.optimiser import OptimiserConfig, build_optimiser, restore, set_learning_rate
 from asr.training.schedule import ScheduleConfig, learning_rate
 from asr.training.stopping import StopRequest
 
@@ -311,7 +311,7 @@ class Trainer:
         try:
             self.module.load_state_dict(states["module"])
             for optimiser, state in zip(self.optimisers, states["optimisers"], strict=True):
-                optimiser.load_state_dict(state)
+                restore(optimiser, state)
             self.average.restore(states["average"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise ModelError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -50,3 +50,11 @@ def set_learning_rate(optimisers: list[torch.optim.Optimizer], rate: float, muon
         scale = muon_scale if isinstance(optimiser, torch.optim.Muon) else 1.0
         for group in optimiser.param_groups:
             group["lr"] = rate * scale
+
+
+def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load a saved state, but keep the settings: a run that goes on with another weight decay shall have it."""
+    settings = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, kept in zip(optimiser.param_groups, settings, strict=True):
+        group.update(kept)

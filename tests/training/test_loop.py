@@ -18,7 +18,7 @@ from asr.training.checkpoint import Position, load_checkpoint
 from asr.training.distributed import World
 from asr.training.journal import Journal, read_metrics
 from asr.training.loop import LoopConfig, Loss, Trainer
-from asr.training.optimiser import OptimiserConfig, build_optimiser, set_learning_rate
+from asr.training.optimiser import OptimiserConfig, build_optimiser, restore, set_learning_rate
 from asr.training.schedule import ScheduleConfig
 
 
@@ -205,6 +205,18 @@ def test_muon_and_adamw_together_move_every_parameter_once() -> None:
         moved = [id(parameter) for group in groups for parameter in group["params"]]
         assert sorted(moved) == sorted(id(parameter) for parameter in module.parameters())
         assert all(p.ndim > 1 for group in groups if group["weight_decay"] for p in group["params"])
+
+
+def test_a_restored_optimiser_keeps_its_own_settings_and_the_saved_moments() -> None:
+    module = nn.Linear(3, 2)
+    (before,) = build_optimiser(module, OptimiserConfig(weight_decay=0.1))
+    module(torch.ones(1, 3)).sum().backward()
+    before.step()
+    (after,) = build_optimiser(module, OptimiserConfig(weight_decay=0.3))
+    restore(after, before.state_dict())
+    assert [group["weight_decay"] for group in after.param_groups] == [0.3, 0.0]
+    for parameter in module.parameters():
+        assert torch.equal(after.state[parameter]["exp_avg"], before.state[parameter]["exp_avg"])
 
 
 def test_resuming_forgets_records_of_work_that_is_done_again(tmp_path: Path) -> None:
