@@ -15,7 +15,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 _LAZY: dict[str, str] = {
-    "load_model": "asr.transcription.recognizer",
+    "load_model": "asr.transcription.loading",
     "Recognizer": "asr.transcription.recognizer",
     "SearchOptions": "asr.transcription.searching",
     "Job": "asr.transcription.listening",

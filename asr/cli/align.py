@@ -35,7 +35,7 @@ def align(
     from asr.files import write_text
     from asr.transcription.align import align_text
     from asr.transcription.formats import FORMATS
-    from asr.transcription.recognizer import load_model
+    from asr.transcription.loading import load_model
     from asr.transcription.textgrid import as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio

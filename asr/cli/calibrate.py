@@ -40,7 +40,7 @@ def calibrate(
     from asr.corpus.manifest import read_manifest
     from asr.evaluation.calibration import calibrate as fit
     from asr.evaluation.calibration import judge
-    from asr.transcription.recognizer import load_model
+    from asr.transcription.loading import load_model
     from asr.transcription.searching import SearchOptions
 
     search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, (), rescore, rescore_weight, rescore_bonus)

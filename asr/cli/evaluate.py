@@ -51,7 +51,7 @@ def evaluate(
     from asr.corpus.manifest import read_manifest
     from asr.evaluation.run import default_folder
     from asr.evaluation.run import evaluate as evaluate_manifest
-    from asr.transcription.recognizer import load_model
+    from asr.transcription.loading import load_model
     from asr.transcription.searching import SearchOptions, describe_search
 
     search = SearchOptions(

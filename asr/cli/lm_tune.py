@@ -50,7 +50,7 @@ def tune(
     from asr.evaluation.tuning import tune as search
     from asr.files import write_text
     from asr.language.load import load_language_model
-    from asr.transcription.recognizer import load_model
+    from asr.transcription.loading import load_model
     from asr.transcription.searching import SETTINGS, SearchOptions, load_judge, read_settings, recurrent_model
 
     count = len(read_manifest(manifest))

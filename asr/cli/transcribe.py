@@ -167,7 +167,7 @@ def transcribe(
                 jobs, model, words=wants_words, device=device.value, search=search, options=cluster
             )
         else:
-            from asr.transcription.recognizer import load_model
+            from asr.transcription.loading import load_model
 
             recognizer = load_model(
                 model, device=device.value, threads=threads, search=search, precision=precision.value

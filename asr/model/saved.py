@@ -17,11 +17,11 @@ from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.files import write_whole
 from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.folder import model_folder
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 
 FORMAT = 1
-BUNDLED = Path(__file__).resolve().parents[1] / "pretrained"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
 
     The network is in evaluation mode and float32. Raises `ModelError` naming the file that is missing or damaged.
     """
-    folder = BUNDLED if name_or_path in (None, "default") else Path(str(name_or_path))
+    folder = model_folder(name_or_path)
     description = _read_description(folder)
     try:
         if description["format"] != FORMAT:

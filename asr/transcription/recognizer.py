@@ -10,10 +10,9 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,19 +25,18 @@ from asr.decoding import Hypothesis
 from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
 from asr.model.alignment import TokenAlignment, align_tokens
-from asr.model.saved import SavedModel, load_saved_model
+from asr.model.saved import SavedModel
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
 from asr.transcription.confidence import load_confidence
 from asr.transcription.listening import End, Heard, Job, Listener
+from asr.transcription.loading import Precision
 from asr.transcription.result import Failure, Segment, Transcript, Word
-from asr.transcription.searching import Decode, SearchOptions, best_path, make_decode
+from asr.transcription.searching import Decode, best_path
 from asr.transcription.words import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
 Audio = AudioInput | npt.NDArray[Any]
-Precision = Literal["float32", "bfloat16", "int8"]
-"""Arithmetic of the network."""
 
 
 @dataclass
@@ -51,36 +49,6 @@ class StageTimes:
     network: float = 0.0
     search: float = 0.0
     words: float = 0.0
-
-
-def load_model(
-    name_or_path: Path | str | None = None,
-    *,
-    device: str = "auto",
-    threads: int | None = None,
-    precision: Precision = "float32",
-    search: SearchOptions | None = None,
-    **options: Any,
-) -> Recognizer:
-    """A `Recognizer` from a model folder; None and "default" name the bundled model.
-
-    `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
-    `precision` is that of the network: "float32", where a recording's neighbours in a batch change nothing, or
-    "bfloat16" or (on a CPU) "int8", which are faster and in rare cases choose another word. How to
-    search is said by `SearchOptions`, or by its fields one by one: `load_model(beam=50, hotwords=["GRYFFINDOR=8"])`.
-    Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
-    """
-    try:
-        search = replace(search or SearchOptions(), **options)
-    except TypeError as error:
-        known = ", ".join(field.name for field in fields(SearchOptions))
-        raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
-    if threads is not None:
-        torch.set_num_threads(threads)
-    model = load_saved_model(name_or_path)
-    return Recognizer(
-        model, device=device, threads=threads, decode=make_decode(model, search, threads), precision=precision
-    )
 
 
 class Recognizer:

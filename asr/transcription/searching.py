@@ -17,7 +17,19 @@ from asr.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from asr.language.recurrent import RecurrentModel
-    from asr.model.saved import SavedModel
+    from asr.text.tokenizer import Tokenizer
+
+
+class Speller(Protocol):
+    """As much of a model as the search needs: its folder and its tokenizer."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What spells its pieces."""
 
 
 class Decode(Protocol):
@@ -68,7 +80,7 @@ class SearchOptions:
             )
 
 
-def make_decode(model: SavedModel, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
+def make_decode(model: Speller, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
     """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
     options = options or SearchOptions()
     path, judge = _language_model(model.path, options.lm), recurrent_model(model.path, options)

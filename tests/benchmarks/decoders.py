@@ -148,7 +148,7 @@ def synthetic_speech(model: NgramModel | None, count: int) -> Speech:
 def real_speech(model: str, manifest: Path, cache: Path, count: int) -> tuple[Speech, object]:
     """The first `count` utterances of a manifest as the network hears them, and its way to spell a word."""
     from asr.evaluation.hearing import hear_manifest
-    from asr.transcription.recognizer import load_model
+    from asr.transcription.loading import load_model
     from asr.transcription.searching import SearchOptions
 
     recognizer = load_model(model, search=SearchOptions(greedy=True))

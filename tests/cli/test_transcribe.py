@@ -191,7 +191,7 @@ class TestFaults:
 
     def test_a_file_that_vanishes_during_the_run(self, babbler, speech):
         from asr.transcription.listening import Job
-        from asr.transcription.recognizer import load_model
+        from asr.transcription.loading import load_model
 
         def jobs():
             for path in sorted(speech.rglob("x.wav")):

@@ -20,7 +20,8 @@ from asr.evaluation.decode import PART
 from asr.evaluation.fingerprint import describe_model, fingerprint_files
 from asr.evaluation.run import default_folder, evaluate
 from asr.scoring.files import report_on_files
-from asr.transcription.recognizer import Recognizer, load_model
+from asr.transcription.loading import load_model
+from asr.transcription.recognizer import Recognizer
 from asr.transcription.searching import SearchOptions, describe_search
 
 

@@ -13,7 +13,7 @@ from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, spell
 from asr.evaluation.hearing import hear_manifest
-from asr.transcription.recognizer import load_model
+from asr.transcription.loading import load_model
 from asr.transcription.searching import SearchOptions
 from tests.decoding.conftest import ARPA
 

@@ -1,0 +1,69 @@
+"""From the name of a model to a recogniser, in as little time as it takes to import torch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from asr.errors import UsageError
+from asr.model.folder import model_folder
+from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.transcription.searching import Decode, SearchOptions, make_decode
+
+if TYPE_CHECKING:
+    from asr.transcription.recognizer import Recognizer
+
+Precision = Literal["float32", "bfloat16", "int8"]
+"""Arithmetic of the network."""
+
+
+@dataclass(frozen=True)
+class _Speller:
+    """As much of a model as the search needs."""
+
+    path: Path
+    tokenizer: Tokenizer
+
+
+def load_model(
+    name_or_path: Path | str | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: Precision = "float32",
+    search: SearchOptions | None = None,
+    **options: Any,
+) -> Recognizer:
+    """A `Recognizer` from a model folder; None and "default" name the bundled model.
+
+    `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
+    `precision` is that of the network: "float32", where a recording's neighbours in a batch change nothing, or
+    "bfloat16" or (on a CPU) "int8", which are faster and in rare cases choose another word. How to
+    search is said by `SearchOptions`, or by its fields one by one: `load_model(beam=50, hotwords=["GRYFFINDOR=8"])`.
+    Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
+    """
+    try:
+        search = replace(search or SearchOptions(), **options)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(SearchOptions))
+        raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
+    folder = model_folder(name_or_path)
+    # Importing torch and preparing the search each take about a second, so each is done beside the other.
+    with ThreadPoolExecutor(1) as beside:
+        preparing = beside.submit(_prepare_search, folder, search, threads)
+        import torch
+
+        from asr.model.saved import load_saved_model
+        from asr.transcription.recognizer import Recognizer
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        model = load_saved_model(folder)
+        decode = preparing.result()
+    return Recognizer(model, device=device, threads=threads, decode=decode, precision=precision)
+
+
+def _prepare_search(folder: Path, search: SearchOptions, threads: int | None) -> Decode:
+    return make_decode(_Speller(folder, load_tokenizer(folder)), search, threads)
