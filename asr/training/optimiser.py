@@ -53,8 +53,13 @@ def set_learning_rate(optimisers: list[torch.optim.Optimizer], rate: float, muon
 
 
 def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a saved state, but keep the settings: a run that goes on with another weight decay shall have it."""
-    settings = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
+    """Load a saved state, but keep the settings: a run that goes on with another weight decay shall have it.
+
+    The learning rate is no setting but a state of the schedule.
+    """
+    settings = [
+        {key: value for key, value in group.items() if key not in ("params", "lr")} for group in optimiser.param_groups
+    ]
     optimiser.load_state_dict(state)
     for group, kept in zip(optimiser.param_groups, settings, strict=True):
         group.update(kept)
