@@ -29,11 +29,16 @@ def rescore_nbest(
     The bonus makes up for a second model's dislike of long sentences. All utterances are judged together, and a text
     that several hypotheses share is judged once. Equal scores keep the order of the search.
     """
-    texts = sorted({hypothesis.text for nbest in nbests for hypothesis in nbest})
-    opinions = dict(zip(texts, model.rescore(texts), strict=True))
+    opinions = judge_texts(nbests, model)
 
     def judged(hypothesis: Hypothesis) -> Hypothesis:
         added = weight * opinions[hypothesis.text] + bonus * len(hypothesis.text.split())
         return replace(hypothesis, score=hypothesis.score + added, language=hypothesis.language + added)
 
     return [sorted(map(judged, nbest), key=lambda hypothesis: -hypothesis.score) for nbest in nbests]
+
+
+def judge_texts(nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel) -> dict[str, float]:
+    """Natural-log probability by `model` of every text in the lists, each judged once."""
+    texts = sorted({hypothesis.text for nbest in nbests for hypothesis in nbest})
+    return dict(zip(texts, model.rescore(texts), strict=True))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from asr.decoding import DecodingConfig
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.rescoring import SentenceModel
+from asr.decoding.rescoring import SentenceModel, judge_texts
 from asr.errors import DataError
 from asr.evaluation.hearing import Floats, Spoken
 from asr.evaluation.tuning import error_rate
@@ -84,8 +84,7 @@ def judge(
     """The judged n-best lists of `pieces` (T, V), some at a time."""
     for start in range(0, len(pieces), TOGETHER):
         nbests = decoder.decode_many(pieces[start : start + TOGETHER], decoder.config.nbest, threads)
-        texts = sorted({reading.text for nbest in nbests for reading in nbest})
-        opinions = dict(zip(texts, model.rescore(texts), strict=True))
+        opinions = judge_texts(nbests, model)
         yield [
             Judged(
                 texts=[reading.text for reading in nbest],

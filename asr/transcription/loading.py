@@ -1,4 +1,4 @@
-"""From the name of a model to a recogniser, in as little time as it takes to import torch."""
+"""From the name of a model to a recogniser: the network and the search are prepared side by side."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load_model(
         known = ", ".join(field.name for field in fields(SearchOptions))
         raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
     folder = model_folder(name_or_path)
-    # Importing torch and preparing the search each take about a second, so each is done beside the other.
+    # The search needs nothing of torch, whose import takes a second.
     with ThreadPoolExecutor(1) as beside:
         preparing = beside.submit(_prepare_search, folder, search, threads)
         import torch
