@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -79,6 +79,10 @@ def _refuse_unknown(kind: Any, data: Any, where: str, path: str) -> None:
                 _refuse_unknown(option, item, where, f"{path}{number}.")
         return
     if not isinstance(data, dict):
+        return
+    if get_origin(kind) is dict:
+        for name, item in data.items():
+            _refuse_unknown(get_args(kind)[1], item, where, f"{path}{name}.")
         return
     for option in (kind, *get_args(kind)):
         if not is_dataclass(option):

@@ -1,0 +1,137 @@
+"""Controlled comparisons: the same short training again and again, one thing changed each time.
+
+compare.py COMPARISONS.yaml [NAME...]      train and judge these (default: all), then print the table
+
+What was trained and judged before is kept, and what was interrupted goes on; delete its folder to do it again. The
+language model is the bundled one with the same weight for all, so that nothing but the acoustics differs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from asr.config import read_yaml, validate
+from asr.corpus.manifest import read_manifest
+from asr.scoring.certainty import difference_interval
+from asr.scoring.readers import read_transcripts
+from asr.scoring.result import Score, score
+
+HEAD = (
+    "| name | what | parameters | minutes | WER % | against the first | CER % | WER % with LM | settings |",
+    "|---|---|---:|---:|---:|---|---:|---:|---|",
+)
+FUSION = ["--lm", "asr/pretrained/lm.ngram", "--lm-weight", "0.6", "--word-bonus", "2"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing changed: `settings` as `asr train` takes them."""
+
+    what: str
+    settings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Where to begin, what to change, and on what to judge."""
+
+    conf: Path
+    output: Path
+    judge: Path
+    baseline: str
+    comparisons: dict[str, Variant]
+
+
+def read_comparisons(path: Path) -> Comparisons:
+    """Raises `UsageError` for a file that is not one of comparisons."""
+    return validate(Comparisons, read_yaml(path), str(path))
+
+
+def run(plan: Comparisons, name: str) -> None:
+    """Train a variant and judge it, as far as that has not been done."""
+    folder = plan.output / name
+    settings = [*plan.comparisons[name].settings, f"output={folder}"]
+    if not (folder / "curves.png").exists():
+        asr("train", plan.conf, *settings, *(["--resume"] if (folder / "last.pt").exists() else []))
+    for search, options in {"greedy": ["--greedy"], "lm": FUSION}.items():
+        if not (folder / search / "report.json").exists():
+            asr("evaluate", folder / "best", plan.judge, *options, "-o", folder / search)
+
+
+def table(plan: Comparisons) -> str:
+    """A row for each variant that has been judged."""
+    done = [name for name in plan.comparisons if (plan.output / name / "lm" / "report.json").exists()]
+    return "\n".join([*HEAD, *(row(plan, name) for name in done)]) + "\n"
+
+
+def row(plan: Comparisons, name: str) -> str:
+    """Sizes, time and errors of a variant, with the paired difference in WER to the first."""
+    folder = plan.output / name
+    greedy, fused = (read_json(folder / search / "report.json") for search in ("greedy", "lm"))
+    variant = plan.comparisons[name]
+    cells = [
+        name,
+        variant.what,
+        f"{parameters(folder / 'best' / 'model.safetensors') / 1e6:.2f} M",
+        f"{minutes(folder / 'metrics.jsonl'):.0f}",
+        f"{100 * greedy['wer']:.1f}",
+        "" if name == plan.baseline else difference(plan, name),
+        f"{100 * greedy['cer']:.1f}",
+        f"{100 * fused['wer']:.1f}",
+        " ".join(f"`{setting}`" for setting in variant.settings),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def difference(plan: Comparisons, name: str) -> str:
+    """WER of the variant less that of the baseline in points, with the 95 % interval over utterances."""
+    before, after = (scored(plan, one) for one in (plan.baseline, name))
+    interval = difference_interval(before, after)
+    assert interval is not None  # every utterance is a unit
+    return f"{100 * (after.wer - before.wer):+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
+
+
+def scored(plan: Comparisons, name: str) -> Score:
+    """The greedy texts of a variant against what was said."""
+    said = {one.id: one.text for one in read_manifest(plan.judge)}
+    heard = read_transcripts(plan.output / name / "greedy" / "hypotheses.trn", "hypothesis").texts
+    return score(said.values(), [heard[one] for one in said], ids=said)
+
+
+def parameters(weights: Path) -> int:
+    """How many numbers are in a file of weights."""
+    with safe_open(weights, framework="numpy") as tensors:
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118, no mapping
+
+
+def minutes(metrics: Path) -> float:
+    """How long the training took."""
+    last = metrics.read_text(encoding="utf-8").splitlines()[-1]
+    seconds: float = json.loads(last)["seconds"]
+    return seconds / 60
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def asr(*arguments: object) -> None:
+    """Run a command of `asr` with this Python; its failure ends the comparison."""
+    subprocess.run([sys.executable, "-m", "asr.cli.main", *map(str, arguments)], check=True)
+
+
+if __name__ == "__main__":
+    chosen = read_comparisons(Path(sys.argv[1]))
+    for one in sys.argv[2:] or chosen.comparisons:
+        run(chosen, one)
+    print(table(chosen), end="")
