@@ -64,6 +64,8 @@ def search(decoding: dict[str, Any]) -> str:
         return "greedy"
     model = decoding["language_model"]
     fusion = f", {Path(model).name} × {decoding['lm_weight']:g}, bonus {decoding['word_bonus']:g}" if model else ""
+    if decoding.get("prior_weight"):
+        fusion += f", prior × {decoding['prior_weight']:g}"
     if decoding.get("rescore", "none") != "none":
         fusion += f", rescored × {decoding['rescore_weight']:g}, bonus {decoding['rescore_bonus']:g}"
     return f"beam {decoding['beam']}{fusion}"

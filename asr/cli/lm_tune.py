@@ -28,14 +28,14 @@ def tune(
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
 ) -> None:
-    """Search language model weight and word bonus for the lowest word error rate.
+    """Search language model weight, word bonus and the prior's weight for the lowest word error rate.
 
     With a recurrent model (--rescore), its weight and bonus follow, on the best readings under the best settings.
     The best settings go into the model folder (decoding.json), where `asr transcribe` and `asr evaluate` find them.
     The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and surface.svg; the network's output
     is kept there too, so that tuning again, with another language model, only decodes.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest
@@ -46,12 +46,19 @@ def tune(
     from asr.evaluation.rescoring import tune_rescoring
     from asr.evaluation.run import default_folder
     from asr.evaluation.surface import draw_surface
-    from asr.evaluation.tuning import BONUSES, WEIGHTS, describe, settings_count
+    from asr.evaluation.tuning import BONUSES, WEIGHTS, describe, prior_of, settings_count
     from asr.evaluation.tuning import tune as search
     from asr.files import write_text
     from asr.language.load import load_language_model
     from asr.transcription.loading import load_model
-    from asr.transcription.searching import SETTINGS, SearchOptions, load_judge, read_settings, recurrent_model
+    from asr.transcription.searching import (
+        SETTINGS,
+        SearchOptions,
+        load_judge,
+        read_settings,
+        recurrent_model,
+        write_settings,
+    )
 
     count = len(read_manifest(manifest))
     language_model = load_language_model(lm)
@@ -64,11 +71,11 @@ def tune(
     start = DecodingConfig(
         beam=beam, nbest=before.nbest, rescore_weight=before.rescore_weight, rescore_bonus=before.rescore_bonus
     )
-    decoder = BeamDecoder(vocabulary, start, language_model)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
     spoken = spoken[:: max(1, count // utterances)] if utterances else spoken
+    decoder = BeamDecoder(vocabulary, replace(start, prior=prior_of(spoken)), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
         tuning = search(spoken, decoder, threads=threads, tried=progress.advance)
     best, rescored = tuning.best, None
@@ -84,11 +91,12 @@ def tune(
     write_text(folder / "tuning.json", json.dumps(description, indent=1) + "\n")
     draw_surface(tuning, folder / "surface.svg")
     if not dry_run:
-        write_text(saved.path / SETTINGS, json.dumps(asdict(best), indent=1) + "\n")
+        write_settings(saved.path, best)
     if not quiet:
         print(f"WER {100 * tuning.greedy_wer:.2f} % greedy, {100 * tuning.best_wer:.2f} % with {lm.name}")
-        print(f"weight {best.lm_weight:g}, bonus {best.word_bonus:g}, unknown word {best.unknown_score:g}", end="")
-        print(f" and {best.unknown_letter:g} a letter; picture in {folder / 'surface.svg'}")
+        print(f"weight {best.lm_weight:g}, bonus {best.word_bonus:g}, prior {best.prior_weight:g}, ", end="")
+        print(f"unknown word {best.unknown_score:g} and {best.unknown_letter:g} a letter; ", end="")
+        print(f"picture in {folder / 'surface.svg'}")
         if rescored is not None:
             print(f"WER {100 * rescored.best_wer:.2f} % rescored with {judge}: ", end="")
             print(f"weight {best.rescore_weight:g}, bonus {best.rescore_bonus:g}")

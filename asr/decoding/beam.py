@@ -19,6 +19,7 @@ from asr.decoding.hotwords import Hotword, HotwordStates, build_states, fit_to_a
 from asr.decoding.hypothesis import Hypothesis, spell
 from asr.decoding.lexicon import Lexicon, build_lexicon
 from asr.decoding.pieces import BOUNDARY, Pieces, alphabet_of, build_pieces
+from asr.decoding.prior import without_prior
 from asr.decoding.search import Limits, search, trace
 from asr.errors import UsageError
 from asr.language.lookup import lookup_arrays
@@ -38,7 +39,7 @@ class BeamDecoder:
     `blank` is the CTC blank. Instances hold no state between utterances and may be used from several threads.
 
     Raises `ModelError` when the language model's words need characters that the pieces cannot spell, and `UsageError`
-    for such hotwords and for a closed vocabulary without a language model.
+    for such hotwords, for a closed vocabulary without a language model, and for a prior of other pieces.
     """
 
     def __init__(
@@ -71,7 +72,13 @@ class BeamDecoder:
     def _configure(self, config: DecodingConfig) -> None:
         if config.closed_vocabulary and self._model is None:
             raise UsageError("a closed vocabulary needs a language model, whose words it is")
+        if config.prior and len(config.prior) != len(self.vocabulary):
+            raise UsageError(
+                f"the prior is of {len(config.prior)} pieces, the model has {len(self.vocabulary)}",
+                "Tune the search again with `asr lm tune`.",
+            )
         self.config = config
+        self._prior = np.array(config.prior, np.float32)
         rules = _rules(config, self._model, self._lexicon, self._most_earned)
         self._fusion = Fusion(self._ngrams, self._lexicon, self._hotwords, rules)
         self._limits = Limits(int(config.beam), float(config.token_threshold), float(config.score_margin))
@@ -86,6 +93,8 @@ class BeamDecoder:
             raise ValueError(f"log-probabilities must be (T, {len(self.vocabulary)}), not {log_probs.shape}")
         if np.isnan(log_probs.max(initial=-np.inf)):
             raise ValueError("log-probabilities contain NaN")
+        if len(self._prior) and len(log_probs):
+            log_probs = without_prior(log_probs, self._prior, self.config.prior_weight)
         COMPILER.announce()
         acoustic, language, nodes, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
         return [

@@ -1,8 +1,8 @@
 """Choose how much the language model weighs, on a development set whose log-probabilities are computed only once.
 
 The word error rate over language model weight and word bonus has one broad valley that runs aslant: a heavier model
-shortens the text, a larger bonus lengthens it again. A full grid shows it whole; the unknown-word scores matter less
-and follow one by one (coordinate descent) from the best point of the grid.
+shortens the text, a larger bonus lengthens it again. A full grid shows it whole; how much of the prior is taken away
+and the unknown-word scores matter less and follow one by one (coordinate descent) from the best point of the grid.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ import numpy.typing as npt
 
 from asr.decoding import DecodingConfig, greedy, spell
 from asr.decoding.beam import BeamDecoder
+from asr.decoding.prior import measure_prior
 from asr.errors import DataError
 from asr.evaluation.hearing import Spoken
 from asr.scoring.result import count_words
 
 WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 BONUSES = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
-UNKNOWN: dict[str, tuple[float, ...]] = {
+PRIOR_WEIGHT = 0.5
+"""Of the grid, where the decoder has a prior: the valley is flat around it."""
+OTHERS: dict[str, tuple[float, ...]] = {
+    "prior_weight": (0.0, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9),
     "unknown_score": (-10.0, -7.0, -4.0, -2.0, 0.0),
     "unknown_letter": (-2.0, -1.0, -0.5, 0.0),
 }
@@ -48,7 +52,7 @@ def tune(
     threads: int | None = None,
     tried: Callable[[int], None] = lambda count: None,
 ) -> Tuning:
-    """Search weight × bonus, then the unknown-word scores; all else stays as `decoder` is configured.
+    """Search weight × bonus, then the prior's weight and the unknown-word scores; all else stays as in `decoder`.
 
     Of settings with the same word error rate the first counts. `tried` is told of every setting that was measured.
     Raises `DataError` when nothing was said.
@@ -61,13 +65,15 @@ def tune(
         tried(1)
         return rate
 
-    start = decoder.config
+    start = replace(decoder.config, prior_weight=PRIOR_WEIGHT if decoder.config.prior else 0.0)
     wer = np.array(
         [[measure(replace(start, lm_weight=weight, word_bonus=bonus)) for bonus in bonuses] for weight in weights]
     )
     row, column = divmod(int(wer.argmin()), len(bonuses))
     best, best_wer = replace(start, lm_weight=weights[row], word_bonus=bonuses[column]), float(wer[row, column])
-    for name, values in UNKNOWN.items():
+    for name, values in OTHERS.items():
+        if name == "prior_weight" and not start.prior:
+            continue
         for value in values:
             changed: dict[str, Any] = {name: value}
             candidate = replace(best, **changed)
@@ -77,9 +83,17 @@ def tune(
     return Tuning(tuple(weights), tuple(bonuses), wer, greedy_wer, best_wer, best)
 
 
+def prior_of(spoken: Sequence[Spoken]) -> tuple[float, ...]:
+    """How probable the network finds each piece, on average over speech: natural log, rounded for a settings file."""
+    pieces = [piece for each in spoken for piece in each.pieces]
+    if not any(map(len, pieces)):
+        return ()
+    return tuple(measure_prior(pieces).round(3).tolist())
+
+
 def settings_count(weights: Sequence[float], bonuses: Sequence[float]) -> int:
     """How many settings `tune` measures at most."""
-    return len(weights) * len(bonuses) + sum(map(len, UNKNOWN.values()))
+    return len(weights) * len(bonuses) + sum(map(len, OTHERS.values()))
 
 
 def word_error_rate(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from asr.config import validate
 from asr.decoding import DecodingConfig, Hypothesis, greedy
 from asr.errors import ModelError, UsageError
+from asr.files import write_text
 
 if TYPE_CHECKING:
     from asr.language.recurrent import RecurrentModel
@@ -158,6 +159,12 @@ def read_settings(folder: Path) -> DecodingConfig:
         raise ModelError(f"{path} is damaged: {error}") from error
 
 
+def write_settings(folder: Path, config: DecodingConfig) -> None:
+    """Keep settings in a model folder, a line each."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(config).items())
+    write_text(folder / SETTINGS, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
 def describe_search(folder: Path, options: SearchOptions | None = None) -> dict[str, Any]:
     """What `make_decode` would search with, as plain data for a report."""
     options = options or SearchOptions()
@@ -165,6 +172,7 @@ def describe_search(folder: Path, options: SearchOptions | None = None) -> dict[
     if _is_greedy(options, path, judge):
         return {"search": "greedy"}
     settings = asdict(_config(folder, options))
+    del settings["prior"]  # hundreds of numbers, which the model's fingerprint stands for
     judging = {key: settings.pop(key) for key in ("nbest", "rescore_weight", "rescore_bonus")}
     settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
     if judge is not None:
@@ -181,7 +189,11 @@ def _is_greedy(options: SearchOptions, *models: Path | None) -> bool:
 def _config(folder: Path, options: SearchOptions) -> DecodingConfig:
     names = ("beam", "lm_weight", "word_bonus", "rescore_weight", "rescore_bonus")
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
-    return replace(read_settings(folder), **{name: value for name, value in given.items() if value is not None})
+    config = read_settings(folder)
+    if _language_model(folder, options.lm) is None:
+        # Both are there to balance a language model.
+        config = replace(config, prior_weight=0.0, word_bonus=0.0)
+    return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 
 def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:

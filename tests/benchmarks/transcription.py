@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--model", default="default", help="our model folder")
     parser.add_argument("--peers", default=sys.executable, help="Python interpreter that has the peers")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds that a system may take in all")
     parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{'system':<28}{'load':>7}{'single':>9}{'× real':>8}{'WER':>7}{'joined':>9}{'× real':>8}{'WER':>7}")
         for name in options.only:
             python = sys.executable if name.startswith("asr") else options.peers
-            report(name, python, options.model, alone, joined, references)
+            report(name, python, options.model, alone, joined, references, options.patience)
 
 
 def shared_speech(folder: Path) -> Path | None:
@@ -69,9 +71,8 @@ def shared_speech(folder: Path) -> Path | None:
 
 def choose(utterances: list[Utterance], seconds: float) -> list[Utterance]:
     """Utterances spread evenly over the manifest, of about `seconds` in all."""
-    total = sum(utterance.duration for utterance in utterances)
-    step = max(1, int(total / seconds))
-    return utterances[::step]
+    share = min(1.0, seconds / sum(utterance.duration for utterance in utterances))
+    return [one for number, one in enumerate(utterances) if int((number + 1) * share) > int(number * share)]
 
 
 def write_speech(utterances: list[Utterance], folder: Path) -> tuple[list[Path], Path]:
@@ -89,30 +90,46 @@ def write_speech(utterances: list[Utterance], folder: Path) -> tuple[list[Path],
     return paths, joined
 
 
-def report(name: str, python: str, model: str, alone: list[Path], joined: Path, references: list[str]) -> None:
-    """Time one system in a process of its own and print its line."""
+def report(
+    name: str, python: str, model: str, alone: list[Path], joined: Path, references: list[str], patience: float
+) -> None:
+    """Time one system in a process of its own and print its line: as much of it as came within `patience` seconds."""
     task = {"system": name, "model": model, "threads": THREADS, "alone": list(map(str, alone)), "joined": str(joined)}
-    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
+    results, trouble = run_system(python, task, patience)
+    columns = f"{name:<28}"
+    if results:
+        columns += f"{results[0]['load']:>6.1f}s"
+    lengths = (sum(soundfile.info(path).duration for path in alone), soundfile.info(joined).duration)
+    for result, truth, length in zip(results, (references, [" ".join(references)]), lengths, strict=False):
+        wer = score(truth, result["texts"], normaliser="librispeech").wer
+        columns += f"{result['seconds']:>8.1f}s{length / result['seconds']:>8.0f}{100 * wer:>7.1f}"
+    print(columns + (f"  left out: {trouble}" if trouble else ""), flush=True)
+    if results and results[0]["stages"]:
+        print("    " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in results[-1]["stages"].items()))
+
+
+def run_system(python: str, task: dict[str, Any], patience: float) -> tuple[list[dict[str, Any]], str]:
+    """What a system printed before it ended or was stopped, and why there is no more."""
     script = Path(__file__).with_name("transcription_systems.py")
-    done = subprocess.run(
-        [python, str(script)], input=json.dumps(task), capture_output=True, text=True, env=environment, check=False
-    )
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        print(f"{name:<28}left out: {reason}")
-        return
-    result = json.loads(done.stdout.splitlines()[-1])
-    duration = sum(soundfile.info(path).duration for path in alone)
-    columns = f"{name:<28}{result['load']:>6.1f}s"
-    for texts, seconds, truth, length in (
-        (result["alone"], result["alone_seconds"], references, duration),
-        ([result["joined"]], result["joined_seconds"], [" ".join(references)], soundfile.info(joined).duration),
-    ):
-        wer = score(truth, texts, normaliser="librispeech").wer
-        columns += f"{seconds:>8.1f}s{length / seconds:>8.0f}{100 * wer:>7.1f}"
-    print(columns, flush=True)
-    if result.get("stages"):
-        print("    " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result["stages"].items()))
+    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            done = subprocess.run(
+                [python, str(script)],
+                input=json.dumps(task),
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+                timeout=patience,
+                check=False,
+            )
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            trouble = reason if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            trouble = f"not done after {patience:.0f} s"
+        output.seek(0)
+        return [json.loads(line) for line in output if line.startswith("{")], trouble
 
 
 if __name__ == "__main__":

@@ -64,24 +64,17 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], tuple[Transcribe, Any]]] = {
 
 
 def main() -> None:
-    """Load, transcribe the single files, transcribe the joined one."""
+    """Load, transcribe the single files, transcribe the joined one; a line of JSON as soon as each is done."""
     task = json.load(sys.stdin)
     began = time.perf_counter()
     transcribe, stages = SYSTEMS[task["system"]](task)
     loaded = time.perf_counter()
-    alone = transcribe(task["alone"])
-    single = time.perf_counter()
-    spent = dict(stages()) if stages else {}
-    (joined,) = transcribe([task["joined"]])
-    result = {
-        "load": loaded - began,
-        "alone": alone,
-        "alone_seconds": single - loaded,
-        "joined": joined,
-        "joined_seconds": time.perf_counter() - single,
-        "stages": spent,
-    }
-    print(json.dumps(result))
+    for paths in (task["alone"], [task["joined"]]):
+        start = time.perf_counter()
+        texts = transcribe(paths)
+        spent = time.perf_counter() - start
+        result = {"load": loaded - began, "texts": texts, "seconds": spent, "stages": dict(stages()) if stages else {}}
+        print(json.dumps(result), flush=True)
 
 
 def _package(name: str) -> Path:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from asr.decoding import BeamDecoder, DecodingConfig
 from asr.errors import DataError
 from asr.evaluation.hearing import Spoken
 from asr.evaluation.surface import draw_surface
-from asr.evaluation.tuning import describe, settings_count, tune, word_error_rate
+from asr.evaluation.tuning import describe, prior_of, settings_count, tune, word_error_rate
 from asr.language.load import load_language_model
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesise
 from tests.decoding.conftest import ARPA
@@ -52,6 +54,23 @@ def test_pieces_of_one_utterance_are_read_one_after_the_other(decoder):
     assert word_error_rate([Spoken("AB BA BAB", tuple(pieces))], decoder) == 0.0
     unreadable = Spoken("A B C", ())
     assert word_error_rate([Spoken("AB BA BAB", tuple(pieces)), unreadable], decoder) == 0.5
+
+
+def test_a_listener_who_expects_too_much_is_corrected(spoken, decoder):
+    """A constant added to the blank's scores is what the prior takes away again."""
+    deaf = []
+    for each in spoken:
+        scores = each.pieces[0].copy()
+        scores[:, 0] += 3.0
+        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        deaf.append(Spoken(each.reference, (scores,)))
+    plain = tune(deaf, decoder, weights=(0.5,), bonuses=(0.0,))
+    assert plain.best.prior_weight == 0.0, "nothing is taken away by a decoder without a prior"
+    prior = prior_of(deaf)
+    assert len(prior) == len(CHARACTERS)
+    corrected = tune(deaf, decoder.with_config(replace(decoder.config, prior=prior)), weights=(0.5,), bonuses=(0.0,))
+    assert corrected.best.prior_weight > 0
+    assert corrected.best_wer < plain.best_wer
 
 
 def test_nothing_said_is_nothing_to_tune_on(decoder):

@@ -15,7 +15,7 @@ from asr.training.run import read_experiment
 from tests.recipes.desk import PROJECT
 
 sys.path.insert(0, str(PROJECT / "recipes"))
-import compare  # noqa: E402
+import compare
 
 PLAN = PROJECT / "recipes/librispeech/comparisons.yaml"
 

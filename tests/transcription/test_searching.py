@@ -22,6 +22,7 @@ from asr.transcription.searching import (
     load_judge,
     make_decode,
     read_settings,
+    write_settings,
 )
 
 STEPS = [14, 9]
@@ -51,7 +52,7 @@ def read(model: Path, heard: np.ndarray, **options: Any) -> list[Hypothesis]:
 def test_the_best_is_the_first_of_the_rescored_list(
     babbler: Path, writer: Path, heard: np.ndarray, weight: float, bonus: float
 ) -> None:
-    decoder = BeamDecoder(load_saved_model(babbler).tokenizer.vocabulary, DecodingConfig(beam=20))
+    decoder = BeamDecoder(load_saved_model(babbler).tokenizer.vocabulary, DecodingConfig(beam=20, word_bonus=0.0))
     nbests = decoder.decode_batch(heard, STEPS, nbest=30)
     wanted = [best for best, *_ in rescore_nbest(nbests, load_recurrent(writer), weight, bonus)]
     found = read(babbler, heard, beam=20, rescore=writer, rescore_weight=weight, rescore_bonus=bonus)
@@ -105,6 +106,25 @@ def test_a_model_without_a_judge_says_nothing_of_one(babbler: Path) -> None:
 def test_settings_written_before_there_was_rescoring(tmp_path: Path) -> None:
     (tmp_path / "decoding.json").write_text(json.dumps({"beam": 50, "lm_weight": 0.6, "end_of_sentence": True}))
     assert read_settings(tmp_path) == DecodingConfig(lm_weight=0.6)
+
+
+def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
+    config = DecodingConfig(lm_weight=0.7, prior_weight=0.5, prior=(-0.25, -3.5, -13.816))
+    write_settings(tmp_path, config)
+    assert read_settings(tmp_path) == config
+    assert len((tmp_path / "decoding.json").read_text().splitlines()) < 25, "the prior is on one line"
+
+
+def test_what_balances_a_language_model_is_off_without_one(folder: Path, heard: np.ndarray) -> None:
+    vocabulary = load_saved_model(folder).tokenizer.vocabulary
+    prior = tuple(np.linspace(-9.0, -0.5, len(vocabulary)).tolist())
+    plain = read(folder, heard, beam=20, lm="none")
+    write_settings(folder, DecodingConfig(word_bonus=7.0, prior_weight=1.0, prior=prior))
+    assert read(folder, heard, beam=20, lm="none") == plain
+    described = describe_search(folder, SearchOptions(beam=20, lm="none"))
+    assert (described["word_bonus"], described["prior_weight"]) == (0.0, 0.0)
+    assert "prior" not in described
+    assert describe_search(folder, SearchOptions(beam=20, lm="none", word_bonus=3.0))["word_bonus"] == 3.0
 
 
 @pytest.mark.parametrize(
