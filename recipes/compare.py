@@ -68,8 +68,13 @@ def run(plan: Comparisons, name: str) -> None:
 
 def table(plan: Comparisons) -> str:
     """A row for each variant that has been judged."""
-    done = [name for name in plan.comparisons if (plan.output / name / "lm" / "report.json").exists()]
-    return "\n".join([*HEAD, *(row(plan, name) for name in done)]) + "\n"
+    rows = [row(plan, name) for name in plan.comparisons if is_done(plan, name)]
+    return "\n".join([*HEAD, *rows]) + "\n"
+
+
+def is_done(plan: Comparisons, name: str) -> bool:
+    """Whether a variant has been trained and judged."""
+    return all((plan.output / name / search / "report.json").exists() for search in ("greedy", "lm"))
 
 
 def row(plan: Comparisons, name: str) -> str:

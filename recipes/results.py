@@ -5,6 +5,8 @@ results.py RESULTS.md...       renew the tables in these pages, each between two
 
     <!-- table: exp/librispeech-mini/reports/*/report.json -->
     <!-- end -->
+    <!-- comparisons: recipes/librispeech/comparisons.yaml -->
+    <!-- end -->
 
 A table whose reports are not at hand is left as it is.
 """
@@ -17,13 +19,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import compare
+
 from asr.files import write_text
 
 HEAD = (
     "| manifest | search | utterances | words | WER % | 95 % | CER % | × real time | command |",
     "|---|---|---:|---:|---:|---|---:|---:|---|",
 )
-BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|comparisons): (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def table(reports: list[Path]) -> str:
@@ -93,10 +97,22 @@ def renewed(page: str) -> str:
     """The page with every table made anew whose reports are here."""
 
     def renew(block: re.Match[str]) -> str:
-        reports = [path for pattern in block[2].split() for path in sorted(Path().glob(pattern))]
-        return f"{block[1]}{table(reports)}{block[3]}" if reports else block[0]
+        rows = compared(Path(block[3])) if block[2] == "comparisons" else reported(block[3].split())
+        return f"{block[1]}{rows}{block[4]}" if rows else block[0]
 
     return BLOCK.sub(renew, page)
+
+
+def reported(patterns: list[str]) -> str:
+    """The table of the reports that the patterns name; nothing where there is none."""
+    reports = [path for pattern in patterns for path in sorted(Path().glob(pattern))]
+    return table(reports) if reports else ""
+
+
+def compared(plan: Path) -> str:
+    """The table of the comparisons in a file; nothing where not even the first has been made."""
+    comparisons = compare.read_comparisons(plan)
+    return compare.table(comparisons) if compare.is_done(comparisons, comparisons.baseline) else ""
 
 
 if __name__ == "__main__":

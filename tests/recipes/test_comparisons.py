@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import compare
+import numpy as np
 import pytest
+import results
 from safetensors.numpy import save_file
 
 from asr.config import read_yaml, validate
 from asr.errors import UsageError
 from asr.training.run import read_experiment
 from tests.recipes.desk import PROJECT
-
-sys.path.insert(0, str(PROJECT / "recipes"))
-import compare
 
 PLAN = PROJECT / "recipes/librispeech/comparisons.yaml"
 
@@ -42,8 +41,6 @@ def test_an_unknown_word_in_a_variant_is_named() -> None:
 
 def judged(folder: Path, texts: list[str], wer: float, seconds: float, size: int) -> None:
     """What training and judging leave behind."""
-    import numpy as np
-
     for search in ("greedy", "lm"):
         (folder / search).mkdir(parents=True)
         (folder / search / "report.json").write_text(json.dumps({"wer": wer, "cer": wer / 2}))
@@ -73,3 +70,16 @@ def test_the_table_has_sizes_minutes_errors_and_the_paired_difference(tmp_path: 
     assert rows[1][:5] == ["second", "the second", "2.00 M", "15", "0.0"]
     assert rows[1][5].startswith("-12.5 (-1")
     assert len(rows) == 2
+
+
+def test_a_page_gets_its_table_once_the_first_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    manifest = tmp_path / "judge.jsonl"
+    line = {"id": "u000-x", "audio_filepath": "a.wav", "duration": 1.0, "text": "ONE"}
+    manifest.write_text(json.dumps(line) + "\n")
+    plan = {"conf": "conf.yaml", "output": "exp", "judge": "judge.jsonl", "baseline": "first"}
+    (tmp_path / "plan.yaml").write_text(json.dumps(plan | {"comparisons": {"first": {"what": "the first"}}}))
+    page = "# Results\n<!-- comparisons: plan.yaml -->\nNot run yet.\n<!-- end -->\n"
+    assert results.renewed(page) == page
+    judged(tmp_path / "exp" / "first", ["ONE"], 0.0, 60.0, 10)
+    assert "| first | the first | 0.01 M | 1 | 0.0 |" in results.renewed(page)

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from recipes import results
+import results
 
 GREEDY = {"search": "greedy"}
 BEAM = {"search": "beam", "beam": 50, "lm_weight": 0.5, "word_bonus": 2.0, "language_model": "/far/away/lm.ngram"}
