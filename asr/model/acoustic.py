@@ -17,6 +17,13 @@ class AcousticConfig:
 
     features: FeatureConfig = field(default_factory=FeatureConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    outputs_per_step: int = 1
+    """Tokens that each step of the encoder may write. Characters come faster than its steps, word pieces do not: with
+    3 the recurrence stays as short as it is and the output has a step every 27 ms."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.outputs_per_step <= 8:
+            raise ValueError("outputs_per_step must lie between 1 and 8")
 
 
 class AcousticModel(nn.Module):
@@ -30,16 +37,21 @@ class AcousticModel(nn.Module):
         self.config = config
         self.features = FeatureExtractor(config.features)
         self.encoder = Encoder(self.features.size, config.encoder)
-        self.output = nn.Linear(config.encoder.width, vocabulary)
+        self.vocabulary = vocabulary
+        self.output = nn.Linear(config.encoder.width, config.outputs_per_step * vocabulary)
 
     @property
     def frame_seconds(self) -> float:
         """Seconds from one output step to the next."""
-        return SHIFT_SECONDS * self.encoder.subsampling_factor
+        return SHIFT_SECONDS * self.encoder.subsampling_factor / self.config.outputs_per_step
 
     def steps(self, lengths: Tensor) -> Tensor:
         """Output steps for signals of `lengths` samples."""
-        return self.encoder.steps(self.features.frames(lengths))
+        return self.output_steps(self.features.frames(lengths))
+
+    def output_steps(self, frames: Tensor) -> Tensor:
+        """Output steps for `frames` feature frames."""
+        return self.config.outputs_per_step * self.encoder.steps(frames)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities (natural, float32). Steps beyond an utterance's length are unspecified."""
@@ -48,11 +60,12 @@ class AcousticModel(nn.Module):
     def recognise(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The same from features (B, T, F) and their lengths, where training augments between the two."""
         encodings, lengths, _ = self.encoder(features, lengths)
-        return self.log_probabilities(encodings), lengths
+        return self.log_probabilities(encodings), self.config.outputs_per_step * lengths
 
     def log_probabilities(self, encodings: Tensor) -> Tensor:
-        """Encodings (B, T, D) → (B, T, V), in float32 under any autocast: sums over many steps follow."""
-        log_probs: Tensor = self.output(encodings).float().log_softmax(dim=2)
+        """Encodings (B, T, D) → (B, T · outputs, V), in float32 under any autocast: sums over many steps follow."""
+        logits = self.output(encodings).float()
+        log_probs: Tensor = logits.reshape(len(logits), -1, self.vocabulary).log_softmax(dim=2)
         return log_probs
 
 

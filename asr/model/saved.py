@@ -103,7 +103,7 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise ModelError(f"{folder}/config.json does not describe a model: {error}") from error
     tokenizer = load_tokenizer(folder)
-    if len(tokenizer.vocabulary) != network.output.out_features:
+    if len(tokenizer.vocabulary) != network.vocabulary:
         raise ModelError(f"{folder}: tokenizer and network have different vocabularies")
     load_weights(network, folder / "model.safetensors")
     return SavedModel(folder, network.eval(), tokenizer, normaliser, training)

@@ -65,6 +65,8 @@ class ExperimentConfig:
     acoustic: AcousticConfig = field(default_factory=AcousticConfig)
     init_from: str | None = None
     """Start from this model's weights, with its tokenizer and sizes ("default" is the bundled model)."""
+    keep_output: bool = True
+    """With `init_from`: false takes the encoder only and learns to write by this run's tokenizer."""
     batches: BatchConfig = field(default_factory=BatchConfig)
     ascending_epochs: int = 1
     """Epochs that hear the shortest utterances first; short ones teach the alignment soonest."""
@@ -96,12 +98,16 @@ class AcousticTask:
         self.normalise = get_normaliser(config.normaliser)
         manifests = [self._normalised(corpus.manifest) for corpus in config.train]
         origin = load_saved_model(config.init_from) if config.init_from else None
-        self.tokenizer = origin.tokenizer if origin else self._tokenizer(manifests)
-        acoustic = _fitting(config.acoustic, origin)
+        writing = origin if config.keep_output else None
+        self.tokenizer = writing.tokenizer if writing else self._tokenizer(manifests)
+        acoustic = _fitting(config, origin)
         torch.manual_seed(config.loop.seed)
         self.module: AcousticModel = AcousticModel(acoustic, len(self.tokenizer.vocabulary))
         if origin:
-            self.module.load_state_dict(origin.network.state_dict())
+            self.module.encoder.load_state_dict(origin.network.encoder.state_dict())
+            self.module.features.load_state_dict(origin.network.features.state_dict())
+        if writing:
+            self.module.output.load_state_dict(writing.network.output.state_dict())
         self.sample_rate = acoustic.features.sample_rate
         self.left_out: dict[str, str] = {}
         self.stream = SpeechStream(
@@ -136,7 +142,7 @@ class AcousticTask:
         targets, target_lengths = pad_targets(batch.targets * views)
         # Lengths are known to the CPU beforehand; asking a GPU for them would wait for it.
         frames = self.module.features.frames(batch.lengths).repeat(views)
-        steps = self.module.encoder.steps(frames)
+        steps = self.module.output_steps(frames)
         features, feature_lengths = self._features(batch, views)
         if self.config.spec_augment is not None:
             features = spec_augment(features, frames, self.config.spec_augment, generator)
@@ -145,6 +151,7 @@ class AcousticTask:
         targets = targets.to(self.device, non_blocking=True)
         losses = sequence_losses(log_probs, steps, targets, target_lengths)
         tokens = max(1, int(target_lengths.sum()))
+        lengths = self.module.config.outputs_per_step * lengths
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
         if tapped is not None:
@@ -309,11 +316,14 @@ def _shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
     return sorted(utterances, key=preference)[:count]
 
 
-def _fitting(config: AcousticConfig, origin: SavedModel | None) -> AcousticConfig:
-    """The sizes of the model that training starts from, with this run's dropout."""
+def _fitting(config: ExperimentConfig, origin: SavedModel | None) -> AcousticConfig:
+    """The sizes of the model that training starts from, with this run's dropout and, if it is new, its output."""
+    wanted = config.acoustic
     if origin is None:
-        return config
-    return replace(origin.config, encoder=replace(origin.config.encoder, dropout=config.encoder.dropout))
+        return wanted
+    outputs = (origin.config if config.keep_output else wanted).outputs_per_step
+    encoder = replace(origin.config.encoder, dropout=wanted.encoder.dropout)
+    return replace(origin.config, encoder=encoder, outputs_per_step=outputs)
 
 
 def check(config: ExperimentConfig) -> None:

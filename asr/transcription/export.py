@@ -38,6 +38,9 @@ def export_onnx(model: SavedModel, path: Path | str) -> Path:
     features, frames = _features(graph, model.network.features)
     encodings, steps = _encoder(graph, model, features, frames)
     logits = _linear(graph, encodings, model.network.output)
+    if (outputs := model.config.outputs_per_step) > 1:
+        logits = graph("Reshape", logits, graph.integers(0, -1, model.network.vocabulary))
+        steps = graph("Mul", steps, graph.integer(outputs))
     graph.rename(graph("LogSoftmax", logits, axis=2), "log_probs")
     graph.rename(steps, "steps")
     vocabulary = model.tokenizer.vocabulary

@@ -17,10 +17,10 @@ from tests.features.test_parity import speechlike
 memories = st.sampled_from(["bidirectional", "unidirectional", "none"])
 
 
-def network(memory: str, strides: list[int], layers: int = 2, seed: int = 1) -> AcousticModel:
+def network(memory: str, strides: list[int], layers: int = 2, seed: int = 1, outputs: int = 1) -> AcousticModel:
     torch.manual_seed(seed)
     encoder = EncoderConfig(memory=memory, layers=layers, width=12, channels=[3] * len(strides), strides=strides)
-    return AcousticModel(AcousticConfig(FeatureConfig(size=16), encoder), vocabulary=7).eval()
+    return AcousticModel(AcousticConfig(FeatureConfig(size=16), encoder, outputs), vocabulary=7).eval()
 
 
 @settings(max_examples=40, deadline=None)
@@ -30,21 +30,34 @@ def network(memory: str, strides: list[int], layers: int = 2, seed: int = 1) -> 
     lengths=st.lists(st.integers(0, 40), min_size=2, max_size=5),
     padding=st.integers(0, 20),
     rubbish=st.floats(-10, 10),
+    outputs=st.integers(1, 3),
 )
 def test_features_alone_and_in_any_batch(
-    memory: str, strides: list[int], lengths: list[int], padding: int, rubbish: float
+    memory: str, strides: list[int], lengths: list[int], padding: int, rubbish: float, outputs: int
 ) -> None:
-    model = network(memory, strides)
+    model = network(memory, strides, outputs=outputs)
     batch = torch.randn(len(lengths), max(1, max(lengths) + padding), 16, generator=torch.Generator().manual_seed(1))
     for row, length in enumerate(lengths):
         batch[row, length:] = rubbish
     with torch.inference_mode():
         together, steps = model.recognise(batch, torch.tensor(lengths))
-        assert steps.tolist() == model.encoder.steps(torch.tensor(lengths)).tolist()
+        assert steps.tolist() == (outputs * model.encoder.steps(torch.tensor(lengths))).tolist()
         for row, length in enumerate(lengths):
             alone, count = model.recognise(batch[row : row + 1, : max(1, length)], torch.tensor([length]))
             assert int(count) == int(steps[row])
             torch.testing.assert_close(together[row, : int(count)], alone[0, : int(count)], rtol=0, atol=1e-5)
+
+
+def test_a_step_that_writes_several_tokens_writes_them_in_turn() -> None:
+    model = network("bidirectional", [2, 2, 2], outputs=3)
+    assert model.frame_seconds == pytest.approx(0.08 / 3)
+    encodings = torch.randn(2, 5, 12)
+    log_probs = model.log_probabilities(encodings)
+    assert log_probs.shape == (2, 15, 7)
+    torch.testing.assert_close(log_probs.exp().sum(dim=2), torch.ones(2, 15))
+    second = model.output(encodings[:, 1]).view(2, 3, 7).log_softmax(dim=2)
+    torch.testing.assert_close(log_probs[:, 3:6], second)
+    assert model.steps(torch.tensor([16000])).tolist() == [3 * 13]
 
 
 @pytest.mark.parametrize("memory", ["bidirectional", "unidirectional", "none"])

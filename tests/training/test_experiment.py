@@ -177,6 +177,24 @@ def test_starting_from_another_model(trained: Path, tmp_path: Path) -> None:
         assert torch.equal(tensor, origin.network.state_dict()[name])
 
 
+def test_starting_from_another_models_encoder_alone(trained: Path, tmp_path: Path) -> None:
+    settings = ["keep_output=false", "tokenizer={kind: unigram, size: 12}", "acoustic.outputs_per_step=2"]
+    subject = task(tmp_path, f"init_from={trained / 'best'}", *settings)
+    origin = load_saved_model(trained / "best")
+    assert subject.tokenizer.vocabulary != origin.tokenizer.vocabulary
+    assert subject.module.config.outputs_per_step == 2
+    assert subject.module.output.out_features == 2 * len(subject.tokenizer.vocabulary)
+    kept = origin.network.encoder.state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in subject.module.encoder.state_dict().items())
+    batch = next(subject.load(0, 0, 1))
+    loss = subject.loss(batch, torch.Generator().manual_seed(1))
+    assert torch.isfinite(loss.value)
+    subject.save(tmp_path / "saved", subject.module.state_dict(), {})
+    again = load_saved_model(tmp_path / "saved")
+    assert again.frame_seconds == subject.module.frame_seconds
+    assert again.network.config == subject.module.config
+
+
 def test_starting_from_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere is not a model folder"):
         task(tmp_path, f"init_from={tmp_path / 'nowhere'}")

@@ -19,10 +19,10 @@ pytest.importorskip("onnx", reason="needs asr[onnx]")
 from asr.transcription.export import OnnxNetwork, export_onnx, largest_difference  # noqa: E402
 
 
-def model(tmp_path, features: FeatureConfig, encoder: EncoderConfig) -> SavedModel:
+def model(tmp_path, features: FeatureConfig, encoder: EncoderConfig, outputs: int = 1) -> SavedModel:
     torch.manual_seed(3)
     tokenizer = CharacterTokenizer.train(["ABC"])
-    network = AcousticModel(AcousticConfig(features, encoder), len(tokenizer.vocabulary)).eval()
+    network = AcousticModel(AcousticConfig(features, encoder, outputs), len(tokenizer.vocabulary)).eval()
     network.features.mean.normal_()
     network.features.deviation.uniform_(0.5, 2.0)
     return SavedModel(tmp_path, network, tokenizer, "librispeech")
@@ -33,6 +33,12 @@ def model(tmp_path, features: FeatureConfig, encoder: EncoderConfig) -> SavedMod
 def test_other_lengths_and_batches_than_any_example(tmp_path, memory, normalise):
     encoder = EncoderConfig(memory=memory, layers=2, width=24, channels=[4, 6], strides=[2, 3])
     saved = model(tmp_path, FeatureConfig(size=20, normalise=normalise), encoder)
+    assert largest_difference(saved, export_onnx(saved, tmp_path / "m.onnx")) < 1e-4
+
+
+def test_several_tokens_a_step(tmp_path):
+    encoder = EncoderConfig(layers=1, width=24, channels=[4, 6], strides=[2, 2])
+    saved = model(tmp_path, FeatureConfig(size=20), encoder, outputs=3)
     assert largest_difference(saved, export_onnx(saved, tmp_path / "m.onnx")) < 1e-4
 
 
