@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding import DecodingConfig, greedy, spell
+from asr.decoding.prior import measure_prior
 from asr.language.ngram import NgramModel
 from asr.scoring.result import count_words
 from tests.benchmarks.peers import MAKERS, Decode, Task
@@ -76,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if model is not None:
                 if not arpa.exists():
                     write_for_peers(model, arpa)
-                task = Task(speech.vocabulary, DecodingConfig(beam=beam), model, arpa, encode)
+                prior = tuple(measure_prior(tuning.log_probs).tolist()) if tuning else ()
+                task = Task(speech.vocabulary, DecodingConfig(beam=beam), model, arpa, encode, prior)
                 compare(task, speech, tuning, options.only)
 
 

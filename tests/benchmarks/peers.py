@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Task:
     model: NgramModel | None = None
     arpa: Path | None = None
     encode: Callable[[str], Sequence[str]] | None = None  # a word to its pieces
+    prior: tuple[float, ...] = ()  # what the network expects, measured on the speech that is tuned on
 
 
 def ours(task: Task) -> Decode:
@@ -38,6 +39,13 @@ def ours(task: Task) -> Decode:
 
     decoder = BeamDecoder(task.vocabulary, task.config, task.model)
     return lambda log_probs: decoder.decode(log_probs)[0].text
+
+
+def ours_without_prior(task: Task) -> Decode:
+    """With what the network expects taken away in part, which no other decoder does."""
+    if task.model is None or not task.prior:
+        raise NotImplementedError("needs a language model, and speech to tune on")
+    return ours(replace(task, config=replace(task.config, prior=task.prior, prior_weight=0.5)))
 
 
 def ctc_beam_decoder(task: Task) -> Decode:
@@ -115,6 +123,7 @@ def flashlight(task: Task) -> Decode:
 
 MAKERS: dict[str, Callable[[Task], Decode]] = {
     "asr": ours,
+    "asr less prior": ours_without_prior,
     "ctc-beam-decoder": ctc_beam_decoder,
     "pyctcdecode": pyctcdecode,
     "flashlight-text": flashlight,
