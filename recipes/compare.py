@@ -25,7 +25,7 @@ from asr.scoring.readers import read_transcripts
 from asr.scoring.result import Score, score
 
 HEAD = (
-    "| name | what | parameters | minutes | WER % | against the first | CER % | WER % with LM | settings |",
+    "| name | what | parameters | hours heard | WER % | against the first | CER % | WER % with LM | settings |",
     "|---|---|---:|---:|---:|---|---:|---:|---|",
 )
 FUSION = ["--lm", "asr/pretrained/lm.ngram", "--lm-weight", "0.6", "--word-bonus", "2"]
@@ -78,7 +78,7 @@ def is_done(plan: Comparisons, name: str) -> bool:
 
 
 def row(plan: Comparisons, name: str) -> str:
-    """Sizes, time and errors of a variant, with the paired difference in WER to the first."""
+    """Size, hours and errors of a variant, with the paired difference in WER to the first."""
     folder = plan.output / name
     greedy, fused = (read_json(folder / search / "report.json") for search in ("greedy", "lm"))
     variant = plan.comparisons[name]
@@ -86,7 +86,7 @@ def row(plan: Comparisons, name: str) -> str:
         name,
         variant.what,
         f"{parameters(folder / 'best' / 'model.safetensors') / 1e6:.2f} M",
-        f"{minutes(folder / 'metrics.jsonl'):.0f}",
+        f"{hours(folder / 'metrics.jsonl'):.0f}",
         f"{100 * greedy['wer']:.1f}",
         "" if name == plan.baseline else difference(plan, name),
         f"{100 * greedy['cer']:.1f}",
@@ -117,11 +117,11 @@ def parameters(weights: Path) -> int:
         return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118, no mapping
 
 
-def minutes(metrics: Path) -> float:
-    """How long the training took."""
+def hours(metrics: Path) -> float:
+    """How much speech was heard in training; two views of an utterance are heard once."""
     last = metrics.read_text(encoding="utf-8").splitlines()[-1]
-    seconds: float = json.loads(last)["seconds"]
-    return seconds / 60
+    heard: float = json.loads(last)["audio_hours"]
+    return heard
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -39,19 +39,19 @@ def test_an_unknown_word_in_a_variant_is_named() -> None:
         validate(compare.Comparisons, data, "made")
 
 
-def judged(folder: Path, texts: list[str], wer: float, seconds: float, size: int) -> None:
+def judged(folder: Path, texts: list[str], wer: float, hours: float, size: int) -> None:
     """What training and judging leave behind."""
     for search in ("greedy", "lm"):
         (folder / search).mkdir(parents=True)
         (folder / search / "report.json").write_text(json.dumps({"wer": wer, "cer": wer / 2}))
     lines = [f"{text} (u{number:03d}-x)" for number, text in enumerate(texts)]
     (folder / "greedy" / "hypotheses.trn").write_text("\n".join(lines) + "\n")
-    (folder / "metrics.jsonl").write_text(json.dumps({"seconds": seconds}) + "\n")
+    (folder / "metrics.jsonl").write_text(json.dumps({"audio_hours": hours}) + "\n")
     (folder / "best").mkdir()
     save_file({"w": np.zeros((size, 1000), np.float32)}, folder / "best" / "model.safetensors")
 
 
-def test_the_table_has_sizes_minutes_errors_and_the_paired_difference(tmp_path: Path) -> None:
+def test_the_table_has_sizes_hours_errors_and_the_paired_difference(tmp_path: Path) -> None:
     manifest = tmp_path / "judge.jsonl"
     texts = ["ONE TWO THREE FOUR"] * 120
     manifest.write_text(
@@ -61,8 +61,8 @@ def test_the_table_has_sizes_minutes_errors_and_the_paired_difference(tmp_path: 
         )
     )
     wrong = ["ONE TWO THREE FIVE" if number % 2 else text for number, text in enumerate(texts)]
-    judged(tmp_path / "first", wrong, 0.125, 600.0, 1000)
-    judged(tmp_path / "second", texts, 0.0, 900.0, 2000)
+    judged(tmp_path / "first", wrong, 0.125, 10.0, 1000)
+    judged(tmp_path / "second", texts, 0.0, 15.0, 2000)
     variants = {name: compare.Variant(f"the {name}", ["x=1"]) for name in ("first", "second", "not run")}
     plan = compare.Comparisons(tmp_path / "conf.yaml", tmp_path, manifest, "first", variants)
     rows = [line.strip("| ").split(" | ") for line in compare.table(plan).splitlines()[2:]]
@@ -81,5 +81,5 @@ def test_a_page_gets_its_table_once_the_first_is_there(tmp_path: Path, monkeypat
     (tmp_path / "plan.yaml").write_text(json.dumps(plan | {"comparisons": {"first": {"what": "the first"}}}))
     page = "# Results\n<!-- comparisons: plan.yaml -->\nNot run yet.\n<!-- end -->\n"
     assert results.renewed(page) == page
-    judged(tmp_path / "exp" / "first", ["ONE"], 0.0, 60.0, 10)
+    judged(tmp_path / "exp" / "first", ["ONE"], 0.0, 1.0, 10)
     assert "| first | the first | 0.01 M | 1 | 0.0 |" in results.renewed(page)
