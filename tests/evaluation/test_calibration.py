@@ -16,6 +16,7 @@ from asr.transcription.confidence import (
     least_certain,
     load_confidence,
     sigmoid,
+    with_products,
     word_features,
 )
 from tests.audio.recordings import encode, noisy
@@ -45,17 +46,33 @@ class TestQuality:
 
 def test_fit_finds_the_weights_that_made_the_data():
     random = np.random.default_rng(0)
-    features = np.column_stack([np.ones(40000), random.normal(size=(40000, 2))])
-    wanted = np.array([0.3, 1.0, -2.0])
-    correct = random.random(40000) < sigmoid(features @ wanted)
-    np.testing.assert_allclose(fit(features, correct).weights, wanted, atol=0.06)
+    features = random.normal(size=(40000, 2)) * [3.0, 0.5] + [7.0, -1.0]
+    first, second = ((features - features.mean(axis=0)) / features.std(axis=0)).T
+    truth = sigmoid(0.3 + first - 2.0 * second + 0.5 * first * second)
+    calibration = fit(features, random.random(40000) < truth, ridge=1e-2)
+    assert calibration.bias == pytest.approx(0.3, abs=0.06)
+    np.testing.assert_allclose(calibration.weights, [1.0, -2.0, 0.0, 0.5, 0.0], atol=0.08)
+    np.testing.assert_allclose(calibration.judge(features), truth, atol=0.05)
+
+
+def test_a_feature_that_never_changes_is_left_alone():
+    random = np.random.default_rng(0)
+    features = np.column_stack([np.full(500, 2.0), random.normal(size=500)])
+    calibration = fit(features, random.random(500) < 0.7)
+    assert np.isfinite(calibration.judge(features)).all()
+    assert calibration.judge(features).mean() == pytest.approx(0.7, abs=0.05)
+
+
+def test_products_of_each_two():
+    expanded = with_products(np.array([[2.0, 3.0, 5.0]]))
+    assert expanded.tolist() == [[2, 3, 5, 4, 6, 9, 10, 15, 25]]
 
 
 def test_features_of_words():
     rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT)
     assert rows.shape == (2, len(FEATURES))
     alone = [1, np.log(SMALLEST)]  # one reading: nothing speaks against the word
-    heard = [1, np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5]
+    heard = [np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5]
     np.testing.assert_allclose(rows[1], [*heard, alone[0], 0, alone[1]], rtol=1e-6)
     rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT, [1.0, 0.25])
     np.testing.assert_allclose(rows[1], [*heard, 0.25, np.log(0.25), np.log(0.75)], rtol=1e-6)
@@ -65,10 +82,12 @@ def test_features_of_words():
 
 def test_saved_and_loaded(tmp_path):
     assert load_confidence(tmp_path) is least_certain
-    calibration = Calibration([0.1] * len(FEATURES))
+    count = len(FEATURES)
+    calibration = Calibration(0.2, [0.1] * count, [2.0] * count, [0.3] * (count + count * (count + 1) // 2))
     calibration.save(tmp_path)
     assert load_confidence(tmp_path) == calibration
-    for content in ("{", '{"weights": [1.0]}', '{"weights": "x"}', '{"other": 1}'):
+    of_one = '{"bias": 0, "centre": [0], "spread": [1], "weights": [1, 1]}'
+    for content in ("{", of_one, of_one.replace("[0]", "[0, 0]"), '{"weights": "x"}', '{"other": 1}'):
         (tmp_path / "confidence.json").write_text(content)
         with pytest.raises(ModelError, match=r"confidence\.json"):
             load_confidence(tmp_path)
