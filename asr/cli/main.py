@@ -41,13 +41,18 @@ app.command("score")(score.score)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 
 
-def run() -> None:
-    """Entry point of the `asr` command."""
+def command() -> None:
+    """The `asr` command: a process of its own, which ends with it."""
     try:
-        with plain_errors():
-            app()
+        run()
     except SystemExit as leaving:
         _leave(leaving)
+
+
+def run() -> None:
+    """Do what the command line says. Ends in `SystemExit`."""
+    with plain_errors():
+        app()
 
 
 def _leave(leaving: SystemExit) -> None:
@@ -85,4 +90,4 @@ def plain_errors() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    run()
+    command()

@@ -30,8 +30,8 @@ def test_all_that_was_printed_arrives() -> None:
 
 def test_what_was_to_be_done_at_the_end_is_done() -> None:
     program = (
-        "import atexit, sys; from asr.cli.main import run; "
-        "atexit.register(print, 'the end'); sys.argv = ['asr', '--help']; run()"
+        "import atexit, sys; from asr.cli.main import command; "
+        "atexit.register(print, 'the end'); sys.argv = ['asr', '--help']; command()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0
