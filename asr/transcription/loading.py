@@ -1,30 +1,19 @@
-"""From the name of a model to a recogniser: the network and the search are prepared side by side."""
+"""From the name of a model to a recogniser; torch is imported when one is asked for."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asr.errors import UsageError
-from asr.model.folder import model_folder
-from asr.text.tokenizer import Tokenizer, load_tokenizer
-from asr.transcription.searching import Decode, SearchOptions, make_decode
+from asr.transcription.searching import SearchOptions, make_decode
 
 if TYPE_CHECKING:
     from asr.transcription.recognizer import Recognizer
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """Arithmetic of the network."""
-
-
-@dataclass(frozen=True)
-class _Speller:
-    """As much of a model as the search needs."""
-
-    path: Path
-    tokenizer: Tokenizer
 
 
 def load_model(
@@ -49,21 +38,13 @@ def load_model(
     except TypeError as error:
         known = ", ".join(field.name for field in fields(SearchOptions))
         raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
-    folder = model_folder(name_or_path)
-    # The search needs nothing of torch, whose import takes a second.
-    with ThreadPoolExecutor(1) as beside:
-        preparing = beside.submit(_prepare_search, folder, search, threads)
-        import torch
+    import torch
 
-        from asr.model.saved import load_saved_model
-        from asr.transcription.recognizer import Recognizer
+    from asr.model.saved import load_saved_model
+    from asr.transcription.recognizer import Recognizer
 
-        if threads is not None:
-            torch.set_num_threads(threads)
-        model = load_saved_model(folder)
-        decode = preparing.result()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model = load_saved_model(name_or_path)
+    decode = make_decode(model, search, threads)
     return Recognizer(model, device=device, threads=threads, decode=decode, precision=precision)
-
-
-def _prepare_search(folder: Path, search: SearchOptions, threads: int | None) -> Decode:
-    return make_decode(_Speller(folder, load_tokenizer(folder)), search, threads)

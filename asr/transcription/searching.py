@@ -18,19 +18,7 @@ from asr.files import write_text
 
 if TYPE_CHECKING:
     from asr.language.recurrent import RecurrentModel
-    from asr.text.tokenizer import Tokenizer
-
-
-class Speller(Protocol):
-    """As much of a model as the search needs: its folder and its tokenizer."""
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """What spells its pieces."""
+    from asr.model.saved import SavedModel
 
 
 class Decode(Protocol):
@@ -81,7 +69,7 @@ class SearchOptions:
             )
 
 
-def make_decode(model: Speller, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
+def make_decode(model: SavedModel, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
     """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
     options = options or SearchOptions()
     path, judge = _language_model(model.path, options.lm), recurrent_model(model.path, options)
