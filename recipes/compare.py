@@ -28,7 +28,10 @@ HEAD = (
     "| name | what | parameters | hours heard | WER % | against the first | CER % | WER % with LM | settings |",
     "|---|---|---:|---:|---:|---|---:|---:|---|",
 )
-FUSION = ["--lm", "asr/pretrained/lm.ngram", "--lm-weight", "0.6", "--word-bonus", "2"]
+SEARCHES = {
+    "greedy": ["--greedy"],
+    "lm": ["--lm", "asr/pretrained/lm.ngram", "--lm-weight", "0.6", "--word-bonus", "2"],
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,14 @@ def read_comparisons(path: Path) -> Comparisons:
 
 
 def run(plan: Comparisons, name: str) -> None:
-    """Train a variant and judge it, as far as that has not been done."""
+    """Train a variant and judge it, if that has not been done."""
+    if is_done(plan, name):
+        return
     folder = plan.output / name
     settings = [*plan.comparisons[name].settings, f"output={folder}"]
-    if not (folder / "curves.png").exists():
-        asr("train", plan.conf, *settings, *(["--resume"] if (folder / "last.pt").exists() else []))
-    for search, options in {"greedy": ["--greedy"], "lm": FUSION}.items():
-        if not (folder / search / "report.json").exists():
-            asr("evaluate", folder / "best", plan.judge, *options, "-o", folder / search)
+    asr("train", plan.conf, *settings, *(["--resume"] if (folder / "last.pt").exists() else []))
+    for search, options in SEARCHES.items():
+        asr("evaluate", folder / "best", plan.judge, *options, "-o", folder / search)
 
 
 def table(plan: Comparisons) -> str:
@@ -74,13 +77,13 @@ def table(plan: Comparisons) -> str:
 
 def is_done(plan: Comparisons, name: str) -> bool:
     """Whether a variant has been trained and judged."""
-    return all((plan.output / name / search / "report.json").exists() for search in ("greedy", "lm"))
+    return all((plan.output / name / search / "report.json").exists() for search in SEARCHES)
 
 
 def row(plan: Comparisons, name: str) -> str:
     """Size, hours and errors of a variant, with the paired difference in WER to the first."""
     folder = plan.output / name
-    greedy, fused = (read_json(folder / search / "report.json") for search in ("greedy", "lm"))
+    greedy, fused = (read_json(folder / search / "report.json") for search in SEARCHES)
     variant = plan.comparisons[name]
     cells = [
         name,

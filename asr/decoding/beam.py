@@ -93,7 +93,7 @@ class BeamDecoder:
             raise ValueError(f"log-probabilities must be (T, {len(self.vocabulary)}), not {log_probs.shape}")
         if np.isnan(log_probs.max(initial=-np.inf)):
             raise ValueError("log-probabilities contain NaN")
-        if len(self._prior) and len(log_probs):
+        if self.config.prior_weight and len(self._prior) and len(log_probs):
             log_probs = without_prior(log_probs, self._prior, self.config.prior_weight)
         COMPILER.announce()
         acoustic, language, nodes, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)

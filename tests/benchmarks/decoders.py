@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         end=" ",
     )
     print(f"greedy WER {100 * word_error_rate(speech, simple):.2f} %; milliseconds of processor time per utterance")
+    prior = tuple(measure_prior(tuning.log_probs).tolist()) if tuning else ()
     with tempfile.TemporaryDirectory() as folder:
         arpa = Path(folder) / "lm.arpa"
         for beam in options.beams:
@@ -77,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if model is not None:
                 if not arpa.exists():
                     write_for_peers(model, arpa)
-                prior = tuple(measure_prior(tuning.log_probs).tolist()) if tuning else ()
                 task = Task(speech.vocabulary, DecodingConfig(beam=beam), model, arpa, encode, prior)
                 compare(task, speech, tuning, options.only)
 
