@@ -69,10 +69,11 @@ def run(plan: Comparisons, name: str) -> None:
         asr("evaluate", folder / "best", plan.judge, *options, "-o", folder / search)
 
 
-def table(plan: Comparisons) -> str:
-    """A row for each variant that has been judged."""
-    rows = [row(plan, name) for name in plan.comparisons if is_done(plan, name)]
-    return "\n".join([*HEAD, *rows]) + "\n"
+def table(plan: Comparisons, before: str = "") -> str:
+    """A row for each variant that has been judged here, or in a table made `before`."""
+    kept = {line.split("|")[1].strip(): line for line in before.splitlines() if line.startswith("|")}
+    rows = [row(plan, name) if is_done(plan, name) else kept.get(name) for name in plan.comparisons]
+    return "\n".join([*HEAD, *filter(None, rows)]) + "\n"
 
 
 def is_done(plan: Comparisons, name: str) -> bool:

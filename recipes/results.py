@@ -8,7 +8,7 @@ results.py RESULTS.md...       renew the tables in these pages, each between two
     <!-- comparisons: recipes/librispeech/comparisons.yaml -->
     <!-- end -->
 
-A table whose reports are not at hand is left as it is.
+A table whose reports are not at hand is left as it is, and so is the row of a comparison that was made elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEAD = (
     "| manifest | search | utterances | words | WER % | 95 % | CER % | × real time | command |",
     "|---|---|---:|---:|---:|---|---:|---:|---|",
 )
-BLOCK = re.compile(r"(<!-- (table|comparisons): (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|comparisons): (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def table(reports: list[Path]) -> str:
@@ -97,8 +97,9 @@ def renewed(page: str) -> str:
     """The page with every table made anew whose reports are here."""
 
     def renew(block: re.Match[str]) -> str:
-        rows = compared(Path(block[3])) if block[2] == "comparisons" else reported(block[3].split())
-        return f"{block[1]}{rows}{block[4]}" if rows else block[0]
+        before = block[4]
+        after = compared(Path(block[3]), before) if block[2] == "comparisons" else reported(block[3].split()) or before
+        return f"{block[1]}{after}{block[5]}"
 
     return BLOCK.sub(renew, page)
 
@@ -109,10 +110,10 @@ def reported(patterns: list[str]) -> str:
     return table(reports) if reports else ""
 
 
-def compared(plan: Path) -> str:
-    """The table of the comparisons in a file; nothing where not even the first has been made."""
+def compared(plan: Path, before: str) -> str:
+    """The table of the comparisons in a file; as it was before where not even the first has been made here."""
     comparisons = compare.read_comparisons(plan)
-    return compare.table(comparisons) if compare.is_done(comparisons, comparisons.baseline) else ""
+    return compare.table(comparisons, before) if compare.is_done(comparisons, comparisons.baseline) else before
 
 
 if __name__ == "__main__":

@@ -40,7 +40,6 @@ def tune(
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest
     from asr.decoding import DecodingConfig
-    from asr.decoding.beam import BeamDecoder
     from asr.evaluation.hearing import hear_manifest
     from asr.evaluation.rescoring import describe as describe_rescoring
     from asr.evaluation.rescoring import tune_rescoring
@@ -50,11 +49,13 @@ def tune(
     from asr.evaluation.tuning import tune as search
     from asr.files import write_text
     from asr.language.load import load_language_model
-    from asr.transcription.loading import load_model
+    from asr.model.saved import load_saved_model
+    from asr.transcription.recognizer import Recognizer
     from asr.transcription.searching import (
         SETTINGS,
         SearchOptions,
         load_judge,
+        make_decoder,
         read_settings,
         recurrent_model,
         write_settings,
@@ -62,11 +63,11 @@ def tune(
 
     count = len(read_manifest(manifest))
     language_model = load_language_model(lm)
-    recognizer = load_model(model, device=device, threads=threads, search=SearchOptions(greedy=True))
-    saved = recognizer.model
-    vocabulary, before = saved.tokenizer.vocabulary, read_settings(saved.path)
+    saved = load_saved_model(model)
+    recognizer = Recognizer(saved, device=device, threads=threads, phones=saved.pronunciations is not None)
+    before = read_settings(saved.path)
     judge = recurrent_model(saved.path, SearchOptions(rescore=rescore))
-    recurrent = load_judge(judge, vocabulary) if judge is not None else None
+    recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None
     # What is not tuned here stays as it was.
     start = DecodingConfig(
         beam=beam, nbest=before.nbest, rescore_weight=before.rescore_weight, rescore_bonus=before.rescore_bonus
@@ -75,7 +76,7 @@ def tune(
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
     spoken = spoken[:: max(1, count // utterances)] if utterances else spoken
-    decoder = BeamDecoder(vocabulary, replace(start, prior=prior_of(spoken)), language_model)
+    decoder = make_decoder(saved, replace(start, prior=prior_of(spoken)), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
         tuning = search(spoken, decoder, threads=threads, tried=progress.advance)
     best, rescored = tuning.best, None
@@ -93,7 +94,8 @@ def tune(
     if not dry_run:
         write_settings(saved.path, best)
     if not quiet:
-        print(f"WER {100 * tuning.greedy_wer:.2f} % greedy, {100 * tuning.best_wer:.2f} % with {lm.name}")
+        greedy = f"{100 * tuning.greedy_wer:.2f} % greedy, " if tuning.greedy_wer is not None else ""
+        print(f"WER {greedy}{100 * tuning.best_wer:.2f} % with {lm.name}")
         print(f"weight {best.lm_weight:g}, bonus {best.word_bonus:g}, prior {best.prior_weight:g}, ", end="")
         print(f"unknown word {best.unknown_score:g} and {best.unknown_letter:g} a letter; ", end="")
         print(f"picture in {folder / 'surface.svg'}")

@@ -6,7 +6,7 @@ What batch k of epoch e contains depends on the seed, e and k alone, whoever ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -29,6 +29,10 @@ class Batch:
     waveforms: Tensor
     lengths: Tensor
     targets: list[list[int]]
+    phones: list[list[int]]
+    """How the targets are spoken; empty where that is not to be learned."""
+    augmented: bool = True
+    """Whether its epoch is one of those that augment: the waveforms were, the features shall be."""
 
     @property
     def samples(self) -> int:
@@ -44,6 +48,8 @@ class Corpus:
     utterances: list[Utterance]
     audio: AudioCache
     targets: list[list[int]]
+    phones: list[list[int]] = field(default_factory=list)
+    """How the targets are spoken, where that is to be learned as well."""
     weight: float = 1.0
 
 
@@ -62,11 +68,13 @@ class SpeechStream:
         sample_rate: int,
         augment: Augment | None = None,
         ascending_epochs: int = 0,
+        plain_epochs: int = 0,
         workers: int = 1,
         pinned: bool = False,
     ) -> None:
         self.corpora = list(corpora)
-        self.config, self.seed, self.augment, self.ascending_epochs = config, seed, augment, ascending_epochs
+        self.config, self.seed, self.augment = config, seed, augment
+        self.ascending_epochs, self.plain_epochs = ascending_epochs, plain_epochs
         self.workers, self.pinned = workers, pinned
         self._places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus.utterances))]
         self._durations = np.array([self.corpora[c].audio.samples(i) / sample_rate for c, i in self._places])
@@ -96,16 +104,18 @@ class SpeechStream:
         return prefetch(partial(self._collate, epoch), self.plan(epoch)[first::stride], self.workers)
 
     def _collate(self, epoch: int, indices: np.ndarray) -> Batch:
-        waveforms, ids, targets = [], [], []
+        waveforms, ids, targets, phones = [], [], [], []
         for index in indices:
             corpus, place = self._places[index]
             waveforms.append(self.corpora[corpus].audio[place])
             ids.append(self.corpora[corpus].utterances[place].id)
             targets.append(self.corpora[corpus].targets[place])
-        if self.augment is not None:
+            phones += self.corpora[corpus].phones[place : place + 1]
+        augmented = epoch >= self.plain_epochs
+        if self.augment is not None and augmented:
             waveforms = self.augment(waveforms, np.random.default_rng([self.seed, epoch, int(indices[0]), 3]))
         padded, lengths = pad_waveforms(waveforms, self.pinned)
-        return Batch(ids, padded, lengths, targets)
+        return Batch(ids, padded, lengths, targets, phones, augmented)
 
 
 def pad_waveforms(waveforms: Sequence[np.ndarray], pinned: bool = False) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,25 +22,26 @@ from asr.decoding.lexicon import Lexicon, build_lexicon
 from asr.decoding.pieces import BOUNDARY, Pieces, alphabet_of, build_pieces
 from asr.decoding.prior import without_prior
 from asr.decoding.search import Limits, search, trace
+from asr.decoding.wording import Spellings, Wording, spell_phrases
 from asr.errors import UsageError
 from asr.language.lookup import lookup_arrays
-from asr.language.ngram import UNKNOWN_ID
-from asr.text.tokenizer import BLANK
+from asr.language.ngram import CONTROL_WORDS, UNKNOWN_ID
+from asr.text.tokenizer import BLANK, WORD_START
 
 if TYPE_CHECKING:
     from asr.language.ngram import NgramModel
-
-_CONTROL_WORDS = 3  # ids 0, 1, 2: <unk>, <s>, </s>
 
 
 class BeamDecoder:
     """Prefix beam search over one tokenizer's pieces, with or without a language model of words and hotwords.
 
     `vocabulary` lists the pieces in the order of the model's outputs, `▁` marking where a word begins; the piece
-    `blank` is the CTC blank. Instances hold no state between utterances and may be used from several threads.
+    `blank` is the CTC blank. Pieces spell words as they are written, or by `spellings`: then nothing comes out but
+    words of the language model and hotwords that have one. Instances hold no state between utterances and may be used
+    from several threads.
 
     Raises `ModelError` when the language model's words need characters that the pieces cannot spell, and `UsageError`
-    for such hotwords, for a closed vocabulary without a language model, and for a prior of other pieces.
+    for such hotwords, for a closed vocabulary or spellings without a language model, and for a prior of other pieces.
     """
 
     def __init__(
@@ -49,16 +51,24 @@ class BeamDecoder:
         language_model: NgramModel | None = None,
         hotwords: Iterable[Hotword] = (),
         blank: int = BLANK,
+        spellings: Spellings | None = None,
     ) -> None:
         self.vocabulary = list(vocabulary)
         self.blank = blank
         self._model = language_model
+        self.spells_sounds = spellings is not None
         alphabet = alphabet_of(self.vocabulary, blank)
-        phrases = fit_to_alphabet(hotwords, alphabet)
-        pieces, states = build_pieces(self.vocabulary, alphabet, blank), build_states(phrases, alphabet)
+        phrases = fit_to_alphabet(hotwords, alphabet) if spellings is None else list(hotwords)
+        spelled = phrases if spellings is None else spell_phrases(phrases, spellings)
+        pieces, states = build_pieces(self.vocabulary, alphabet, blank), build_states(spelled, alphabet)
         self._pieces: Pieces = _read_only(pieces)
         self._ngrams = _read_only(lookup_arrays(language_model) if language_model else _no_ngrams())
-        self._lexicon: Lexicon = _read_only(_lexicon(language_model, phrases, alphabet))
+        expected = _expected(language_model, phrases)
+        self._lexicon: Lexicon = _read_only(_lexicon(language_model, expected, alphabet, spellings))
+        self._wording: Wording | None = None
+        if spellings is not None and language_model:
+            by_spelling = {one: word for word in expected for one in spellings.get(word, ())}
+            self._wording = Wording(self._lexicon, alphabet, language_model, by_spelling)
         self._hotwords: HotwordStates = _read_only(states)
         self._most_earned = _most_earned(pieces, states)
         self._configure(config or DecodingConfig())
@@ -70,7 +80,8 @@ class BeamDecoder:
         return other
 
     def _configure(self, config: DecodingConfig) -> None:
-        if config.closed_vocabulary and self._model is None:
+        closed = config.closed_vocabulary or self.spells_sounds
+        if closed and self._model is None:
             raise UsageError("a closed vocabulary needs a language model, whose words it is")
         if config.prior and len(config.prior) != len(self.vocabulary):
             raise UsageError(
@@ -79,7 +90,7 @@ class BeamDecoder:
             )
         self.config = config
         self._prior = np.array(config.prior, np.float32)
-        rules = _rules(config, self._model, self._lexicon, self._most_earned)
+        rules = _rules(config, closed, self._model, self._lexicon, self._most_earned)
         self._fusion = Fusion(self._ngrams, self._lexicon, self._hotwords, rules)
         self._limits = Limits(int(config.beam), float(config.token_threshold), float(config.score_margin))
 
@@ -126,14 +137,23 @@ class BeamDecoder:
             return list(pool.map(lambda utterance: self.decode(utterance, nbest), utterances))
 
     def _hypothesis(self, acoustic: float, language: float, tokens: list[int], frames: list[int]) -> Hypothesis:
+        text = spell(self.vocabulary, tokens)
+        if self._wording:
+            text, whole = self._wording.words(text)
+            if not whole:  # where nothing ends on a whole word the search takes the last one as far as it was heard
+                tokens = self._without_last_word(tokens)
         return Hypothesis(
             tokens=tuple(tokens),
-            frames=tuple(frames),
+            frames=tuple(frames[: len(tokens)]),
             score=acoustic + language,
             acoustic=acoustic,
             language=language,
-            text=spell(self.vocabulary, tokens),
+            text=text,
         )
+
+    def _without_last_word(self, tokens: list[int]) -> list[int]:
+        begins = [number for number, token in enumerate(tokens) if self.vocabulary[token].startswith(WORD_START)]
+        return tokens[: begins[-1]] if begins else []
 
 
 def _trace(history: NDArray[np.int32], node: int, frames: int) -> tuple[list[int], list[int]]:
@@ -143,13 +163,15 @@ def _trace(history: NDArray[np.int32], node: int, frames: int) -> tuple[list[int
     return path[0, begin:].tolist(), path[1, begin:].tolist()
 
 
-def _rules(config: DecodingConfig, model: NgramModel | None, lexicon: Lexicon, most_earned: float) -> Rules:
+def _rules(
+    config: DecodingConfig, closed: bool, model: NgramModel | None, lexicon: Lexicon, most_earned: float
+) -> Rules:
     weight, bonus = float(config.lm_weight), float(config.word_bonus)
     unknown = float(weight * model.log_prob[1 + UNKNOWN_ID] + config.unknown_score) if model else 0.0
     best_word = max(unknown, weight * float(lexicon.best[0])) if model else 0.0
     return Rules(
         has_model=model is not None,
-        closed=bool(config.closed_vocabulary),
+        closed=closed,
         end_of_sentence=bool(config.end_of_sentence),
         begin_state=model.begin_state() if model else 0,
         weight=weight,
@@ -162,15 +184,25 @@ def _rules(config: DecodingConfig, model: NgramModel | None, lexicon: Lexicon, m
     )
 
 
-def _lexicon(model: NgramModel | None, hotwords: Sequence[Hotword], alphabet: Sequence[str]) -> Lexicon:
-    """The words that are known: those of the model, then those of the hotwords, which the model sees as `<unk>`."""
+def _expected(model: NgramModel | None, hotwords: Sequence[Hotword]) -> list[str]:
+    """The words of the hotwords that the model lacks."""
+    if model is None:
+        return []
+    return sorted({word for hotword in hotwords for word in hotword.phrase.split()} - model.vocabulary.keys())
+
+
+def _lexicon(
+    model: NgramModel | None, expected: Sequence[str], alphabet: Sequence[str], spellings: Spellings | None
+) -> Lexicon:
+    """The words that are known: those of the model, then the `expected`, which the model sees as `<unk>`."""
     if model is None:
         return build_lexicon([], [], np.zeros(0, np.float32), alphabet)
-    expected = sorted({word for hotword in hotwords for word in hotword.phrase.split()} - model.vocabulary.keys())
-    ids = [*range(_CONTROL_WORDS, len(model.words)), *([UNKNOWN_ID] * len(expected))]
-    return build_lexicon(
-        [*model.words[_CONTROL_WORDS:], *expected], ids, model.log_prob[1 + np.array(ids, np.int64)], alphabet
-    )
+    words = [*model.words[CONTROL_WORDS:], *expected]
+    ids = np.array([*range(CONTROL_WORDS, len(model.words)), *([UNKNOWN_ID] * len(expected))], np.int64)
+    if spellings is not None:
+        ways = [spellings.get(word, ()) for word in words]
+        words, ids = list(chain.from_iterable(ways)), np.repeat(ids, list(map(len, ways)))
+    return build_lexicon(words, ids, model.log_prob[1 + ids], alphabet)
 
 
 def _most_earned(pieces: Pieces, states: HotwordStates) -> float:

@@ -97,14 +97,21 @@ def finish_word(language: float, state: int, trie: int, length: int, fusion: Fus
     language += rules.word_bonus
     if not rules.has_model:
         return language, state
-    word = -1 if trie == STRANGE else fusion.lexicon.word[trie]
-    if word < 0:
+    first, end = 0, 0
+    if trie != STRANGE:
+        first, end = fusion.lexicon.first_word[trie], fusion.lexicon.first_word[trie + 1]
+    if first == end:
         if rules.closed:
             return FORBIDDEN, state
         language += rules.unknown_score + length * rules.unknown_letter
-        word = UNKNOWN_ID
-    log_prob, state = score_word(state, word, fusion)
-    return language + rules.weight * log_prob, state
+        log_prob, after = score_word(state, UNKNOWN_ID, fusion)
+    else:
+        log_prob, after = score_word(state, fusion.lexicon.word[first], fusion)
+        for at in range(first + 1, end):
+            other, other_after = score_word(state, fusion.lexicon.word[at], fusion)
+            if other > log_prob:
+                log_prob, after = other, other_after
+    return language + rules.weight * log_prob, after
 
 
 @inner

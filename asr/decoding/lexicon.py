@@ -25,14 +25,17 @@ class Lexicon(NamedTuple):
 
     letter: Array  # (N,) int16
     first_child: Array  # (N + 1,) int32
-    word: Array  # (N,) int32, id of the word that ends here, -1: none
+    first_word: Array  # (N + 1,) int32, `word[first_word[i] : first_word[i + 1]]` end in node i
+    word: Array  # int32, ids; several in one node are spelled alike
     best: Array  # (N,) float32, largest log-probability of the words that begin so
 
 
-def build_lexicon(words: Sequence[str], ids: Sequence[int], log_probs: Array, alphabet: Sequence[str]) -> Lexicon:
+def build_lexicon(
+    words: Sequence[str], ids: Sequence[int] | Array, log_probs: Array, alphabet: Sequence[str]
+) -> Lexicon:
     """The trie of `words` with their language model `ids` and unigram `log_probs` (natural log).
 
-    Of a word listed twice the first counts. Raises `ModelError` that names the characters missing in `alphabet`.
+    Words that are spelled alike are all kept. Raises `ModelError` that names the characters missing in `alphabet`.
     """
     order, letters = _sorted_letters(words, alphabet)
     index = np.asarray(ids, np.int32)[order]
@@ -43,7 +46,7 @@ def build_lexicon(words: Sequence[str], ids: Sequence[int], log_probs: Array, al
     node = np.zeros(len(letters), np.int64)
     layers = [np.zeros(1, np.int16)]
     parents = [np.zeros(1, np.int64)]
-    word, best = [np.full(1, -1, np.int64)], [value.max(initial=-np.inf, keepdims=True)]
+    word, ending, best = [], [np.zeros(1, np.int64)], [value.max(initial=-np.inf, keepdims=True)]
     total = 1
     for depth in range(letters.shape[1]):
         alive = lengths > depth
@@ -55,7 +58,9 @@ def build_lexicon(words: Sequence[str], ids: Sequence[int], log_probs: Array, al
         parents.append(node[begins])
         count = int(begins.sum())
         local = np.cumsum(begins) - 1
-        word.append(_ending(local, lengths == depth + 1, index, count))
+        ends = lengths == depth + 1
+        word.append(index[ends])
+        ending.append(np.bincount(local[ends], minlength=count))
         best.append(np.maximum.reduceat(value, np.flatnonzero(begins)))
         node = total + local
         total += count
@@ -64,7 +69,8 @@ def build_lexicon(words: Sequence[str], ids: Sequence[int], log_probs: Array, al
     return Lexicon(
         letter=np.concatenate(layers),
         first_child=first_child.astype(np.int32),
-        word=np.concatenate(word).astype(np.int32),
+        first_word=np.cumsum(np.concatenate([[0], *ending])).astype(np.int32),
+        word=np.concatenate([*word, index[:0]]),
         best=np.concatenate(best).astype(np.float32),
     )
 
@@ -85,10 +91,3 @@ def _sorted_letters(words: Sequence[str], alphabet: Sequence[str]) -> tuple[Arra
         )
     order = np.argsort(spelled, kind="stable")  # linear where they are sorted already
     return order, letters[order]
-
-
-def _ending(node: Array, ends: Array, index: Array, count: int) -> Array:
-    """The id of the word that ends in each of `count` nodes; the first of several, as the sort is stable."""
-    word = np.full(count, -1, np.int64)
-    word[node[ends][::-1]] = index[ends][::-1]
-    return word

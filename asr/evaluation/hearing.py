@@ -41,7 +41,7 @@ def hear_manifest(
     utterances = read_manifest(manifest)
     folder = recognizer.model.path
     made_of = [*folder.glob("model.*"), *folder.glob("tokenizer.*"), folder / "config.json", manifest]
-    key = fingerprint_files(*made_of)
+    key = f"{fingerprint_files(*made_of)} of {len(recognizer.vocabulary)}"
     if not _is_fresh(cache, key):
         _write(cache, key, _listen(recognizer, utterances, heard))
     return [Spoken(utterance.text, pieces) for utterance, pieces in zip(utterances, _read(cache), strict=True)]

@@ -39,7 +39,7 @@ class Tuning:
     weights: tuple[float, ...]
     bonuses: tuple[float, ...]
     wer: npt.NDArray[np.float64]  # (weights, bonuses), fractions
-    greedy_wer: float
+    greedy_wer: float | None  # None where pieces are phones, which spell no words by themselves
     best_wer: float
     best: DecodingConfig
 
@@ -79,7 +79,7 @@ def tune(
             candidate = replace(best, **changed)
             if candidate != best and (rate := measure(candidate)) < best_wer:
                 best, best_wer = candidate, rate
-    greedy_wer = word_error_rate(spoken, None, threads, decoder.vocabulary)
+    greedy_wer = None if decoder.spells_sounds else word_error_rate(spoken, None, threads, decoder.vocabulary)
     return Tuning(tuple(weights), tuple(bonuses), wer, greedy_wer, best_wer, best)
 
 

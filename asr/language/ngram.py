@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 UNKNOWN_ID, BEGIN_ID, END_ID = 0, 1, 2
+CONTROL_WORDS = 3
 ROOT = 0
 
 Ints = NDArray[np.int32]

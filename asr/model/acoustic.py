@@ -1,4 +1,4 @@
-"""The acoustic model: waveforms in, log-probabilities of word pieces out."""
+"""The acoustic model: waveforms in, log-probabilities of word pieces out, and of phones where it has learned them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from asr.features.extractor import FeatureConfig, FeatureExtractor
 from asr.features.filterbank import SHIFT_SECONDS
 from asr.model.encoder import Encoder, EncoderConfig
+from asr.pronunciation.phones import VOCABULARY as PHONES
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,22 @@ class AcousticConfig:
     outputs_per_step: int = 1
     """Tokens that each step of the encoder may write. Characters come faster than its steps, word pieces do not: with
     3 the recurrence stays as short as it is and the output has a step every 27 ms."""
+    phones: bool = False
+    """Whether the network also says which phones it hears, for a search that knows how words are spoken."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.outputs_per_step <= 8:
             raise ValueError("outputs_per_step must lie between 1 and 8")
+        if self.phones and self.outputs_per_step > 1:
+            raise ValueError("phones are heard once a step: outputs_per_step must be 1")
 
 
 class AcousticModel(nn.Module):
     """Waveforms (B, N) in [-1, 1] and lengths (B,) in samples → log-probabilities (B, T, V) and lengths (B,) in steps.
 
     The last dimension is the tokenizer's vocabulary with the CTC blank at index 0. Padding never changes a result.
+    Where it has learned `phones`, the same encodings give their log-probabilities as well, in the order of
+    `asr.pronunciation.phones.VOCABULARY`.
     """
 
     def __init__(self, config: AcousticConfig, vocabulary: int) -> None:
@@ -39,6 +46,7 @@ class AcousticModel(nn.Module):
         self.encoder = Encoder(self.features.size, config.encoder)
         self.vocabulary = vocabulary
         self.output = nn.Linear(config.encoder.width, config.outputs_per_step * vocabulary)
+        self.phones = nn.Linear(config.encoder.width, len(PHONES)) if config.phones else None
 
     @property
     def frame_seconds(self) -> float:
@@ -57,15 +65,26 @@ class AcousticModel(nn.Module):
         """Log-probabilities (natural, float32). Steps beyond an utterance's length are unspecified."""
         return self.recognise(*self.features(waveforms, lengths))
 
-    def recognise(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from features (B, T, F) and their lengths, where training augments between the two."""
+    def recognise(self, features: Tensor, lengths: Tensor, phones: bool = False) -> tuple[Tensor, Tensor]:
+        """The same from features (B, T, F) and their lengths, where training augments between the two.
+
+        If `phones`, the log-probabilities of phones in place of word pieces.
+        """
         encodings, lengths, _ = self.encoder(features, lengths)
-        return self.log_probabilities(encodings), self.config.outputs_per_step * lengths
+        heard = self.phone_log_probabilities if phones else self.log_probabilities
+        return heard(encodings), self.config.outputs_per_step * lengths
 
     def log_probabilities(self, encodings: Tensor) -> Tensor:
         """Encodings (B, T, D) → (B, T · outputs, V), in float32 under any autocast: sums over many steps follow."""
         logits = self.output(encodings).float()
         log_probs: Tensor = logits.reshape(len(logits), -1, self.vocabulary).log_softmax(dim=2)
+        return log_probs
+
+    def phone_log_probabilities(self, encodings: Tensor) -> Tensor:
+        """Encodings (B, T, D) → (B, T, phones), in float32. Raises `ValueError` where none have been learned."""
+        if self.phones is None:
+            raise ValueError("this network has not learned phones")
+        log_probs: Tensor = self.phones(encodings).float().log_softmax(dim=2)
         return log_probs
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from asr.model.acoustic import parameters
 from asr.model.saved import SavedModel, load_saved_model
+from asr.pronunciation.phones import PHONES
 
 SHOWN_TOKENS = 8
 
@@ -23,9 +24,16 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
         ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {_megabytes(model):.1f} MB on disk"),
         ("output", f"{1 / model.frame_seconds:g} steps a second"),
         ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
+        *_phones(model),
         ("normaliser", model.normaliser),
         *((name.replace("_", " "), _value(value)) for name, value in model.training.items()),
     ]
+
+
+def _phones(model: SavedModel) -> list[tuple[str, str]]:
+    if model.pronunciations is None:
+        return []
+    return [("phones", f"{len(PHONES)}; how {len(model.pronunciations):,} words are spoken, others are guessed")]
 
 
 def _memory(kind: str) -> str:
@@ -33,7 +41,7 @@ def _memory(kind: str) -> str:
 
 
 def _megabytes(model: SavedModel) -> float:
-    return sum(file.stat().st_size for file in model.path.iterdir() if file.is_file()) / 1e6
+    return sum(file.stat().st_size for file in model.path.rglob("*") if file.is_file()) / 1e6
 
 
 def _value(value: Any) -> str:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from asr.features.extractor import length_mask
 from asr.model.dropout import Dropout
-from asr.model.recurrent import Bidirectional, Memoryless, Unidirectional
+from asr.recurrence.directions import Bidirectional, Memoryless, Unidirectional
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
-from asr.model.recurrent import Bidirectional, Unidirectional, reorder, reversal
+from asr.recurrence.directions import Bidirectional, Unidirectional, reorder, reversal
 
 
 def quantise(network: AcousticModel) -> AcousticModel:

@@ -18,8 +18,10 @@ from asr.errors import ModelError, UsageError
 from asr.files import write_whole
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.folder import model_folder
+from asr.pronunciation import Pronunciations, load_pronunciations
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.weights import read_weights
 
 FORMAT = 1
 
@@ -35,6 +37,8 @@ class SavedModel:
     """Name of the text normaliser that its transcripts were trained with."""
     training: dict[str, Any] = field(default_factory=dict)
     """What it was trained on and how; free-form, for the reader."""
+    pronunciations: Pronunciations | None = None
+    """How words are spoken, of a network that has learned phones."""
 
     @property
     def config(self) -> AcousticConfig:
@@ -60,6 +64,7 @@ def save_model(
     training: dict[str, Any] | None = None,
     half: bool = False,
     weights: dict[str, Tensor] | None = None,
+    pronunciations: Pronunciations | None = None,
 ) -> None:
     """Write a model folder; `config.json` comes last, so that a folder without one is known to be unfinished.
 
@@ -69,6 +74,8 @@ def save_model(
 
     folder = Path(folder)
     tokenizer.save(folder)
+    if pronunciations is not None:
+        pronunciations.save(folder)
     state = network.state_dict() if weights is None else weights
     state = {name: (tensor.half() if half else tensor).cpu().contiguous() for name, tensor in state.items()}
     with write_whole(folder / "model.safetensors", "wb") as file:
@@ -106,7 +113,10 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
     if len(tokenizer.vocabulary) != network.vocabulary:
         raise ModelError(f"{folder}: tokenizer and network have different vocabularies")
     load_weights(network, folder / "model.safetensors")
-    return SavedModel(folder, network.eval(), tokenizer, normaliser, training)
+    pronunciations = load_pronunciations(folder) if config.phones else None
+    if config.phones and pronunciations is None:
+        raise ModelError(f"{folder}: the network has learned phones, but how words are spoken is missing")
+    return SavedModel(folder, network.eval(), tokenizer, normaliser, training, pronunciations)
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:
@@ -116,19 +126,6 @@ def load_weights(network: torch.nn.Module, path: Path) -> None:
         network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except RuntimeError as error:
         raise ModelError(f"{path} does not fit the network of its config.json: {error}") from error
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises `ModelError` when it is missing or torn."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return load(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} is damaged: {error}", "Copy or train the model again.") from error
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import ModelError
-from asr.model.saved import load_saved_model, read_weights, save_model
+from asr.model.saved import load_saved_model, save_model
 from asr.training.average import mean_weights
+from asr.weights import read_weights
 
 
 def average_models(folders: list[Path], output: Path, half: bool = True) -> None:
@@ -17,7 +18,7 @@ def average_models(folders: list[Path], output: Path, half: bool = True) -> None
             raise ModelError(f"{folder} has other sizes than {folders[0]}", "Average models of one run.")
     weights = mean_weights([read_weights(folder / "model.safetensors") for folder in folders])
     facts = first.training | {"averaged": [folder.name for folder in folders]}
-    save_model(output, first.network, first.tokenizer, first.normaliser, facts, half=half, weights=weights)
+    save_model(output, first.network, first.tokenizer, first.normaliser, facts, half, weights, first.pronunciations)
 
 
 def last_models(experiment: Path, count: int) -> list[Path]:

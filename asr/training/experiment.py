@@ -26,6 +26,7 @@ from asr.features.extractor import RunningStatistics, length_mask
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.ctc import disagreements, needed_steps, pad_targets, sequence_losses
 from asr.model.saved import SavedModel, load_saved_model, save_model
+from asr.pronunciation import Pronunciations, load_pronunciations
 from asr.scoring.result import score
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
@@ -66,16 +67,25 @@ class ExperimentConfig:
     init_from: str | None = None
     """Start from this model's weights, with its tokenizer and sizes ("default" is the bundled model)."""
     keep_output: bool = True
-    """With `init_from`: false takes the encoder only and learns to write by this run's tokenizer."""
+    """With `init_from`: false takes the encoder only and learns to write by this run's tokenizer, at this run's
+    `strides` and `outputs_per_step`."""
+    pronunciation: Path | None = None
+    """How words are spoken, a folder of `recipes/pronunciation.py`: the network then learns phones as well."""
+    phone_weight: float = 0.5
+    """Share of the phones in the loss, where there are any."""
     batches: BatchConfig = field(default_factory=BatchConfig)
     ascending_epochs: int = 1
     """Epochs that hear the shortest utterances first; short ones teach the alignment soonest."""
+    plain_epochs: int = 0
+    """Epochs that hear speech as it is, before speeds, noise and masks make it harder: worth it while a network knows
+    too little to learn anything by heart."""
     longest_seconds: float = 30.0
     """Longer utterances are left out of training."""
     waveform: WaveformAugmentConfig = field(default_factory=WaveformAugmentConfig)
     spec_augment: SpecAugmentConfig | None = field(default_factory=SpecAugmentConfig)
     intermediate_layer: int = 0
-    """Also ask this block's output for the text (intermediate CTC, Lee and Watanabe 2021); 0 does not."""
+    """Also ask this block's output for the text (intermediate CTC, Lee and Watanabe 2021), or for the phones where
+    there are any: how a word is written comes after how it sounds. 0 does not."""
     intermediate_weight: float = 0.3
     consistency: float = 0.0
     """Weight of the agreement of two masked views of each utterance (CR-CTC, Yao et al. 2025; 0.2 there); 0 is off.
@@ -100,7 +110,8 @@ class AcousticTask:
         origin = load_saved_model(config.init_from) if config.init_from else None
         writing = origin if config.keep_output else None
         self.tokenizer = writing.tokenizer if writing else self._tokenizer(manifests)
-        acoustic = _fitting(config, origin)
+        self.pronunciations = _pronunciations(config, origin, manifests)
+        acoustic = replace(_fitting(config, origin), phones=self.pronunciations is not None)
         torch.manual_seed(config.loop.seed)
         self.module: AcousticModel = AcousticModel(acoustic, len(self.tokenizer.vocabulary))
         if origin:
@@ -108,6 +119,8 @@ class AcousticTask:
             self.module.features.load_state_dict(origin.network.features.state_dict())
         if writing:
             self.module.output.load_state_dict(writing.network.output.state_dict())
+        if origin and origin.network.phones is not None and self.module.phones is not None:
+            self.module.phones.load_state_dict(origin.network.phones.state_dict())
         self.sample_rate = acoustic.features.sample_rate
         self.left_out: dict[str, str] = {}
         self.stream = SpeechStream(
@@ -117,6 +130,7 @@ class AcousticTask:
             self.sample_rate,
             self._augment,
             config.ascending_epochs,
+            config.plain_epochs,
             config.workers or default_workers(device),
             pinned=device.type == "cuda",
         )
@@ -139,26 +153,30 @@ class AcousticTask:
         With `consistency` each utterance is heard twice, masked differently, and the two readings shall agree.
         """
         views = 2 if self.config.consistency else 1
-        targets, target_lengths = pad_targets(batch.targets * views)
         # Lengths are known to the CPU beforehand; asking a GPU for them would wait for it.
         frames = self.module.features.frames(batch.lengths).repeat(views)
         steps = self.module.output_steps(frames)
         features, feature_lengths = self._features(batch, views)
-        if self.config.spec_augment is not None:
+        if self.config.spec_augment is not None and batch.augmented:
             features = spec_augment(features, frames, self.config.spec_augment, generator)
         encodings, lengths, tapped = self.module.encoder(features, feature_lengths, self.config.intermediate_layer)
-        log_probs = self.module.log_probabilities(encodings)
-        targets = targets.to(self.device, non_blocking=True)
-        losses = sequence_losses(log_probs, steps, targets, target_lengths)
-        tokens = max(1, int(target_lengths.sum()))
         lengths = self.module.config.outputs_per_step * lengths
+        log_probs = self.module.log_probabilities(encodings)
+        targets = early_targets = self._targets(batch.targets, views)
+        losses = sequence_losses(log_probs, steps, *targets)
+        tokens = max(1, int(targets[1].sum()))
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
+        hear_early = self.module.log_probabilities
+        if batch.phones:
+            phones = early_targets = self._targets(batch.phones, views)
+            hear_early = self.module.phone_log_probabilities
+            spoken_losses = sequence_losses(self.module.phone_log_probabilities(encodings), steps, *phones)
+            sums |= {"phone_loss": spoken_losses.detach().sum(), "phones": max(1, int(phones[1].sum()))}
+            losses = mixed(losses, spoken_losses, self.config.phone_weight)
         if tapped is not None:
-            early = self.module.log_probabilities(self.module.encoder.norm(tapped))
-            early_losses = sequence_losses(early, steps, targets, target_lengths)
-            weight = self.config.intermediate_weight
-            losses = (1 - weight) * losses + weight * early_losses
+            early = hear_early(self.module.encoder.norm(tapped))
+            losses = mixed(losses, sequence_losses(early, steps, *early_targets), self.config.intermediate_weight)
         if self.config.consistency:
             # Divergences are per pair and losses per view: twice the divergence keeps the paper's proportion.
             apart = disagreements(log_probs, lengths)
@@ -167,11 +185,12 @@ class AcousticTask:
         return Loss(losses.sum() / tokens, batch.ids, sums, batch.samples / self.sample_rate, each)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
-        """Loss per token in nats, and the share of steps whose best token is the blank."""
-        return {
+        """Loss per token (and phone) in nats, and the share of steps whose best token is the blank."""
+        measured = {
             "loss": sums["loss"] / max(1.0, sums["tokens"]),
             "blank_share": sums["blanks"] / max(1.0, sums["steps"]),
         }
+        return measured | ({"phone_loss": sums["phone_loss"] / sums["phones"]} if "phones" in sums else {})
 
     def validate(self) -> dict[str, float]:
         """Greedy word error rate (a fraction) of all validation manifests together."""
@@ -216,13 +235,26 @@ class AcousticTask:
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """A model folder that `asr transcribe -m` reads."""
-        save_model(folder, self.module, self.tokenizer, self.config.normaliser, facts, weights=weights)
+        save_model(
+            folder,
+            self.module,
+            self.tokenizer,
+            self.config.normaliser,
+            facts,
+            weights=weights,
+            pronunciations=self.pronunciations,
+        )
 
     def _features(self, batch: Batch, views: int) -> tuple[Tensor, Tensor]:
         """Features (views · B, T, F) on the device and their lengths."""
         waveforms, lengths = (tensor.to(self.device, non_blocking=True) for tensor in (batch.waveforms, batch.lengths))
         features, frames = self.module.features(waveforms, lengths)
         return features.repeat(views, 1, 1), frames.repeat(views)
+
+    def _targets(self, tokens: list[list[int]], views: int) -> tuple[Tensor, Tensor]:
+        """Targets (views · B, U) on the device and their lengths (views · B,)."""
+        targets, lengths = pad_targets(tokens * views)
+        return targets.to(self.device, non_blocking=True), lengths
 
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
@@ -245,27 +277,30 @@ class AcousticTask:
             utterances = _shortest(utterances, self._only)
         audio = self._open(config.manifest.stem, utterances)
         targets: list[list[int]] = []
+        phones: list[list[int]] = []
         kept: list[int] = []
         fastest = max(self.config.waveform.speeds, default=1.0)
         lengths = torch.tensor([int(audio.samples(i) / fastest) for i in range(len(audio))], dtype=torch.long)
         steps = self.module.steps(lengths).tolist()
         for index, utterance in enumerate(utterances):
             tokens = self.tokenizer.encode(utterance.text)
+            spoken = self.pronunciations.encode(utterance.text) if self.pronunciations else []
+            needed = max(needed_steps(tokens), needed_steps(spoken))
             seconds = audio.samples(index) / self.sample_rate
             if not tokens:
                 self.left_out[utterance.id] = "no text"
             elif seconds > self.config.longest_seconds:
                 self.left_out[utterance.id] = f"longer than {self.config.longest_seconds:g} s"
-            elif steps[index] < needed_steps(tokens):
-                self.left_out[utterance.id] = f"{needed_steps(tokens)} steps needed, {steps[index]} heard"
+            elif steps[index] < needed:
+                self.left_out[utterance.id] = f"{needed} steps needed, {steps[index]} heard"
             else:
                 kept.append(index)
                 targets.append(tokens)
+                phones += [spoken] if self.pronunciations else []
         if not kept:
             raise DataError(f"{config.manifest} has no utterance to learn from", "See the reasons above.")
-        return Corpus(
-            config.manifest.stem, [utterances[i] for i in kept], audio.subset(kept), targets, weight=config.weight
-        )
+        said = [utterances[i] for i in kept]
+        return Corpus(config.manifest.stem, said, audio.subset(kept), targets, phones, config.weight)
 
     def _measure_features(self) -> None:
         """Set the extractor's mean and deviation from an epoch's batches, up to an hour of them."""
@@ -296,6 +331,11 @@ class AcousticTask:
                 self.report(f"  {name}: {reason}")
 
 
+def mixed(one: Tensor, other: Tensor, share: float) -> Tensor:
+    """Losses of which `share` are the other's; unlike `torch.lerp` infinite where one of them is."""
+    return (1 - share) * one + share * other
+
+
 def count_blanks(log_probs: Tensor, lengths: Tensor) -> Tensor:
     """How many steps of (B, T, V), within their utterances' lengths (B,), have the blank as best token: a scalar."""
     inside = length_mask(lengths, log_probs.shape[1])
@@ -317,13 +357,31 @@ def _shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
 
 
 def _fitting(config: ExperimentConfig, origin: SavedModel | None) -> AcousticConfig:
-    """The sizes of the model that training starts from, with this run's dropout and, if it is new, its output."""
+    """The sizes of the model that training starts from, with this run's dropout and, if its output is new, its pace."""
     wanted = config.acoustic
     if origin is None:
         return wanted
-    outputs = (origin.config if config.keep_output else wanted).outputs_per_step
     encoder = replace(origin.config.encoder, dropout=wanted.encoder.dropout)
-    return replace(origin.config, encoder=encoder, outputs_per_step=outputs)
+    if config.keep_output:
+        return replace(origin.config, encoder=encoder)
+    encoder = replace(encoder, strides=wanted.encoder.strides)
+    return replace(origin.config, encoder=encoder, outputs_per_step=wanted.outputs_per_step)
+
+
+def _pronunciations(
+    config: ExperimentConfig, origin: SavedModel | None, manifests: Sequence[list[Utterance]]
+) -> Pronunciations | None:
+    """How the words are spoken, by the configuration's folder or the model that training starts from, if any is."""
+    if config.pronunciation is None:
+        return origin.pronunciations if origin else None
+    pronunciations = load_pronunciations(config.pronunciation)
+    if pronunciations is None:
+        raise UsageError(
+            f"{config.pronunciation} does not say how words are spoken",
+            "Make it with recipes/pronunciation.py, or leave `pronunciation` out.",
+        )
+    pronunciations.of({word for manifest in manifests for utterance in manifest for word in utterance.text.split()})
+    return pronunciations
 
 
 def check(config: ExperimentConfig) -> None:

@@ -28,25 +28,27 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
     """
     name = audio_name(audio)
     lines = [line for line in (_tokens(recognizer, line) for line in text.splitlines()) if line]
-    tokens = [token for line in lines for word in line for token in word.tokens]
-    if not tokens:
+    words = list(chain(*lines))
+    if not words:
         raise DataError("there are no words to align")
+    between = _between(recognizer, words[0])
+    tokens, spans = list(words[0].tokens), [(0, len(words[0].tokens))]
+    for word in words[1:]:
+        tokens += between
+        spans.append((len(tokens), len(tokens) + len(word.tokens)))
+        tokens += word.tokens
     log_probs, seconds, end = _hear(recognizer, audio, name)
     if len(log_probs) * (2 * len(tokens) + 1) > _LARGEST_LATTICE:
         raise DataError(f"{name} and its text are too long to be aligned in one go", "Cut both into parts.")
     (alignment,) = align_tokens(log_probs[None], [len(log_probs)], [tokens]) if len(log_probs) else (None,)
     if alignment is None:
-        raise DataError(f"{name} is too short for {len(list(chain(*lines)))} words in {end.duration:.1f} s")
-    spans, position = [], 0
-    for word in chain(*lines):
-        spans.append((position, position + len(word.tokens)))
-        position += len(word.tokens)
-    texts = [word.text for word in chain(*lines)]
+        raise DataError(f"{name} is too short for {len(words)} words in {end.duration:.1f} s")
+    texts = [word.text for word in words]
     confidence = recognizer.confidence(texts, spans, alignment, ())
-    words = time_words(texts, spans, alignment, seconds, end.duration, confidence)
+    timed = time_words(texts, spans, alignment, seconds, end.duration, confidence)
     segments, first = [], 0
     for line in lines:
-        here = words[first : first + len(line)]
+        here = timed[first : first + len(line)]
         segments.append(Segment(here[0].start, here[-1].end, " ".join(word.text for word in here), here))
         first += len(line)
     return Transcript(name, round(end.duration, 3), tuple(segments), end.notices)
@@ -55,15 +57,21 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
 @dataclass(frozen=True)
 class _Spelled:
     text: str
+    spoken: str
     tokens: list[int]
 
 
 def _tokens(recognizer: Recognizer, line: str) -> list[_Spelled]:
     """The words of a line with their tokens; punctuation by itself is no word."""
     normalise = get_normaliser(recognizer.model.normaliser)
-    encode = recognizer.model.tokenizer.encode
     words = [(word, normalise(word)) for word in line.split()]
-    return [_Spelled(word, encode(spoken)) for word, spoken in words if spoken]
+    return [_Spelled(word, spoken, recognizer.encode(spoken)) for word, spoken in words if spoken]
+
+
+def _between(recognizer: Recognizer, word: _Spelled) -> list[int]:
+    """What stands between two words: a boundary among characters and phones, nothing where pieces bear it."""
+    twice = recognizer.encode(f"{word.spoken} {word.spoken}")
+    return twice[len(word.tokens) : len(twice) - len(word.tokens)]
 
 
 def _hear(recognizer: Recognizer, audio: Audio, name: str) -> tuple[Floats, list[float], End]:
@@ -80,5 +88,5 @@ def _hear(recognizer: Recognizer, audio: Audio, name: str) -> tuple[Floats, list
             seconds += [begin + number * step for number in range(len(log_probs))]
         else:
             end = item
-    width = len(recognizer.model.tokenizer.vocabulary)
+    width = len(recognizer.vocabulary)
     return np.concatenate([np.empty((0, width), np.float32), *parts]), [*seconds, end.duration], end

@@ -20,8 +20,8 @@ from asr.features.extractor import TINY, FeatureExtractor
 from asr.features.filterbank import FLOOR, PREEMPHASIS, Filterbank
 from asr.files import write_whole
 from asr.model.encoder import RecurrentBlock, Subsampling
-from asr.model.recurrent import Bidirectional, Memoryless, Unidirectional
 from asr.model.saved import SavedModel
+from asr.recurrence.directions import Bidirectional, Memoryless, Unidirectional
 from asr.transcription.onnx_graph import FLOAT, INT32, INT64, Graph
 
 _SCALE = 32768.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asr.errors import UsageError
-from asr.transcription.searching import SearchOptions, make_decode
+from asr.transcription.searching import SearchOptions, make_decode, reads_phones
 
 if TYPE_CHECKING:
     from asr.transcription.recognizer import Recognizer
@@ -47,4 +47,5 @@ def load_model(
         torch.set_num_threads(threads)
     model = load_saved_model(name_or_path)
     decode = make_decode(model, search, threads)
-    return Recognizer(model, device=device, threads=threads, decode=decode, precision=precision)
+    phones = reads_phones(model, search)
+    return Recognizer(model, device=device, threads=threads, decode=decode, precision=precision, phones=phones)

@@ -26,6 +26,7 @@ from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
 from asr.model.alignment import TokenAlignment, align_tokens
 from asr.model.saved import SavedModel
+from asr.pronunciation.phones import VOCABULARY as PHONES
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
 from asr.transcription.confidence import load_confidence
@@ -63,7 +64,9 @@ class Recognizer:
         decode: Decode = best_path,
         precision: Precision = "float32",
         cutting: CutConfig | None = None,
+        phones: bool = False,
     ) -> None:
+        """`phones` says that `decode` reads phones and spells words with them."""
         self.model = model
         self.device = _device(device)
         self.cutting = cutting or CutConfig()
@@ -73,6 +76,11 @@ class Recognizer:
         self._network = _in_precision(model.network.to(self.device).eval(), precision)
         self._threads = threads or os.cpu_count() or 1
         self._decode = decode
+        self._phones = phones
+        speech = model.pronunciations if phones else None
+        self.vocabulary = PHONES if phones else model.tokenizer.vocabulary
+        self.encode = speech.encode if speech else model.tokenizer.encode
+        """Text to the ids in `vocabulary` of what is heard when it is spoken."""
 
     def transcribe(
         self,
@@ -135,7 +143,10 @@ class Recognizer:
             segments = []
 
     def hear(self, batch: list[Heard]) -> list[Floats]:
-        """Natural log-probabilities (T, V) of each piece, without the steps that belong to its neighbours."""
+        """Natural log-probabilities (T, V) of each piece, without the steps that belong to its neighbours.
+
+        V counts the tokenizer's pieces, or the phones for a search that reads them.
+        """
         signals = [each.piece.samples for each in batch]
         lengths = torch.tensor([len(signal) for signal in signals])
         waveforms = torch.zeros(len(signals), int(lengths.max()))
@@ -146,7 +157,7 @@ class Recognizer:
         with torch.inference_mode(), half:
             features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
             extracted = perf_counter()
-            log_probs, steps = self._network.recognise(features, frames)
+            log_probs, steps = self._network.recognise(features, frames, self._phones)
         together, counts = log_probs.cpu().numpy(), steps.tolist()
         self.times.features += extracted - began
         self.times.network += perf_counter() - extracted
@@ -214,7 +225,7 @@ class Recognizer:
     def _segment(
         self, heard: Heard, reading: Hypothesis, steps: int, alignment: TokenAlignment | None
     ) -> Segment | None:
-        text = self.model.tokenizer.decode(reading.tokens)
+        text = reading.text if self._phones else self.model.tokenizer.decode(reading.tokens)
         if not text:
             return None
         piece, rate = heard.piece, self.model.sample_rate
@@ -222,7 +233,8 @@ class Recognizer:
         end = (piece.start + len(piece.samples) - piece.after) / rate
         words: tuple[Word, ...] = ()
         if alignment is not None:
-            texts, spans = spell_words(reading.tokens, self.model.tokenizer.vocabulary)
+            texts, spans = spell_words(reading.tokens, self.vocabulary)
+            texts = text.split() if self._phones else texts
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
             confidence = self.confidence(texts, spans, alignment, reading.posteriors)
             words = time_words(texts, spans, alignment, seconds, end, confidence)

@@ -17,6 +17,9 @@ from asr.errors import ModelError, UsageError
 from asr.files import write_text
 
 if TYPE_CHECKING:
+    from asr.decoding.beam import BeamDecoder
+    from asr.decoding.hotwords import Hotword
+    from asr.language.ngram import NgramModel
     from asr.language.recurrent import RecurrentModel
     from asr.model.saved import SavedModel
 
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 class Decode(Protocol):
     """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best reading.
 
-    With `posteriors` a search that knows other readings says how probable each word is.
+    They are those of phones where the search `reads_phones`. With `posteriors` a search that knows other readings says
+    how probable each word is.
     """
 
     def __call__(
@@ -69,6 +73,14 @@ class SearchOptions:
             )
 
 
+def reads_phones(model: SavedModel, options: SearchOptions | None = None) -> bool:
+    """Whether the search that `options` ask for reads phones: where the network hears them and words are known."""
+    options = options or SearchOptions()
+    return (
+        model.pronunciations is not None and not options.greedy and _language_model(model.path, options.lm) is not None
+    )
+
+
 def make_decode(model: SavedModel, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
     """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
     options = options or SearchOptions()
@@ -76,16 +88,15 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
     if _is_greedy(options, path, judge):
         return best_path
 
-    from asr.decoding.beam import BeamDecoder
     from asr.decoding.hotwords import gather_hotwords
     from asr.decoding.posteriors import word_posteriors
     from asr.decoding.rescoring import rescore_nbest
     from asr.language.load import load_language_model
 
-    config, vocabulary = _config(model.path, options), model.tokenizer.vocabulary
-    recurrent = load_judge(judge, vocabulary) if judge is not None else None
+    config = _config(model.path, options)
+    recurrent = load_judge(judge, model.tokenizer.vocabulary) if judge is not None else None
     language_model = load_language_model(path) if path is not None else None
-    decoder = BeamDecoder(vocabulary, config, language_model, gather_hotwords(options.hotwords))
+    decoder = make_decoder(model, config, language_model, gather_hotwords(options.hotwords))
 
     def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
         nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
@@ -96,6 +107,25 @@ def make_decode(model: SavedModel, options: SearchOptions | None = None, threads
         return [replace(nbest[0], posteriors=tuple(word_posteriors(nbest))) for nbest in nbests]
 
     return decode
+
+
+def make_decoder(
+    model: SavedModel, config: DecodingConfig, language_model: NgramModel | None, hotwords: Sequence[Hotword] = ()
+) -> BeamDecoder:
+    """The beam search over what the model writes, or, with a language model, over the phones where it hears them."""
+    from asr.decoding.beam import BeamDecoder
+    from asr.decoding.hotwords import fit_to_alphabet
+    from asr.decoding.pieces import alphabet_of
+    from asr.language.ngram import CONTROL_WORDS
+    from asr.pronunciation.phones import VOCABULARY
+
+    vocabulary = model.tokenizer.vocabulary
+    if model.pronunciations is None or language_model is None:
+        return BeamDecoder(vocabulary, config, language_model, hotwords)
+    hotwords = fit_to_alphabet(hotwords, alphabet_of(vocabulary))
+    expected = [word for hotword in hotwords for word in hotword.phrase.split()]
+    spellings = model.pronunciations.of([*language_model.words[CONTROL_WORDS:], *expected])
+    return BeamDecoder(VOCABULARY, config, language_model, hotwords, spellings=spellings)
 
 
 def best_path(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
@@ -179,8 +209,8 @@ def _config(folder: Path, options: SearchOptions) -> DecodingConfig:
     given: dict[str, Any] = {name: getattr(options, name) for name in names}
     config = read_settings(folder)
     if _language_model(folder, options.lm) is None:
-        # Both are there to balance a language model.
-        config = replace(config, prior_weight=0.0, word_bonus=0.0)
+        # All are there to balance a language model.
+        config = replace(config, prior=(), prior_weight=0.0, word_bonus=0.0)
     return replace(config, **{name: value for name, value in given.items() if value is not None})
 
 

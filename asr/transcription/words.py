@@ -22,10 +22,13 @@ _BRIEFEST = 0.02
 
 
 def spell_words(tokens: Sequence[int], vocabulary: Sequence[str]) -> tuple[list[str], list[tuple[int, int]]]:
-    """The words of `tokens`, and of each the first token and the one behind the last."""
+    """The words of `tokens`, and of each the first token and the one behind the last.
+
+    A boundary that is a token by itself, as among characters, belongs to no word: it may lie anywhere in a pause.
+    """
     pieces = [vocabulary[token] for token in tokens]
     firsts = [number for number, piece in enumerate(pieces) if number == 0 or piece.startswith(WORD_START)]
-    spans = list(pairwise([*firsts, len(pieces)]))
+    spans = [(first + (pieces[first] == WORD_START), last) for first, last in pairwise([*firsts, len(pieces)])]
     texts = ["".join(pieces[first:last]).replace(WORD_START, "") for first, last in spans]
     return [text for text in texts if text], [span for span, text in zip(spans, texts, strict=True) if text]
 

@@ -4,7 +4,8 @@
 #   recipes/librispeech/run.sh --config mini --processes 2
 #   recipes/librispeech/run.sh --config mini --stage 4 --stop-stage 4 -- loop.epochs=80
 #
-#   0 download   1 prepare   2 tokenizer   3 language model   4 train   5 average   6 tune   7 evaluate   8 report
+#   0 download   1 prepare   2 tokenizer   3 language model, pronunciations   4 train   5 average   6 tune
+#   7 evaluate   8 report
 #
 # --config NAME       a file of conf/: mini (default), all, train-clean-100, librispeech-960
 # --corpora DIR       holds LibriSpeech/ and, for `all`, CommonVoice-v1/, CMU-ARCTIC/, … (default: data)
@@ -17,7 +18,7 @@
 # A stage can be run again at any time: what is there is kept, what was interrupted goes on.
 . "$(dirname "$0")/../common.sh"
 
-config=mini texts=() lm=
+config=mini texts=() trained=() lm=
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
   [ $# -gt 1 ] || usage
   case "$1" in
@@ -94,6 +95,13 @@ if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; t
   fi
 fi
 lm=${lm:-$exp/lm/words.ngram}
+# How the words are spoken, of a configuration that learns phones. A speller knows no speech: the bundled one will do.
+spoken=$(setting pronunciation) speller=$(model_folder default)/pronunciation/speller.safetensors
+if [ -n "$spoken" ] && [ ! -e "$spoken/pronunciation" ] && begin 3 "how the words are spoken"; then
+  mapfile -t words < <(setting train | sed "s|.*|$manifests/&.jsonl|")
+  [ ! -e "$speller" ] || trained=(--speller "$speller")
+  "$python" recipes/pronunciation.py -o "$spoken" --words "$lm" "${words[@]}" "${trained[@]}"
+fi
 learn "$manifests/$tune.jsonl"
 if begin 7 "evaluate"; then
   for name in "${report[@]}"; do

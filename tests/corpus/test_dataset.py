@@ -18,15 +18,17 @@ from asr.corpus.manifest import Utterance
 def corpus(name: str, count: int, weight: float = 1.0) -> Corpus:
     spans = [np.full(1600 * (n + 1), n + 1, dtype="<i2") for n in range(count)]
     utterances = [Utterance(f"{name}{n}", Path("x.wav"), (n + 1) / 10) for n in range(count)]
-    return Corpus(name, utterances, AudioCache(spans), [[n + 1] for n in range(count)], weight)
+    return Corpus(name, utterances, AudioCache(spans), [[n + 1] for n in range(count)], weight=weight)
 
 
 def jitter(batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
     return [samples + np.float32(generator.uniform(0, 1)) for samples in batch]
 
 
-def stream(*corpora: Corpus, seed: int = 1, workers: int = 1) -> SpeechStream:
-    return SpeechStream(corpora or [corpus("a", 20)], BatchConfig(seconds=4.0), seed, 16000, jitter, workers=workers)
+def stream(*corpora: Corpus, seed: int = 1, workers: int = 1, plain_epochs: int = 0) -> SpeechStream:
+    drawn = corpora or [corpus("a", 20)]
+    batches = BatchConfig(seconds=4.0)
+    return SpeechStream(drawn, batches, seed, 16000, jitter, plain_epochs=plain_epochs, workers=workers)
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -80,6 +82,17 @@ def test_augmentation_differs_between_epochs_seeds_and_utterances() -> None:
     assert len(set(one.values())) == len(one)
     assert all(one[name] != epoch[name] for name in one)
     assert all(one[name] != seed[name] for name in one)
+
+
+def test_plain_epochs_are_heard_as_recorded_and_all_others_as_without_them() -> None:
+    plain, usual = stream(plain_epochs=2), stream()
+    for epoch in range(2):
+        for batch in plain.load(epoch):
+            assert not batch.augmented
+            assert batch.waveforms[:, 0].tolist() == [target[0] / 32768 for target in batch.targets]
+    for ours, theirs in zip(plain.load(2), usual.load(2), strict=True):
+        assert ours.augmented
+        assert equal(ours, theirs)
 
 
 def test_hours_are_those_of_the_drawn_batches() -> None:

@@ -89,9 +89,11 @@ def test_pruned_search_finds_what_the_plain_python_search_finds(seed, frames, be
     log_probs, vocabulary = draw(seed, frames, 2.0, name)
     config = DecodingConfig(beam=beam, token_threshold=-math.inf, score_margin=math.inf, word_bonus=0.0)
     [best] = BeamDecoder(vocabulary, config).decode(log_probs)
-    text, score = prefix_search(log_probs, vocabulary, beam)[0]
-    assert best.text == text
-    assert best.score == pytest.approx(score, abs=1e-3 if name == "characters" else 0.4)
+    found = prefix_search(log_probs, vocabulary, beam)
+    text, score = found[0]
+    slack = 1e-3 if name == "characters" else 0.4
+    assert best.text == text or score - dict(found)[best.text] < slack
+    assert best.score == pytest.approx(score, abs=slack)
 
 
 @settings(deadline=None, max_examples=40)

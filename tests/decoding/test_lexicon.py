@@ -24,6 +24,10 @@ def walk(lexicon: Lexicon, prefix: str) -> int | None:
     return node
 
 
+def ending(lexicon: Lexicon, node: int) -> list[int]:
+    return lexicon.word[lexicon.first_word[node] : lexicon.first_word[node + 1]].tolist()
+
+
 @given(st.lists(words_of_alphabet, max_size=30, unique=True), st.randoms(use_true_random=False))
 def test_every_word_and_the_best_continuation_of_every_beginning_is_found(words, random):
     log_probs = np.array([-random.uniform(0, 9) for _ in words], np.float32)
@@ -32,14 +36,16 @@ def test_every_word_and_the_best_continuation_of_every_beginning_is_found(words,
     assert len(lexicon.letter) == len(beginnings)
     for beginning in beginnings:
         node = walk(lexicon, beginning)
-        assert lexicon.word[node] == (3 + words.index(beginning) if beginning in words else -1)
+        assert ending(lexicon, node) == ([3 + words.index(beginning)] if beginning in words else [])
         following = [value for word, value in zip(words, log_probs, strict=True) if word.startswith(beginning)]
         assert lexicon.best[node] == max(following, default=-np.inf)
 
 
-def test_of_a_word_listed_twice_the_first_counts():
-    lexicon = build_lexicon(["A", "A"], [7, 0], np.array([-1.0, -0.5], np.float32), ALPHABET)
-    assert lexicon.word[walk(lexicon, "A")] == 7
+def test_words_that_are_spelled_alike_end_in_one_node():
+    lexicon = build_lexicon(["A", "AB", "A"], [7, 5, 3], np.array([-1.0, -2.0, -0.5], np.float32), ALPHABET)
+    assert ending(lexicon, walk(lexicon, "A")) == [7, 3]
+    assert ending(lexicon, walk(lexicon, "AB")) == [5]
+    assert lexicon.best[walk(lexicon, "A")] == -0.5
 
 
 def test_characters_that_the_tokenizer_lacks_are_named():

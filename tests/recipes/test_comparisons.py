@@ -70,6 +70,14 @@ def test_the_table_has_sizes_hours_errors_and_the_paired_difference(tmp_path: Pa
     assert rows[1][:5] == ["second", "the second", "2.00 M", "15", "0.0"]
     assert rows[1][5].startswith("-12.5 (-1")
     assert len(rows) == 2
+    before = compare.table(plan).replace("| second | the second", "| not run | elsewhere").replace("| 12.5 |", "| 99 |")
+    again = compare.table(plan, before).splitlines()[2:]
+    assert [line.split(" | ")[:2] for line in again] == [
+        ["| first", "the first"],
+        ["| second", "the second"],
+        ["| not run", "elsewhere"],
+    ]
+    assert again[0] == compare.table(plan).splitlines()[2]
 
 
 def test_a_page_gets_its_table_once_the_first_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from asr.audio.probe import probe_audio
 from asr.cli.main import app
 from asr.corpus.batches import BatchConfig
-from asr.corpus.dataset import Batch
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import AsrError, DataError, ModelError, UsageError
 from asr.model.ctc import needed_steps
@@ -100,6 +99,19 @@ def test_two_equal_views_change_nothing_and_two_masked_ones_do(tmp_path: Path) -
     assert float(with_it.value) > float(without.value)
 
 
+def test_plain_epochs_are_not_masked(tmp_path: Path) -> None:
+    def loss(epoch: int, *settings: str) -> float:
+        still = ["acoustic.encoder.dropout=0.0", "loop.precision=float32", "waveform.speeds=[1.1]"]
+        subject = task(tmp_path, *still, *settings)
+        batch = next(subject.load(epoch, 0, 1))
+        return float(subject.loss(batch, torch.Generator().manual_seed(1)).value)
+
+    masks = "spec_augment={time_masks: 4, time_share: 0.3}"
+    untouched = loss(0, "waveform.speeds=[]", "spec_augment=null")
+    assert loss(0, masks, "plain_epochs=1") == untouched
+    assert loss(1, masks, "plain_epochs=1") == loss(1, masks) != loss(1, "spec_augment=null")
+
+
 def test_any_number_of_workers_prepares_the_same_batches(tmp_path: Path) -> None:
     one, four = (task(tmp_path, f"workers={count}") for count in (1, 4))
     for epoch in range(2):
@@ -125,7 +137,7 @@ def test_an_infinite_loss_names_its_utterance_alone(tmp_path: Path, consistency:
     subject = task(tmp_path, f"consistency={consistency}")
     batch = next(subject.load(0, 0, 1))
     targets = [batch.targets[0] * 40, *batch.targets[1:]]
-    loss = subject.loss(Batch(batch.ids, batch.waveforms, batch.lengths, targets), torch.Generator())
+    loss = subject.loss(replace(batch, targets=targets), torch.Generator())
     assert torch.isinf(loss.value)
     assert loss.faulty() == batch.ids[:1]
 
@@ -179,10 +191,12 @@ def test_starting_from_another_model(trained: Path, tmp_path: Path) -> None:
 
 def test_starting_from_another_models_encoder_alone(trained: Path, tmp_path: Path) -> None:
     settings = ["keep_output=false", "tokenizer={kind: unigram, size: 12}", "acoustic.outputs_per_step=2"]
+    settings += ["acoustic.encoder.strides=[2, 1]"]
     subject = task(tmp_path, f"init_from={trained / 'best'}", *settings)
     origin = load_saved_model(trained / "best")
     assert subject.tokenizer.vocabulary != origin.tokenizer.vocabulary
     assert subject.module.config.outputs_per_step == 2
+    assert subject.module.config.encoder == replace(origin.config.encoder, strides=[2, 1])
     assert subject.module.output.out_features == 2 * len(subject.tokenizer.vocabulary)
     kept = origin.network.encoder.state_dict()
     assert all(torch.equal(tensor, kept[name]) for name, tensor in subject.module.encoder.state_dict().items())

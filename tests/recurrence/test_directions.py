@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.features.extractor import length_mask
-from asr.model.recurrent import Bidirectional, Unidirectional, reorder, reversal
+from asr.recurrence.directions import Bidirectional, Unidirectional, reorder, reversal
 
 
 def packed(reference: nn.GRU, x: Tensor, lengths: list[int]) -> Tensor:
