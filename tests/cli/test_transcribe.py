@@ -242,7 +242,7 @@ class TestFaults:
     def test_interrupted_it_keeps_what_is_done(self, babbler, tmp_path):
         folder, out = tmp_path / "in", tmp_path / "out"
         folder.mkdir()
-        for number in range(100):
+        for number in range(300):
             (folder / f"{number:03d}.wav").write_bytes(encode(noisy(8.0, number), 16000))
         command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(babbler), str(folder), "-o", str(out)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
