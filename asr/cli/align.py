@@ -35,11 +35,11 @@ def align(
     from asr.files import write_text
     from asr.transcription.align import align_text
     from asr.transcription.formats import FORMATS
-    from asr.transcription.loading import load_model
+    from asr.transcription.loading import load_hearing
     from asr.transcription.textgrid import as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
-    transcript = align_text(load_model(model), recording, spoken)
+    transcript = align_text(load_hearing(model), recording, spoken)
     rendered = as_textgrid(transcript) if form is Format.textgrid else FORMATS[form.value](transcript)
     if output is None:
         typer.echo(rendered, nl=False)

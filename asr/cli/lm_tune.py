@@ -53,8 +53,7 @@ def tune(
     from asr.evaluation.tuning import tune as search
     from asr.files import write_text
     from asr.language.load import load_language_model
-    from asr.model.saved import load_saved_model
-    from asr.transcription.recognizer import Recognizer
+    from asr.transcription.loading import load_hearing
     from asr.transcription.searching import (
         SETTINGS,
         SearchOptions,
@@ -67,8 +66,8 @@ def tune(
 
     count = len(read_manifest(manifest))
     language_model = load_language_model(lm)
-    saved = load_saved_model(model)
-    recognizer = Recognizer(saved, device=device, threads=threads, phones=saved.pronunciations is not None)
+    recognizer = load_hearing(model, device=device, threads=threads)
+    saved = recognizer.model
     before = read_settings(saved.path)
     judge = recurrent_model(saved.path, SearchOptions(rescore=rescore))
     recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None

@@ -34,7 +34,8 @@ def draw_surface(tuning: Tuning, path: Path) -> None:
     axes.set_yticks(range(rows), [f"{weight:g}" for weight in tuning.weights])
     axes.set_xlabel("word bonus")
     axes.set_ylabel("language model weight")
-    axes.set_title(f"WER %: best {100 * tuning.best_wer:.1f}")
+    greedy = f"greedy {100 * tuning.greedy_wer:.1f}, " if tuning.greedy_wer is not None else ""
+    axes.set_title(f"WER %: {greedy}best {100 * tuning.best_wer:.1f}")
     figure.colorbar(image, ax=axes, extend="max")
     with write_whole(path, "wb") as file:
         figure.savefig(file, format=path.suffix.lstrip(".") or "png")

@@ -372,15 +372,14 @@ def _pronunciations(
     config: ExperimentConfig, origin: SavedModel | None, manifests: Sequence[list[Utterance]]
 ) -> Pronunciations | None:
     """How the words are spoken, by the configuration's folder or the model that training starts from, if any is."""
-    if config.pronunciation is None:
-        return origin.pronunciations if origin else None
-    pronunciations = load_pronunciations(config.pronunciation)
-    if pronunciations is None:
+    pronunciations = origin.pronunciations if origin else None
+    if config.pronunciation is not None and (pronunciations := load_pronunciations(config.pronunciation)) is None:
         raise UsageError(
             f"{config.pronunciation} does not say how words are spoken",
             "Make it with recipes/pronunciation.py, or leave `pronunciation` out.",
         )
-    pronunciations.of({word for manifest in manifests for utterance in manifest for word in utterance.text.split()})
+    if pronunciations is not None:  # all that must be guessed at once: one by one takes long
+        pronunciations.of({word for manifest in manifests for utterance in manifest for word in utterance.text.split()})
     return pronunciations
 
 

@@ -10,6 +10,7 @@ from asr.errors import UsageError
 from asr.transcription.searching import SearchOptions, make_decode, reads_phones
 
 if TYPE_CHECKING:
+    from asr.model.saved import SavedModel
     from asr.transcription.recognizer import Recognizer
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -38,14 +39,32 @@ def load_model(
     except TypeError as error:
         known = ", ".join(field.name for field in fields(SearchOptions))
         raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
-    import torch
-
-    from asr.model.saved import load_saved_model
     from asr.transcription.recognizer import Recognizer
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    model = load_saved_model(name_or_path)
+    model = _load(name_or_path, threads)
     decode = make_decode(model, search, threads)
     phones = reads_phones(model, search)
     return Recognizer(model, device=device, threads=threads, decode=decode, precision=precision, phones=phones)
+
+
+def load_hearing(
+    name_or_path: Path | str | None = None, *, device: str = "auto", threads: int | None = None
+) -> Recognizer:
+    """A `Recognizer` to be asked what it hears, phones where the model knows them, and not which words those are.
+
+    Nothing that only a search needs is loaded. Arguments and errors as in `load_model`.
+    """
+    from asr.transcription.recognizer import Recognizer
+
+    model = _load(name_or_path, threads)
+    return Recognizer(model, device=device, threads=threads, phones=model.pronunciations is not None)
+
+
+def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:
+    import torch
+
+    from asr.model.saved import load_saved_model
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_saved_model(name_or_path)
