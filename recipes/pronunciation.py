@@ -18,7 +18,8 @@ from typing import Any
 
 from asr.errors import AsrError, UsageError
 from asr.language.load import load_language_model
-from asr.language.text import SPECIAL_WORDS, read_sentences
+from asr.language.ngram import CONTROL_WORDS
+from asr.language.text import read_sentences
 from asr.pronunciation.dictionary import FOLDER, Pronunciations
 from asr.pronunciation.learning import LearningConfig, train_speller, word_accuracy
 from asr.pronunciation.phones import from_arpabet
@@ -41,7 +42,7 @@ def read_cmudict() -> Dictionary:
 def words_of(path: Path) -> list[str]:
     """The words of a language model, a manifest or a text, each once, in their order."""
     if path.suffix == ".ngram" or ".arpa" in path.suffixes:
-        return load_language_model(path).words[len(SPECIAL_WORDS) :]
+        return load_language_model(path).words[CONTROL_WORDS:]
     sentences = read_sentences(path, get_normaliser("librispeech"))
     return list(dict.fromkeys(word for sentence in sentences for word in sentence.split()))
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 UNKNOWN_ID, BEGIN_ID, END_ID = 0, 1, 2
-CONTROL_WORDS = 3
+SPECIAL_WORDS = [UNKNOWN, BEGIN, END]
+CONTROL_WORDS = len(SPECIAL_WORDS)
 ROOT = 0
 
 Ints = NDArray[np.int32]

@@ -16,10 +16,8 @@ from typing import IO
 import numpy as np
 
 from asr.errors import AsrError, DataError
-from asr.language.ngram import BEGIN, BEGIN_ID, END, END_ID, UNKNOWN, UNKNOWN_ID, Ints
+from asr.language.ngram import BEGIN_ID, END_ID, SPECIAL_WORDS, UNKNOWN_ID, Ints
 from asr.text.normalise import Normaliser, none
-
-SPECIAL_WORDS = [UNKNOWN, BEGIN, END]
 
 
 def read_sentences(path: Path | str, normalise: Normaliser = none) -> Iterator[str]:
