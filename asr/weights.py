@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from asr.errors import ModelError
+from asr.files import write_whole
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], half: bool = True) -> None:
+    """Write tensors as a safetensors file, as float16 if `half`."""
+    from safetensors.torch import save
+
+    kept = {name: (tensor.half() if half else tensor).cpu().contiguous() for name, tensor in weights.items()}
+    with write_whole(path, "wb") as file:
+        file.write(save(kept))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from asr.files import write_whole
 from asr.recurrence.layers import on_gpu, run_stack
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.weights import write_weights
 
 BOUNDARY = 0
 PADDING = -1
@@ -184,13 +185,9 @@ def save_recurrent(
 
     `weights` replaces the network's own (an average, for instance); `facts` of the training are for the reader.
     """
-    from safetensors.torch import save
-
     folder = Path(folder)
     model.tokenizer.save(folder)
-    state = model.network.state_dict() if weights is None else weights
-    with write_whole(folder / "model.safetensors", "wb") as file:
-        file.write(save({name: tensor.half().cpu().contiguous() for name, tensor in state.items()}))
+    write_weights(folder / "model.safetensors", model.network.state_dict() if weights is None else weights)
     description = {
         "kind": KIND,
         "network": asdict(model.network.config),

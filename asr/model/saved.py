@@ -21,7 +21,7 @@ from asr.model.folder import model_folder
 from asr.pronunciation import Pronunciations, load_pronunciations
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
-from asr.weights import read_weights
+from asr.weights import read_weights, write_weights
 
 FORMAT = 1
 
@@ -70,16 +70,11 @@ def save_model(
 
     `half` stores weights as float16; `weights` replaces the network's own (an average, for instance).
     """
-    from safetensors.torch import save
-
     folder = Path(folder)
     tokenizer.save(folder)
     if pronunciations is not None:
         pronunciations.save(folder)
-    state = network.state_dict() if weights is None else weights
-    state = {name: (tensor.half() if half else tensor).cpu().contiguous() for name, tensor in state.items()}
-    with write_whole(folder / "model.safetensors", "wb") as file:
-        file.write(save(state))
+    write_weights(folder / "model.safetensors", network.state_dict() if weights is None else weights, half)
     description = {
         "format": FORMAT,
         "acoustic": asdict(network.config),

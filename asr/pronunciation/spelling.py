@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import ModelError
-from asr.files import write_whole
 from asr.pronunciation.letters import LETTERS, letters_of
 from asr.pronunciation.phones import SIGNS
 from asr.recurrence.directions import Bidirectional
-from asr.weights import read_weights
+from asr.weights import read_weights, write_weights
 
 PADDING = 0
 BLANK = 0
@@ -79,11 +78,7 @@ class Speller(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write the weights as a safetensors file of float16."""
-        from safetensors.torch import save
-
-        weights = {name: tensor.half().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with write_whole(path, "wb") as file:
-            file.write(save(weights))
+        write_weights(path, self.state_dict())
 
 
 def load_speller(path: Path) -> Speller:
