@@ -97,24 +97,29 @@ def add_noise(samples: np.ndarray, snr_db: float, generator: np.random.Generator
 def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator) -> Tensor:
     """Mask bands and stretches of time in features (B, T, F), independently for each utterance."""
     batch, steps, size = features.shape
-    # Only the outlines of the mask, bands (B, 1, F) and stretches (B, T, 1), are made here and sent to a GPU.
-    outlines: list[Tensor] = []
     if config.frequency_masks:
         widest = torch.full((batch, config.frequency_masks), min(config.frequency_width, size - 1))
         room = torch.full((batch, config.frequency_masks), size)
-        outlines.append(_covered(widest, room, size, generator).unsqueeze(1))
+        bands = _covered(_intervals(widest, room, generator).to(features.device, non_blocking=True), size)
+        features = features * ~bands.unsqueeze(1)
     if config.time_masks:
         room = lengths.cpu().unsqueeze(1).expand(batch, config.time_masks)
-        outlines.append(_covered((room.double() * config.time_share).long(), room, steps, generator).unsqueeze(2))
-    for covered in outlines:
-        features = features * ~covered.to(features.device, non_blocking=True)
+        stretches = _intervals((room.double() * config.time_share).long(), room, generator)
+        covered = _covered(stretches.to(features.device, non_blocking=True), steps)
+        features = features * ~covered.unsqueeze(2)
     return features
 
 
-def _covered(widest: Tensor, room: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """(B, size), true under any of M intervals of random width ≤ `widest` (B, M) placed inside `room` (B, M)."""
+def _intervals(widest: Tensor, room: Tensor, generator: torch.Generator) -> Tensor:
+    """Starts and ends (2, B, M) of intervals of random width ≤ `widest` (B, M) placed inside `room` (B, M)."""
     width = (torch.rand(widest.shape, generator=generator) * (widest + 1)).long()
     start = (torch.rand(room.shape, generator=generator) * (room - width + 1)).long()
-    position = torch.arange(size)
-    inside = (position >= start.unsqueeze(2)) & (position < (start + width).unsqueeze(2))
+    return torch.stack([start, start + width])
+
+
+def _covered(intervals: Tensor, size: int) -> Tensor:
+    """(B, size), true under any of the M intervals (2, B, M)."""
+    start, end = intervals.unsqueeze(3)
+    position = torch.arange(size, device=intervals.device)
+    inside: Tensor = (position >= start) & (position < end)
     return inside.any(dim=1)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +23,8 @@ from torch.nn import functional as F
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
-from asr.recurrence.layers import on_gpu, run_stack
+from asr.language.ngram import Ints
+from asr.recurrence.layers import on_gpu, run_stack, runs_here
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import write_weights
@@ -59,7 +61,7 @@ class RecurrentNetwork(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
         x = self.dropout(self.embedding(ids))
-        encoded = on_gpu(self.gru, x) if x.is_cuda else run_stack(x, self.gru)
+        encoded = run_stack(x, self.gru) if runs_here(x, self.config.units) else on_gpu(self.gru, x)
         return self._score(encoded)
 
     def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -78,20 +80,20 @@ class RecurrentNetwork(nn.Module):
         return scores
 
 
-def pad_sentences(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
     """What the network reads and what it shall foretell, both (B, U + 1): the boundary goes before and after.
 
     Shorter sentences are padded; their targets say so, and the network, which looks back only, never minds.
     """
-    longest = max(map(len, sentences)) + 1
-    inputs = torch.full((len(sentences), longest), BOUNDARY)
-    targets = torch.full((len(sentences), longest), PADDING)
-    for row, sentence in enumerate(sentences):
-        tokens = torch.tensor(sentence, dtype=torch.long)
-        inputs[row, 1 : len(sentence) + 1] = tokens
-        targets[row, : len(sentence)] = tokens
-        targets[row, len(sentence)] = BOUNDARY
-    return inputs, targets
+    lengths = np.array([len(sentence) for sentence in sentences])
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    tokens = np.concatenate([np.asarray(sentence, np.int64) for sentence in sentences])
+    inputs = np.full((len(sentences), lengths.max() + 1), BOUNDARY)
+    inputs[:, 1:][inside] = tokens
+    targets = np.full_like(inputs, PADDING)
+    targets[:, :-1][inside] = tokens
+    targets[np.arange(len(sentences)), lengths] = BOUNDARY
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
 @dataclass(frozen=True, eq=False)

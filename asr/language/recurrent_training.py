@@ -90,14 +90,14 @@ class RecurrentTask:
     def load(self, epoch: int, first: int, stride: int) -> Iterator[Batch]:
         """Batches of an epoch."""
         for batch in self._plan(epoch)[first::stride]:
-            yield pad_sentences([self.tokens[self.starts[i] : self.starts[i + 1]].tolist() for i in batch])
+            yield pad_sentences([self.tokens[self.starts[i] : self.starts[i + 1]] for i in batch])
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
         """Cross-entropy per token."""
         inputs, targets = batch[0].to(self.device), batch[1].to(self.device)
         total = self.network.losses(inputs, targets).sum()
         tokens = int((batch[1] >= 0).sum())
-        sums = {"loss": float(total.detach()), "tokens": float(tokens)}
+        sums: dict[str, Tensor | float] = {"loss": total.detach(), "tokens": float(tokens)}
         return Loss(total / tokens, ["a batch of sentences"], sums, amount=0.0)  # no seconds of sound
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:

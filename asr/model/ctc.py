@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import ctc_loss, kl_div
@@ -49,8 +50,7 @@ def needed_steps(tokens: Sequence[int]) -> int:
 
 def pad_targets(targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token sequences → (B, U) padded with blanks, and their lengths (B,)."""
-    lengths = torch.tensor([len(target) for target in targets], dtype=torch.long)
-    padded = torch.full((len(targets), max(1, int(lengths.max()))), BLANK, dtype=torch.long)
-    for row, target in enumerate(targets):
-        padded[row, : len(target)] = torch.tensor(target, dtype=torch.long)
-    return padded, lengths
+    lengths = np.array([len(target) for target in targets], np.int64)
+    padded = np.full((len(targets), max(1, lengths.max())), BLANK, np.int64)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = list(itertools.chain.from_iterable(targets))
+    return torch.from_numpy(padded), torch.from_numpy(lengths)

@@ -14,12 +14,13 @@ backward one reads and writes where it stands, and nothing is ever reversed or c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from asr.recurrence.gru_kernels import COMPILER, backward_step, bits, forward_step
+Steps = Callable[..., None]
 
 
 def gru(
@@ -31,7 +32,6 @@ def gru(
     w (K, 3H, D) and b (K, 3H) act on the input, u (K, 3H, H) and c (K, 3H) on the state, gates in PyTorch's order
     r, z, n. Matrix products are in `dtype` (float32 or bfloat16); states and gates stay in float32.
     """
-    COMPILER.announce()
     with torch.autocast(inputs.device.type, enabled=False):
         result: Tensor = _Gru.apply(inputs, order, w, u, b, c, dtype)
         return result
@@ -49,19 +49,13 @@ class _Gru(torch.autograd.Function):
         x = inputs.to(dtype).reshape(batch * steps, size)
         w, u = w.to(dtype).reshape(-1, size), u.to(dtype)
         x_gates = torch.addmm(b.to(dtype).reshape(-1), x, w.t()).view(batch, steps, -1)
-        h_gates = torch.empty(directions, batch, 3 * units, dtype=dtype)
-        state = torch.zeros(directions, batch, units)
-        low = torch.zeros(directions, batch, units, dtype=dtype)
-        output = torch.empty(batch, steps, directions * units, dtype=dtype)
+        output = x.new_empty(batch, steps, directions * units)
         # Only a gradient asks what was before; without one a single step's worth of memory serves all steps.
         kept = steps if any(ctx.needs_input_grad) else 1
-        before = torch.empty(directions, batch, kept, units, dtype=dtype)
-        saved = torch.empty(batch, kept, directions, 4 * units)
-        arrays = [bits(tensor) for tensor in (order, x_gates, h_gates, state, low, before, saved, output)]
-        offset, u_transposed = c.unsqueeze(1).to(dtype), u.transpose(1, 2)
-        for s in range(steps):
-            torch.baddbmm(offset, low, u_transposed, out=h_gates)
-            forward_step(s, *arrays)
+        before = x.new_empty(directions, batch, kept, units)
+        saved = x.new_empty(batch, kept, directions, 4 * units, dtype=torch.float32)
+        forward_steps = steps_on(x)[0]
+        forward_steps(order, x_gates, u, c, before, saved, output)
         ctx.save_for_backward(x, order, w, u, before, saved)
         return output
 
@@ -70,23 +64,25 @@ class _Gru(torch.autograd.Function):
         x, order, w, u, before, saved = ctx.saved_tensors
         batch, steps, directions = saved.shape[:3]
         units, size, dtype = u.shape[2], w.shape[1], u.dtype
-        by_input = torch.empty(batch, steps, directions * 3 * units, dtype=dtype)
-        by_state = torch.empty(directions, batch, steps, 3 * units, dtype=dtype)
-        leaving = torch.empty(directions, batch, 3 * units, dtype=dtype)
-        passed = torch.zeros(directions, batch, units, dtype=dtype)
-        flow = torch.zeros(directions, batch, units)
-        gradient = gradients[0].to(dtype).contiguous()
-        tensors = (order, gradient, passed, flow, before, saved, by_input, by_state, leaving)
-        arrays = [bits(tensor) for tensor in tensors]
-        for s in range(steps - 1, -1, -1):
-            backward_step(s, *arrays)
-            torch.bmm(leaving, u, out=passed)
+        by_input = x.new_empty(batch, steps, directions * 3 * units)
+        by_state = x.new_empty(directions, batch, steps, 3 * units)
+        backward_steps = steps_on(x)[1]
+        backward_steps(order, gradients[0].to(dtype).contiguous(), u, before, saved, by_input, by_state)
         # From here on all steps together, as rows.
         by_input, by_state = by_input.flatten(0, 1), by_state.flatten(1, 2)
-        ones = torch.ones(1, batch * steps, dtype=dtype)  # a product sums low-precision rows in float32
+        ones = x.new_ones(1, batch * steps)  # a product sums low-precision rows in float32
         dx = (by_input @ w).view(batch, steps, size)
         dw = (by_input.t() @ x).view(directions, 3 * units, size)
         db = (ones @ by_input).view(directions, 3 * units)
         du = by_state.transpose(1, 2) @ before.flatten(1, 2)
         dc = (ones @ by_state).view(directions, 3 * units)
         return dx, None, dw.float(), du.float(), db.float(), dc.float(), None
+
+
+def steps_on(x: Tensor) -> tuple[Steps, Steps]:
+    """The loops over all steps, forwards and backwards, for the device of `x`."""
+    if x.is_cuda:
+        from asr.recurrence import gru_triton as loops
+    else:
+        from asr.recurrence import gru_steps as loops  # type: ignore[no-redef]
+    return loops.forward_steps, loops.backward_steps

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor, nn
 
 from asr.recurrence.gru import gru
+
+MOST_UNITS = 512
+"""That a GPU's registers hold beside all else: see `gru_triton`."""
 
 
 def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor:
@@ -26,6 +31,16 @@ def run_stack(x: Tensor, stack: nn.GRU) -> Tensor:
     return x
 
 
+def runs_here(x: Tensor, units: int) -> bool:
+    """Whether our own recurrence takes x (B, T, D): on a CPU always, on a GPU in bfloat16 where Triton is.
+
+    In float32, cuDNN can be exact and the kernels are not; wider states do not fit them.
+    """
+    if not x.is_cuda:
+        return True
+    return product_dtype(x) == torch.bfloat16 and units <= MOST_UNITS and find_spec("triton") is not None
+
+
 def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
     """x (B, T, D) through cuDNN's layer, in float32 (TF32 where PyTorch allows it) → (B, T, H).
 
@@ -39,7 +54,7 @@ def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
 def straight(x: Tensor) -> Tensor:
     """The order (T, B) of the steps of x (B, T, D) as they come."""
     # Written out in memory: the kernels are compiled for arrays without gaps.
-    return torch.arange(x.shape[1]).unsqueeze(1).repeat(1, x.shape[0])
+    return torch.arange(x.shape[1], device=x.device).unsqueeze(1).repeat(1, x.shape[0])
 
 
 def product_dtype(x: Tensor) -> torch.dtype:

@@ -167,19 +167,22 @@ class AcousticTask:
         tokens = max(1, int(targets[1].sum()))
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
+        apart = disagreements(log_probs, lengths) if self.config.consistency else None
         hear_early = self.module.log_probabilities
         if batch.phones:
             phones = early_targets = self._targets(batch.phones, views)
             hear_early = self.module.phone_log_probabilities
-            spoken_losses = sequence_losses(self.module.phone_log_probabilities(encodings), steps, *phones)
+            heard = self.module.phone_log_probabilities(encodings)
+            spoken_losses = sequence_losses(heard, steps, *phones)
             sums |= {"phone_loss": spoken_losses.detach().sum(), "phones": max(1, int(phones[1].sum()))}
             losses = mixed(losses, spoken_losses, self.config.phone_weight)
+            if apart is not None:
+                apart = mixed(apart, disagreements(heard, lengths), self.config.phone_weight)
         if tapped is not None:
             early = hear_early(self.module.encoder.norm(tapped))
             losses = mixed(losses, sequence_losses(early, steps, *early_targets), self.config.intermediate_weight)
-        if self.config.consistency:
+        if apart is not None:
             # Divergences are per pair and losses per view: twice the divergence keeps the paper's proportion.
-            apart = disagreements(log_probs, lengths)
             losses = losses + self.config.consistency * apart.repeat(2)
         each = losses.detach().view(views, -1).sum(dim=0)
         return Loss(losses.sum() / tokens, batch.ids, sums, batch.samples / self.sample_rate, each)

@@ -49,8 +49,8 @@ class Journal:
         if sys.stderr.isatty():
             self._live = _live_line()
 
-    def step(self, position: Position, batches: int, summary: Summary) -> None:
-        """After each update."""
+    def step(self, position: Position, batches: int, share: float, summary: Summary) -> None:
+        """After each update; the epoch has `batches` and this `share` of the run is done."""
         if not self.speaks:
             return
         measured = summary(position.running) if position.running else {}
@@ -59,7 +59,7 @@ class Journal:
         now = time.monotonic()
         if now - self._shown > (0.25 if self._live else QUIET_SECONDS):
             self._shown = now
-            self._show(self._line(position, batches, measured))
+            self._show(self._line(position, batches, share, measured))
 
     def skip(self, position: Position, what: str, ids: list[str]) -> None:
         """An update was skipped because its loss or gradient was not finite; `ids` names whose."""
@@ -132,8 +132,7 @@ class Journal:
                 f"cannot write {self.folder / METRICS}: {reason}", "Free some space; --resume goes on."
             ) from error
 
-    def _line(self, position: Position, batches: int, measured: dict[str, float]) -> str:
-        share = (position.epoch + position.batch / max(1, batches)) / self.epochs
+    def _line(self, position: Position, batches: int, share: float, measured: dict[str, float]) -> str:
         if self._first_share is None:
             self._first_share = share
         done = share - self._first_share

@@ -39,6 +39,9 @@ class LoopConfig:
     """How long and how to learn."""
 
     epochs: int = 30
+    minutes: float = 0.0
+    """End after this long, wherever in an epoch, and let the rate fall in time for it; 0 goes by the epochs alone. How
+    far a run comes then depends on the machine: it cannot be repeated bit by bit."""
     seed: int = 1
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -62,7 +65,7 @@ class LoopConfig:
         for name in ("epochs", "accumulate", "tolerated_skips"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("patience", "keep_epochs", "checkpoint_minutes"):
+        for name in ("minutes", "patience", "keep_epochs", "checkpoint_minutes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if not self.clip > 0:
@@ -131,6 +134,8 @@ class Trainer:
         self.journal = Journal(folder, config.epochs, world.leads)
         self._stop = StopRequest()
         self._stopping = False
+        self._clock = time.monotonic()
+        self._spent = 0.0
 
     def run(self, resume: bool = False) -> Position:
         """Learn until the configured epochs are done or patience ends; returns where it ended.
@@ -145,9 +150,10 @@ class Trainer:
         distributed.broadcast(self.module, self.world)
         self.journal.start(self.position)
         self._last_saved = self._clock = time.monotonic()
+        self._spent = self.position.seconds
         try:
             with self._stop.listening():
-                while self.position.epoch < self.config.epochs and not self._out_of_patience():
+                while self.position.epoch < self.config.epochs and not (self._out_of_patience() or self._out_of_time()):
                     self._epoch()
         finally:
             self.journal.close()
@@ -159,9 +165,9 @@ class Trainer:
         usable = self.usable(count)
         self.module.train()
         loader = self.task.load(epoch, self.position.batch + self.world.rank, self.world.size)
-        while self.position.batch < usable:
+        while self.position.batch < usable and not self._out_of_time():
             self.update(loader, count)
-            self.journal.step(self._now(), usable, self.task.summary)
+            self.journal.step(self._now(), usable, self._progress(usable), self.task.summary)
             if self.position.update % RELEASE_EVERY == 0:
                 release_unused()
             if self._stopping or time.monotonic() - self._last_saved > 60 * self.config.checkpoint_minutes:
@@ -184,9 +190,7 @@ class Trainer:
     def update(self, loader: Iterator[Any], count: int) -> None:
         """One optimiser step from the next batches of `loader`; the epoch has `count`."""
         position = self.position
-        rate = learning_rate(
-            self.config.schedule, position.update, (position.epoch + position.batch / count) / self.config.epochs
-        )
+        rate = learning_rate(self.config.schedule, position.update, self._progress(count))
         set_learning_rate(self.optimisers, rate, self.config.optimiser.muon_scale)
         heard: list[Loss] = []
         for _ in range(self.config.accumulate):
@@ -200,9 +204,10 @@ class Trainer:
         distributed.average_gradients(self.module.parameters(), self.world)
         norm, finite, sums = read_out(nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip), heard)
         bad = [name for loss, fine in zip(heard, finite, strict=True) if not fine for name in loss.faulty()]
-        # What all processes must agree on, in one exchange: whether to skip, what was heard, whether to stop.
+        # What all processes must agree on, in one exchange: whether to skip, what was heard, whether to stop, the time.
         flags = [float(len(bad)), sum(loss.amount for loss in heard), float(self._stop.requested)]
-        bad_losses, amount, stops = distributed.total(flags, self.world)
+        flags.append(self._now().seconds / self.world.size)
+        bad_losses, amount, stops, self._spent = distributed.total(flags, self.world)
         if math.isfinite(norm) and not bad_losses:
             for optimiser in self.optimisers:
                 optimiser.step()
@@ -220,6 +225,15 @@ class Trainer:
         position.audio_seconds += amount
         position.learning_rate = rate
         self._stopping = stops > 0
+
+    def _progress(self, count: int) -> float:
+        """Share of the run that is done, by epochs of `count` batches or by minutes, whichever says more."""
+        by_epochs = (self.position.epoch + self.position.batch / count) / self.config.epochs
+        by_time = self._spent / (60 * self.config.minutes) if self.config.minutes else 0.0
+        return max(by_epochs, by_time)
+
+    def _out_of_time(self) -> bool:
+        return 0 < 60 * self.config.minutes <= self._spent
 
     def _seed(self, batch: int) -> torch.Generator:
         """Seed dropout and augmentation from the place in the run, so that resuming needs no saved state."""

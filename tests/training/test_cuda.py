@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import asr
+from asr.features.extractor import length_mask
 from asr.features.filterbank import Filterbank
+from asr.recurrence.directions import Bidirectional
 from asr.recurrence.layers import on_gpu
 from asr.training.checkpoint import Position
 from asr.training.distributed import World
@@ -92,6 +95,27 @@ def test_a_transcription(babbler: Path) -> None:
     for row, count in enumerate(steps.tolist()):
         torch.testing.assert_close(ours[row, :count].cpu(), theirs[row, :count], rtol=0, atol=0.05)
     assert here.transcribe(batch[0].numpy()).text == there.transcribe(batch[0].numpy()).text
+
+
+def test_the_kernels_in_bfloat16_are_as_near_as_those_of_a_cpu() -> None:
+    torch.manual_seed(1)
+    lengths = torch.randint(1, 51, (37,))
+    lengths[0] = 50
+    x, weight = torch.randn(37, 50, 64), torch.randn(37, 50, 64) * length_mask(lengths, 50).unsqueeze(2)
+    layer = Bidirectional(64, 32)
+
+    def both_ways(device: str, bfloat16: bool) -> list[Tensor]:
+        here = copy.deepcopy(layer).to(device)
+        heard = x.to(device).requires_grad_() if device != "cpu" else x.clone().requires_grad_()
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            result = (here(heard, lengths.to(device)).float() * weight.to(device)).sum()
+        result.backward()
+        gradients = [heard.grad, *(parameter.grad for parameter in here.parameters())]
+        return [result.detach().cpu(), *(gradient.cpu() for gradient in gradients if gradient is not None)]
+
+    exact = both_ways("cpu", False)
+    for one, other, best in zip(both_ways("cuda", True), both_ways("cpu", True), exact, strict=True):
+        assert (one - best).norm() <= 1.5 * (other - best).norm() + 1e-3 * best.norm()
 
 
 def test_small_gradients_outlive_the_recurrent_layers_under_autocast() -> None:

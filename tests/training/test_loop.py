@@ -232,3 +232,19 @@ def test_resuming_forgets_records_of_work_that_is_done_again(tmp_path: Path) -> 
     journal.start(Position(epoch=1, update=8))
     journal.close()
     assert read_metrics(tmp_path) == records[:2]
+
+
+def test_a_run_of_minutes_ends_in_time_at_the_lowest_rate(tmp_path: Path) -> None:
+    task = Line(criteria=[0.0] * 1000)
+    schedule = ScheduleConfig(peak=0.05, warmup_updates=1)
+    there = trainer(task, tmp_path, epochs=1_000_000, minutes=0.02, schedule=schedule, keep_epochs=0)
+    position = there.run()
+    assert 1.2 <= position.seconds < 3
+    assert position.epoch == task.validations > 1  # the last epoch was cut short and still judged
+    assert position.learning_rate < 0.05 * 0.02
+    assert trainer(task, tmp_path, epochs=1_000_000, minutes=0.02).run(resume=True) == position
+
+
+def test_a_run_that_ends_before_its_minutes_goes_by_epochs(tmp_path: Path) -> None:
+    position = trainer(Line(), tmp_path, epochs=2, minutes=60.0).run()
+    assert (position.epoch, position.update) == (2, 12)
