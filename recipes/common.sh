@@ -77,7 +77,7 @@ learn() {
     asr average "$exp" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
-    asr lm tune "$model" "$1" --lm "$lm" --beam 100 --token-threshold -8 -o "$exp/tuning"
+    asr lm tune "$model" "$1" --lm "$lm" --beam 300 --token-threshold -8 --utterances 315 -o "$exp/tuning"
   fi
 }
 

@@ -22,7 +22,7 @@ from asr.evaluation.hearing import Spoken
 from asr.scoring.result import count_words
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)
-BONUSES = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+BONUSES = (-2.0, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
 PRIOR_WEIGHT = 0.5
 """Of the grid, where the decoder has a prior: the valley is flat around it."""
 OTHERS: dict[str, tuple[float, ...]] = {

@@ -1,4 +1,4 @@
-"""A GRU layer in any number of directions at once, its backward pass written out: the speed of training on a CPU.
+"""A GRU layer in any number of directions at once, its backward pass written out: the speed of training.
 
     r, z = σ(x W_rz + h U_rz + b)            reset and update gates
     q    = h U_n + c                          what the memory offers
@@ -8,8 +8,9 @@
 `nn.GRU` on a CPU multiplies small matrices at every step of the backward pass, once for the gradient that flows on
 and once for the weights' gradient, and spends as much again on elementwise operations. Here one product covers the
 inputs of all steps and directions, the weights' gradients are one large product after the loop, and between two
-products of the recurrence there is one pass over memory (`gru_kernels`). A direction is an order of steps: the
-backward one reads and writes where it stands, and nothing is ever reversed or copied.
+products of the recurrence there is one pass over memory (`gru_steps`). On a GPU one kernel takes all steps
+(`gru_triton`). A direction is an order of steps: the backward one reads and writes where it stands, and nothing is ever
+reversed or copied.
 """
 
 from __future__ import annotations

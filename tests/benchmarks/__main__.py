@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import decoders, training, transcription
+from tests.benchmarks import decoders, recurrence, training, transcription
 
 print("== beam decoders ==")
 decoders.main([])
+print("\n== a recurrent layer ==")
+recurrence.main([])
 print("\n== training ==")
 training.main([])
 print("\n== files to text ==")
