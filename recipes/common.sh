@@ -4,7 +4,7 @@ set -euo pipefail
 script=$(readlink -f "$0") here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stage=0 stop=99 processes=1 corpora=data
+stage=0 stop=99 processes=1 corpora=data judge=
 manifests=data/manifests
 
 command -v asr >/dev/null || PATH=$PWD/.venv/bin:$PATH
@@ -33,6 +33,7 @@ option() {
     --stage) stage=$2 ;;
     --stop-stage) stop=$2 ;;
     --processes) processes=$2 ;;
+    --rescore) judge=$(absolute "$2") ;;
     *) usage ;;
   esac
 }
@@ -68,7 +69,7 @@ train() {
   "${command[@]}" train "$conf" "${overrides[@]}" "${resume[@]}"
 }
 
-# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm on the manifest.
+# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $judge) on the manifest.
 learn() {
   if begin 4 "acoustic model"; then
     train
@@ -77,14 +78,15 @@ learn() {
     asr average "$exp" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
-    asr lm tune "$model" "$1" --lm "$lm" --beam 300 --token-threshold -8 --utterances 315 -o "$exp/tuning"
+    asr lm tune "$model" "$1" --lm "$lm" ${judge:+--rescore "$judge"} --beam 300 --token-threshold -8 --utterances 160 \
+      -o "$exp/tuning"
   fi
 }
 
-# evaluate MODEL MANIFEST PREFIX: without and with $lm, into reports whose names begin with the prefix.
+# evaluate MODEL MANIFEST PREFIX: without and with $lm (and $judge), into reports whose names begin with the prefix.
 evaluate() {
   asr evaluate "$1" "$2" --greedy -o "$exp/reports/${3}greedy"
-  asr evaluate "$1" "$2" --lm "$lm" -o "$exp/reports/${3}lm"
+  asr evaluate "$1" "$2" --lm "$lm" ${judge:+--rescore "$judge"} -o "$exp/reports/${3}lm"
 }
 
 # Stage 8: a table of all reports.

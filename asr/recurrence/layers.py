@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -38,7 +39,7 @@ def runs_here(x: Tensor, units: int) -> bool:
     """
     if not x.is_cuda:
         return True
-    return product_dtype(x) == torch.bfloat16 and units <= MOST_UNITS and find_spec("triton") is not None
+    return product_dtype(x) == torch.bfloat16 and units <= MOST_UNITS and _has_triton()
 
 
 def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
@@ -55,6 +56,11 @@ def straight(x: Tensor) -> Tensor:
     """The order (T, B) of the steps of x (B, T, D) as they come."""
     # Written out in memory: the kernels are compiled for arrays without gaps.
     return torch.arange(x.shape[1], device=x.device).unsqueeze(1).repeat(1, x.shape[0])
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 def product_dtype(x: Tensor) -> torch.dtype:

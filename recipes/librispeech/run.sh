@@ -11,6 +11,7 @@
 # --corpora DIR       holds LibriSpeech/ and, for `all`, CommonVoice-v1/, CMU-ARCTIC/, … (default: data)
 # --text FILE         a text for the language model, repeatable (default: the training transcripts)
 # --lm FILE           a language model that is there already; none is trained then
+# --rescore FOLDER    a recurrent language model that has the last word
 # --processes N       train with a process for each core or graphics card (default: 1)
 # --stage, --stop-stage N     the first and the last stage to run
 # -- key=value…       settings that replace those of the configuration, as in `asr train`

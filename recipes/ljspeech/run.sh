@@ -10,6 +10,7 @@
 # --split NAME        random (default: clips held out) or chapters (whole chapters held out)
 # --corpora DIR       holds LJSpeech-1.1/ (default: data)
 # --lm FILE           the language model (default: the bundled one; without it, one of the training transcripts)
+# --rescore FOLDER    a recurrent language model that has the last word (default: the bundled one, if any)
 # --processes N       train with a process for each core or graphics card (default: 1)
 # --stage, --stop-stage N     the first and the last stage to run
 # -- key=value…       settings that replace those of the configuration, as in `asr train`
@@ -52,7 +53,9 @@ fi
 if begin 2 "tokenizer" && [ -z "$origin" ]; then
   "$python" recipes/tokenizer.py "$conf" "${overrides[@]}"
 fi
-lm=${lm:-$(language_model "$(model_folder default)")}
+bundled=$(model_folder default)
+lm=${lm:-$(language_model "$bundled")}
+[ -n "$judge" ] || [ ! -d "$bundled/rnn" ] || judge=$bundled/rnn
 if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; then
   asr lm train "$manifests/ljspeech-$split-train.jsonl" --order 3 -o "$exp/lm/words.ngram"
 fi
