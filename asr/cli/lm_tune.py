@@ -27,6 +27,10 @@ def tune(
         float | None,
         typer.Option("--token-threshold", help="Log-probability below which a piece is not tried.", show_default=False),
     ] = None,
+    nbest: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Readings that the recurrent model judges.", min=1, show_default=False),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
@@ -76,6 +80,8 @@ def tune(
     start = DecodingConfig(beam=beam, **{name: getattr(before, name) for name in kept})
     if threshold is not None:
         start = replace(start, token_threshold=threshold)
+    if nbest is not None:
+        start = replace(start, nbest=nbest)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)

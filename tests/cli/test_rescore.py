@@ -108,6 +108,9 @@ def test_tuned_settings_are_used(model: Path, writer: Path, manifest: Path, tmp_
     assert report(tmp_path / "out")["settings"]["decoding"]["rescore"] == str(model / "rnn")
     assert report(tmp_path / "out")["wer"] == evaluated["wer"]
 
+    assert run(*tuning, "--rescore", writer, "--nbest", "3").exit_code == 0
+    assert json.loads((model / "decoding.json").read_text())["nbest"] == 3
+
     (model / "decoding.json").write_text(json.dumps(written | {"rescore_weight": 0.7}))
     result = run(*tuning, "--rescore", "none")
     assert result.exit_code == 0, result.output
