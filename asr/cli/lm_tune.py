@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,11 +77,9 @@ def tune(
     recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None
     # What is not tuned here stays as it was.
     kept = ("token_threshold", "score_margin", "nbest", "rescore_weight", "rescore_bonus")
-    start = DecodingConfig(beam=beam, **{name: getattr(before, name) for name in kept})
-    if threshold is not None:
-        start = replace(start, token_threshold=threshold)
-    if nbest is not None:
-        start = replace(start, nbest=nbest)
+    given: dict[str, Any] = {"token_threshold": threshold, "nbest": nbest}
+    settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
+    start = DecodingConfig(beam=beam, **settings)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)

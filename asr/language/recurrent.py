@@ -24,7 +24,7 @@ from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.files import write_whole
 from asr.language.ngram import Ints
-from asr.recurrence.layers import on_gpu, run_stack, runs_here
+from asr.recurrence.layers import run_stack
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import write_weights
@@ -61,8 +61,7 @@ class RecurrentNetwork(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
         x = self.dropout(self.embedding(ids))
-        encoded = run_stack(x, self.gru) if runs_here(x, self.config.units) else on_gpu(self.gru, x)
-        return self._score(encoded)
+        return self._score(run_stack(x, self.gru))
 
     def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from asr.recurrence.layers import on_gpu, run_gru, runs_here, straight
+from asr.recurrence.layers import on_gpu, run_gru, run_stack, runs_here, straight
 
 
 class Bidirectional(nn.Module):
@@ -24,7 +24,7 @@ class Bidirectional(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Steps beyond an utterance's length are unspecified."""
         order = reversal(lengths, x.shape[1])
-        if not runs_here(x, self.forwards.hidden_size):
+        if not runs_here(x, self.forwards):
             past = on_gpu(self.forwards, x)
             future = on_gpu(self.backwards, reorder(x, order))
             return torch.cat([past, reorder(future, order)], dim=2)
@@ -41,9 +41,7 @@ class Unidirectional(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """`lengths` is not needed: a causal layer cannot see the padding that follows."""
         del lengths
-        if not runs_here(x, self.forwards.hidden_size):
-            return on_gpu(self.forwards, x)
-        return run_gru(x, straight(x).unsqueeze(0), self.forwards)
+        return run_stack(x, self.forwards)
 
 
 class Memoryless(nn.Module):

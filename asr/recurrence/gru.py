@@ -15,13 +15,11 @@ reversed or copied.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
-
-Steps = Callable[..., None]
 
 
 def gru(
@@ -55,8 +53,7 @@ class _Gru(torch.autograd.Function):
         kept = steps if any(ctx.needs_input_grad) else 1
         before = x.new_empty(directions, batch, kept, units)
         saved = x.new_empty(batch, kept, directions, 4 * units, dtype=torch.float32)
-        forward_steps = steps_on(x)[0]
-        forward_steps(order, x_gates, u, c, before, saved, output)
+        loops_for(x).forward_steps(order, x_gates, u, c, before, saved, output)
         ctx.save_for_backward(x, order, w, u, before, saved)
         return output
 
@@ -67,8 +64,7 @@ class _Gru(torch.autograd.Function):
         units, size, dtype = u.shape[2], w.shape[1], u.dtype
         by_input = x.new_empty(batch, steps, directions * 3 * units)
         by_state = x.new_empty(directions, batch, steps, 3 * units)
-        backward_steps = steps_on(x)[1]
-        backward_steps(order, gradients[0].to(dtype).contiguous(), u, before, saved, by_input, by_state)
+        loops_for(x).backward_steps(order, gradients[0].to(dtype).contiguous(), u, before, saved, by_input, by_state)
         # From here on all steps together, as rows.
         by_input, by_state = by_input.flatten(0, 1), by_state.flatten(1, 2)
         ones = x.new_ones(1, batch * steps)  # a product sums low-precision rows in float32
@@ -80,10 +76,12 @@ class _Gru(torch.autograd.Function):
         return dx, None, dw.float(), du.float(), db.float(), dc.float(), None
 
 
-def steps_on(x: Tensor) -> tuple[Steps, Steps]:
-    """The loops over all steps, forwards and backwards, for the device of `x`."""
+def loops_for(x: Tensor) -> ModuleType:
+    """The module with the loops over all steps, forwards and backwards, for the device of `x`."""
     if x.is_cuda:
-        from asr.recurrence import gru_triton as loops
-    else:
-        from asr.recurrence import gru_steps as loops  # type: ignore[no-redef]
-    return loops.forward_steps, loops.backward_steps
+        from asr.recurrence import gru_triton
+
+        return gru_triton
+    from asr.recurrence import gru_steps
+
+    return gru_steps

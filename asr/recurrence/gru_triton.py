@@ -77,6 +77,17 @@ def backward_steps(
     )
 
 
+@triton.jit
+def _place(batch, units: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr):
+    """The direction, utterances and units of this program, and which of the latter two and of their pairs exist."""
+    k = tl.program_id(0)
+    row = (tl.program_id(1) * rows + tl.arange(0, rows)).to(tl.int64)
+    column = tl.arange(0, columns)
+    there, real = row < batch, column < units
+    tile = there[:, None] & real[None, :]
+    return k, row, column, there, real, tile
+
+
 @triton.jit(do_not_specialize=["batch", "steps"])
 def _forward(
     order,
@@ -96,11 +107,7 @@ def _forward(
     columns: tl.constexpr,
     width: tl.constexpr,
 ):
-    k = tl.program_id(0)
-    row = (tl.program_id(1) * rows + tl.arange(0, rows)).to(tl.int64)
-    column = tl.arange(0, columns)
-    there, real = row < batch, column < units
-    tile = there[:, None] & real[None, :]
+    k, row, column, there, real, tile = _place(batch, units, rows, columns)
     offset = c + k * 3 * units + column
     state = tl.zeros((rows, columns), tl.float32)
     for s in range(steps):
@@ -162,11 +169,7 @@ def _backward(
     columns: tl.constexpr,
     width: tl.constexpr,
 ):
-    k = tl.program_id(0)
-    row = (tl.program_id(1) * rows + tl.arange(0, rows)).to(tl.int64)
-    column = tl.arange(0, columns)
-    there, real = row < batch, column < units
-    tile = there[:, None] & real[None, :]
+    k, row, column, there, real, tile = _place(batch, units, rows, columns)
     flow = tl.zeros((rows, columns), tl.float32)
     passed = tl.zeros((rows, columns), tl.float32)
     for step in range(steps):

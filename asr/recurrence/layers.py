@@ -26,20 +26,22 @@ def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor
 
 def run_stack(x: Tensor, stack: nn.GRU) -> Tensor:
     """x (B, T, D) through all layers of `stack`, which looks back only, from zeros → (B, T, H): `stack(x)[0]`."""
+    if not runs_here(x, stack):
+        return on_gpu(stack, x)
     order = straight(x).unsqueeze(0)
     for level in range(stack.num_layers):
         x = run_gru(x, order, stack, level=level)
     return x
 
 
-def runs_here(x: Tensor, units: int) -> bool:
-    """Whether our own recurrence takes x (B, T, D): on a CPU always, on a GPU in bfloat16 where Triton is.
+def runs_here(x: Tensor, layer: nn.GRU) -> bool:
+    """Whether our own recurrence takes x (B, T, D) through `layer`: on a CPU always, on a GPU in bfloat16 with Triton.
 
     In float32, cuDNN can be exact and the kernels are not; wider states do not fit them.
     """
     if not x.is_cuda:
         return True
-    return product_dtype(x) == torch.bfloat16 and units <= MOST_UNITS and _has_triton()
+    return product_dtype(x) == torch.bfloat16 and layer.hidden_size <= MOST_UNITS and _has_triton()
 
 
 def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:

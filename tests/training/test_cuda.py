@@ -106,7 +106,7 @@ def test_the_kernels_in_bfloat16_are_as_near_as_those_of_a_cpu() -> None:
 
     def both_ways(device: str, bfloat16: bool) -> list[Tensor]:
         here = copy.deepcopy(layer).to(device)
-        heard = x.to(device).requires_grad_() if device != "cpu" else x.clone().requires_grad_()
+        heard = x.to(device, copy=True).requires_grad_()
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
             result = (here(heard, lengths.to(device)).float() * weight.to(device)).sum()
         result.backward()
