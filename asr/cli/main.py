@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import typer
 
-from asr.cli import align, average, calibrate, evaluate, export, info, lm, prepare, score, train, transcribe
+from asr.cli import align, average, calibrate, evaluate, export, info, lm, prepare, score, scribe, train, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )
 app.command("train")(train.train)
+app.command("scribe")(scribe.scribe)
 app.command("average")(average.average)
 app.command("export")(export.export)
 app.command("evaluate")(evaluate.evaluate)

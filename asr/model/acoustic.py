@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from asr.features.extractor import FeatureConfig, FeatureExtractor
 from asr.features.filterbank import SHIFT_SECONDS
 from asr.model.encoder import Encoder, EncoderConfig
+from asr.model.scribe import Scribe, ScribeConfig
 from asr.pronunciation.phones import VOCABULARY as PHONES
 
 
@@ -23,12 +24,16 @@ class AcousticConfig:
     3 the recurrence stays as short as it is and the output has a step every 27 ms."""
     phones: bool = False
     """Whether the network also says which phones it hears, for a search that knows how words are spoken."""
+    scribe: ScribeConfig | None = None
+    """The part that writes down what was heard in phones; without one the encodings themselves say the tokens."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.outputs_per_step <= 8:
             raise ValueError("outputs_per_step must lie between 1 and 8")
         if self.phones and self.outputs_per_step > 1:
             raise ValueError("phones are heard once a step: outputs_per_step must be 1")
+        if self.scribe is not None and not self.phones:
+            raise ValueError("a scribe writes down phones: phones must be true")
 
 
 class AcousticModel(nn.Module):
@@ -47,6 +52,7 @@ class AcousticModel(nn.Module):
         self.vocabulary = vocabulary
         self.output = nn.Linear(config.encoder.width, config.outputs_per_step * vocabulary)
         self.phones = nn.Linear(config.encoder.width, len(PHONES)) if config.phones else None
+        self.scribe = Scribe(config.scribe, len(PHONES), vocabulary) if config.scribe else None
 
     @property
     def frame_seconds(self) -> float:
@@ -71,11 +77,17 @@ class AcousticModel(nn.Module):
         If `phones`, the log-probabilities of phones in place of word pieces.
         """
         encodings, lengths, _ = self.encoder(features, lengths)
-        heard = self.phone_log_probabilities if phones else self.log_probabilities
-        return heard(encodings), self.config.outputs_per_step * lengths
+        if phones:
+            return self.phone_log_probabilities(encodings), lengths
+        if self.scribe is not None:
+            return self.scribe(self.phone_log_probabilities(encodings), lengths), lengths
+        return self.log_probabilities(encodings), self.config.outputs_per_step * lengths
 
     def log_probabilities(self, encodings: Tensor) -> Tensor:
-        """Encodings (B, T, D) → (B, T · outputs, V), in float32 under any autocast: sums over many steps follow."""
+        """Encodings (B, T, D) → (B, T · outputs, V), without a scribe's help.
+
+        In float32 under any autocast: sums over many steps follow.
+        """
         logits = self.output(encodings).float()
         log_probs: Tensor = logits.reshape(len(logits), -1, self.vocabulary).log_softmax(dim=2)
         return log_probs

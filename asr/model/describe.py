@@ -25,6 +25,7 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
         ("output", f"{1 / model.frame_seconds:g} steps a second"),
         ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
         *_phones(model),
+        *_scribe(model),
         ("normaliser", model.normaliser),
         *((name.replace("_", " "), _value(value)) for name, value in model.training.items()),
     ]
@@ -34,6 +35,15 @@ def _phones(model: SavedModel) -> list[tuple[str, str]]:
     if model.pronunciations is None:
         return []
     return [("phones", f"{len(PHONES)}; how {len(model.pronunciations):,} words are spoken, others are guessed")]
+
+
+def _scribe(model: SavedModel) -> list[tuple[str, str]]:
+    scribe = model.config.scribe
+    return (
+        [("scribe", f"{scribe.layers} × {scribe.width} {_memory('bidirectional')}, from phones to tokens")]
+        if scribe
+        else []
+    )
 
 
 def _memory(kind: str) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
+from asr.model.encoder import RecurrentBlock
 from asr.recurrence.directions import Bidirectional, Unidirectional, reorder, reversal
 
 
@@ -23,7 +24,7 @@ def quantise(network: AcousticModel) -> AcousticModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces that this interface moves to a package of its own
         try:
-            for block in quantised.encoder.blocks:
+            for block in [part for part in quantised.modules() if isinstance(part, RecurrentBlock)]:
                 if isinstance(block.recurrent, Bidirectional):
                     block.recurrent = _Bidirectional(block.recurrent)
                 elif isinstance(block.recurrent, Unidirectional):

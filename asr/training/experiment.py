@@ -119,6 +119,9 @@ class AcousticTask:
             self.module.features.load_state_dict(origin.network.features.state_dict())
         if writing:
             self.module.output.load_state_dict(writing.network.output.state_dict())
+            if self.module.scribe is not None and writing.network.scribe is not None:
+                self.module.scribe.load_state_dict(writing.network.scribe.state_dict())
+                self.module.scribe.requires_grad_(False)  # what many texts have taught, few transcripts would spoil
         if origin and origin.network.phones is not None and self.module.phones is not None:
             self.module.phones.load_state_dict(origin.network.phones.state_dict())
         self.sample_rate = acoustic.features.sample_rate
@@ -224,6 +227,13 @@ class AcousticTask:
     def transcribe(self, audio: AudioCache) -> list[str]:
         """Greedy texts of cached audio, in its order."""
         texts = [""] * len(audio)
+        for chosen, log_probs, steps in self.listen(audio):
+            for index, hypothesis in zip(chosen, greedy(log_probs, steps), strict=True):
+                texts[index] = self.tokenizer.decode(hypothesis.tokens)
+        return texts
+
+    def listen(self, audio: AudioCache, phones: bool = False) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
+        """What is heard of cached audio, in batches: which utterances, log-probabilities (B, T, V), and steps (B,)."""
         durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
         batches = fill_batches(np.argsort(durations, kind="stable"), durations, HEARD_AT_ONCE[self.device.type])
 
@@ -232,9 +242,8 @@ class AcousticTask:
 
         for chosen, heard in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
             waveforms, lengths = (tensor.to(self.device, non_blocking=True) for tensor in heard)
-            for index, hypothesis in zip(chosen, greedy(*self.module(waveforms, lengths)), strict=True):
-                texts[index] = self.tokenizer.decode(hypothesis.tokens)
-        return texts
+            features, frames = self.module.features(waveforms, lengths)
+            yield chosen, *self.module.recognise(features, frames, phones)
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """A model folder that `asr transcribe -m` reads."""
@@ -368,7 +377,7 @@ def _fitting(config: ExperimentConfig, origin: SavedModel | None) -> AcousticCon
     if config.keep_output:
         return replace(origin.config, encoder=encoder)
     encoder = replace(encoder, strides=wanted.encoder.strides)
-    return replace(origin.config, encoder=encoder, outputs_per_step=wanted.outputs_per_step)
+    return replace(origin.config, encoder=encoder, outputs_per_step=wanted.outputs_per_step, scribe=None)
 
 
 def _pronunciations(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -21,6 +21,9 @@ from asr.training.checkpoint import Position
 from asr.training.experiment import AcousticTask, ExperimentConfig, check
 from asr.training.loop import LAST, Trainer
 from asr.training.overfit import fit_by_heart
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CONFIG = "config.yaml"
 
@@ -108,8 +111,8 @@ def describe(task: AcousticTask) -> list[str]:
     return lines
 
 
-def as_yaml(config: ExperimentConfig) -> str:
-    """The whole configuration, defaults included."""
+def as_yaml(config: DataclassInstance) -> str:
+    """A whole configuration, defaults included."""
     return yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
 
 

@@ -21,6 +21,7 @@ from asr.features.filterbank import FLOOR, PREEMPHASIS, Filterbank
 from asr.files import write_whole
 from asr.model.encoder import RecurrentBlock, Subsampling
 from asr.model.saved import SavedModel
+from asr.model.scribe import Scribe
 from asr.recurrence.directions import Bidirectional, Memoryless, Unidirectional
 from asr.transcription.onnx_graph import FLOAT, INT32, INT64, Graph
 
@@ -37,7 +38,11 @@ def export_onnx(model: SavedModel, path: Path | str) -> Path:
     graph = Graph()
     features, frames = _features(graph, model.network.features)
     encodings, steps = _encoder(graph, model, features, frames)
-    logits = _linear(graph, encodings, model.network.output)
+    if model.network.scribe is not None and model.network.phones is not None:
+        phones = graph("Softmax", _linear(graph, encodings, model.network.phones), axis=2)
+        logits = _scribe(graph, model.network.scribe, phones, steps)
+    else:
+        logits = _linear(graph, encodings, model.network.output)
     if (outputs := model.config.outputs_per_step) > 1:
         logits = graph("Reshape", logits, graph.integers(0, -1, model.network.vocabulary))
         steps = graph("Mul", steps, graph.integer(outputs))
@@ -163,12 +168,34 @@ def _normalised(graph: Graph, energies: str, frames: str, extractor: FeatureExtr
 def _encoder(graph: Graph, model: SavedModel, features: str, frames: str) -> tuple[str, str]:
     encoder = model.network.encoder
     x, steps = _subsampling(graph, features, frames, encoder.subsampling)
+    return _layer_norm(graph, _blocks(graph, x, steps, encoder.blocks), encoder.norm), steps
+
+
+def _scribe(graph: Graph, scribe: Scribe, phones: str, steps: str) -> str:
+    """Logits (B, T, V) from the probabilities of phones (B, T, P)."""
+    together = scribe.config.together
+    inside = graph("Unsqueeze", _mask(graph, steps, phones, axis=1), graph.integers(2))
+    # Up to one group more than there are steps: what is written for those beyond is cut off in the end.
+    x = graph("Pad", graph("Mul", phones, inside), graph.integers(0, 0, 0, 0, together - 1, 0))
+    time = graph("Gather", graph("Shape", phones), graph.integer(1))
+    groups = graph("Div", graph("Add", time, graph.integer(together - 1)), graph.integer(together))
+    whole = graph("Unsqueeze", graph("Mul", groups, graph.integer(together)), graph.integers(0))
+    x = graph("Slice", x, graph.integers(0), whole, graph.integers(1))
+    x = graph("Reshape", x, graph.integers(0, -1, scribe.read.in_features))
+    lengths = graph("Div", graph("Add", steps, graph.integer(together - 1)), graph.integer(together))
+    x = _blocks(graph, _linear(graph, x, scribe.read), lengths, scribe.blocks)
+    logits = _linear(graph, _layer_norm(graph, x, scribe.norm), scribe.write)
+    logits = graph("Reshape", logits, graph.integers(0, -1, scribe.vocabulary))
+    return graph("Slice", logits, graph.integers(0), graph("Unsqueeze", time, graph.integers(0)), graph.integers(1))
+
+
+def _blocks(graph: Graph, x: str, steps: str, blocks: nn.ModuleList) -> str:
     # The runtime wants at least one step of every sequence; what comes of none is never read.
     lengths = graph("Cast", graph("Max", steps, graph.integer(1)), to=INT32)
-    for block in encoder.blocks:
+    for block in blocks:
         assert isinstance(block, RecurrentBlock)
         x = graph("Add", x, _recurrent(graph, _layer_norm(graph, x, block.norm), lengths, block.recurrent))
-    return _layer_norm(graph, x, encoder.norm), steps
+    return x
 
 
 def _subsampling(graph: Graph, features: str, lengths: str, subsampling: Subsampling) -> tuple[str, str]:

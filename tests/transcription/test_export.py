@@ -11,6 +11,7 @@ from asr.features.extractor import FeatureConfig
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.encoder import EncoderConfig
 from asr.model.saved import SavedModel, load_saved_model
+from asr.model.scribe import ScribeConfig
 from asr.text.tokenizer import CharacterTokenizer
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs asr[onnx]")
@@ -39,6 +40,18 @@ def test_other_lengths_and_batches_than_any_example(tmp_path, memory, normalise)
 def test_several_tokens_a_step(tmp_path):
     encoder = EncoderConfig(layers=1, width=24, channels=[4, 6], strides=[2, 2])
     saved = model(tmp_path, FeatureConfig(size=20), encoder, outputs=3)
+    assert largest_difference(saved, export_onnx(saved, tmp_path / "m.onnx")) < 1e-4
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_a_scribe_writes_there_as_well(tmp_path, together):
+    torch.manual_seed(4)
+    tokenizer = CharacterTokenizer.train(["ABC"])
+    encoder = EncoderConfig(layers=1, width=24, channels=[4, 6], strides=[2, 2])
+    scribe = ScribeConfig(layers=2, width=16, together=together)
+    config = AcousticConfig(FeatureConfig(size=20), encoder, phones=True, scribe=scribe)
+    network = AcousticModel(config, len(tokenizer.vocabulary)).eval()
+    saved = SavedModel(tmp_path, network, tokenizer, "librispeech")
     assert largest_difference(saved, export_onnx(saved, tmp_path / "m.onnx")) < 1e-4
 
 

@@ -1,0 +1,166 @@
+"""A scribe learns from texts what speech alone has not taught, is saved with its model, and goes on exactly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from asr.cli.main import app
+from asr.decoding.greedy import greedy
+from asr.errors import UsageError
+from asr.model.saved import load_saved_model
+from asr.pronunciation import Pronunciations
+from asr.pronunciation.phones import VOCABULARY as PHONES
+from asr.pronunciation.spelling import Speller
+from asr.training.checkpoint import load_checkpoint
+from asr.training.run import train
+from asr.writing.sounds import Recording
+from asr.writing.training import SOUNDS, WritingConfig, WritingTask, learn_to_write, pad, read_writing
+from tests.training.experiments import experiment, learned, same
+
+CPU = torch.device("cpu")
+
+
+SOUNDS_OF = dict(zip("ABCD", "ʌbkd", strict=True))
+WORDS = [first + second for first in "ABCD" for second in "ABCD"]
+
+
+@pytest.fixture(scope="module")
+def hearing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model that knows phones and has hardly heard any, `run/best`, and with its configuration."""
+    folder = tmp_path_factory.mktemp("hearing")
+    torch.manual_seed(1)
+    words = {word: ["".join(SOUNDS_OF[letter] for letter in word)] for word in WORDS}
+    Pronunciations(words, Speller(hidden=4, layers=1, embedding=4)).save(folder)
+    train(experiment(folder, f"pronunciation={folder}", "loop.epochs=1"), quiet=True)
+    return folder
+
+
+def config(hearing: Path, folder: Path, *overrides: str) -> WritingConfig:
+    (folder / "text.txt").write_text("AB CD BA\nDC AA CB BC\nAC BD DB CA DD\n" * 20)
+    settings = {
+        "hearing": yaml.safe_load((hearing / "run" / "config.yaml").read_text()) | {"ascending_epochs": 0},
+        "texts": [str(folder / "text.txt")],
+        "output": str(folder / "scribe"),
+        "scribe": {"layers": 1, "width": 32, "dropout": 0.0},
+        "words": [1, 4],
+        "batch_words": 60,
+        "epoch_batches": 20,
+        "threads": 1,
+        "loop": {"epochs": 2, "schedule": {"peak": 0.01, "warmup_updates": 5}, "average_decay": 0.9},
+    }
+    settings["hearing"]["init_from"] = str(hearing / "run" / "best")
+    (folder / "scribe.yaml").write_text(yaml.safe_dump(settings))
+    return read_writing(folder / "scribe.yaml", overrides)
+
+
+def record_clear_speech(folder: Path) -> None:
+    """Leave in a run's folder what a good ear would have heard of every word."""
+    recording, generator = Recording(), np.random.default_rng(1)
+    for word in WORDS * 4:
+        phones = np.array([PHONES.index(sign) for sign in ["▁", *(SOUNDS_OF[letter] for letter in word), "▁"]])
+        lengths = generator.integers(1, 4, len(phones))
+        heard = generator.normal(0, 1, (lengths.sum(), len(PHONES))).astype(np.float32)
+        heard[np.arange(lengths.sum()), np.repeat(phones, lengths)] += 8
+        ends = lengths.cumsum()
+        recording.add(word, heard - np.logaddexp.reduce(heard, axis=1, keepdims=True), phones, ends - lengths, ends)
+    folder.mkdir()
+    recording.sounds().save(folder / SOUNDS)
+
+
+def test_it_learns_to_write_what_it_has_only_read(hearing: Path, tmp_path: Path) -> None:
+    plan = config(hearing, tmp_path, "loop.epochs=5", "speech_share=0")
+    record_clear_speech(plan.output)
+    best = learn_to_write(plan, quiet=True)
+    model = load_saved_model(best)
+    assert model.network.scribe is not None
+    task = WritingTask(replace(plan, hearing=replace(plan.hearing, init_from=str(best))), CPU, quiet=True)
+    wanted = ["AB CD BA", "DC AA CB BC", "DD AB"]
+    phones = [np.array(task.model.pronunciations.encode(text)) for text in wanted]
+    heard, steps = pad(task.sounds.spoken(phones, np.random.default_rng(5)))
+    written = [task.tokenizer.decode(each.tokens) for each in greedy(model.network.scribe(heard, steps), steps)]
+    assert written == wanted
+
+
+def test_the_model_stays_as_it_was_and_others_keep_its_scribe(hearing: Path, tmp_path: Path) -> None:
+    best = learn_to_write(config(hearing, tmp_path, "loop.epochs=1"), quiet=True)
+    before, after = load_saved_model(hearing / "run" / "best"), load_saved_model(best)
+    assert set(after.training["scribe"]) == {"epoch", "update", "loss", "wer", "cer"}
+    for name, tensor in before.network.state_dict().items():
+        assert torch.equal(tensor, after.network.state_dict()[name])
+    on = experiment(tmp_path / "on", f"init_from={best}", "loop.epochs=1")
+    train(on, quiet=True)
+    trained = load_saved_model(on.output / "best").network
+    assert trained.scribe is not None
+    assert not torch.equal(trained.phones.weight, after.network.phones.weight)
+    for name, tensor in trained.scribe.state_dict().items():
+        assert torch.equal(tensor, after.network.scribe.state_dict()[name])
+
+
+def test_stopped_and_resumed_it_ends_as_unbroken(hearing: Path, tmp_path: Path) -> None:
+    whole, broken = (config(hearing, tmp_path, f"output={tmp_path / name}") for name in ("whole", "broken"))
+    learn_to_write(whole, quiet=True)
+    command = [sys.executable, "-m", "asr.cli.main", "scribe", tmp_path / "scribe.yaml", f"output={broken.output}"]
+    command += ["loop.checkpoint_minutes=0"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not (broken.output / "last.pt").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert load_checkpoint(broken.output / "last.pt")[0].epoch < 2
+    learn_to_write(broken, resume=True, quiet=True)
+    ours, theirs = (learned(each.output) for each in (broken, whole))
+    assert same(ours, theirs)
+
+
+def test_what_was_heard_is_heard_once(hearing: Path, tmp_path: Path) -> None:
+    plan = config(hearing, tmp_path)
+    plan.output.mkdir()
+    first = WritingTask(plan, CPU, quiet=True)
+    written = (plan.output / SOUNDS).stat().st_mtime_ns
+    second = WritingTask(plan, CPU, quiet=True)
+    assert (plan.output / SOUNDS).stat().st_mtime_ns == written
+    assert first.sounds.texts.tolist() == second.sounds.texts.tolist()
+    assert len(first.sounds.texts) == len(first.sounds.edges) - 1 > 0
+
+
+def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path, tmp_path: Path) -> None:
+    texts = set()
+    for share in (0.0, 0.99):
+        plan = config(hearing, tmp_path, f"speech_share={share}")
+        plan.output.mkdir(exist_ok=True)
+        task = WritingTask(plan, CPU, quiet=True)
+        spoken = sum(batch_is_speech(task, batch.targets) for batch in task.load(0, 0, 1))
+        assert spoken in (range(0, 5) if share == 0 else range(18, 21))
+        texts.add(spoken)
+    assert len(texts) == 2
+
+
+def batch_is_speech(task: WritingTask, targets: list[list[int]]) -> bool:
+    return {task.tokenizer.decode(target) for target in targets} <= set(task.sounds.texts.tolist())
+
+
+def test_a_model_without_phones_is_refused(babbler: Path, hearing: Path, tmp_path: Path) -> None:
+    plan = config(hearing, tmp_path, f"hearing.init_from={babbler}")
+    with pytest.raises(UsageError, match="has not learned phones"):
+        WritingTask(plan, CPU, quiet=True)
+
+
+def test_the_command_says_where_the_model_is_and_refuses_a_folder_in_use(hearing: Path, tmp_path: Path) -> None:
+    config(hearing, tmp_path)
+    arguments = ["scribe", str(tmp_path / "scribe.yaml"), "loop.epochs=1", "epoch_batches=3"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "scribe" / "best") in result.output
+    assert isinstance(CliRunner().invoke(app, arguments).exception, UsageError)
+    wrong = CliRunner().invoke(app, [*arguments, "words=[5, 2]"])
+    assert isinstance(wrong.exception, UsageError)
