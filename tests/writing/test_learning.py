@@ -77,6 +77,10 @@ def record_clear_speech(folder: Path) -> None:
     recording.sounds().save(folder / SOUNDS)
 
 
+def test_the_configuration_of_the_recipe_is_valid() -> None:
+    assert read_writing(Path(__file__).resolve().parents[2] / "recipes/librispeech/conf/scribe.yaml").texts
+
+
 def test_it_learns_to_write_what_it_has_only_read(hearing: Path, tmp_path: Path) -> None:
     plan = config(hearing, tmp_path, "loop.epochs=5", "speech_share=0")
     record_clear_speech(plan.output)
