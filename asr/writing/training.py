@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ from asr.writing.texts import speak
 SOUNDS = "sounds.npz"
 TOGETHER = 64
 """Utterances of validation at once."""
+POOL = 16
+"""Batches of excerpts that are put together at once, so that each can have those of like length."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,16 @@ class WritingConfig:
     )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.words[0] <= self.words[1] <= self.batch_words:
-            raise ValueError("words must rise, from 1 to batch_words at most")
+        if not 1 <= self.words[0] <= self.words[1] <= self.batch_words // 2:
+            raise ValueError("words must rise, from 1 to half of batch_words at most")
         if not 0 <= self.speech_share < 1:
             raise ValueError("speech_share must be at least 0 and below 1")
         if self.passes < 1 or self.epoch_batches < 1:
             raise ValueError("passes and epoch_batches must be at least 1")
+
+
+Spoken = tuple[list[Halves], list[str]]
+"""Log-probabilities of phones (T, P) of each of some utterances, and their texts."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ class WritingTask:
         self.module: nn.Module = self.network
         self.validation = self._listen()
         self._by_length = np.diff(self.sounds.edges).argsort(kind="stable")
+        self._pooled: tuple[tuple[int, int], list[Spoken]] | None = None
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
@@ -218,12 +226,12 @@ class WritingTask:
         """Batch `number` of an epoch, the same for the same seed."""
         generator = np.random.default_rng([self.config.loop.seed, epoch, number])
         speech = generator.random() < self.config.speech_share
-        heard, texts = (self._speech if speech else self._excerpts)(generator)
+        heard, texts = self._speech(generator) if speech else self._excerpts(epoch, number)
         targets = [self.tokenizer.encode(text) for text in texts]
         fitting = [i for i, target in enumerate(targets) if target and needed_steps(target) <= len(heard[i])]
         return Batch(*pad([heard[i] for i in fitting]), [targets[i] for i in fitting])
 
-    def _speech(self, generator: np.random.Generator) -> tuple[list[Halves], list[str]]:
+    def _speech(self, generator: np.random.Generator) -> Spoken:
         """Utterances of like length as they were heard, and what was said."""
         first = int(generator.integers(len(self._by_length)))
         heard: list[Halves] = []
@@ -238,13 +246,31 @@ class WritingTask:
             texts.append(text)
         return heard, texts
 
-    def _excerpts(self, generator: np.random.Generator) -> tuple[list[Halves], list[str]]:
-        """Excerpts of the texts, all of as many words, and what they may sound like."""
+    def _excerpts(self, epoch: int, number: int) -> Spoken:
+        """Excerpts of the texts of like length, and what they may sound like."""
+        pool, place = divmod(number, POOL)
+        if self._pooled is None or self._pooled[0] != (epoch, pool):
+            generator = np.random.default_rng([self.config.loop.seed, epoch, pool, POOL])
+            self._pooled = (epoch, pool), self._pool(generator)
+        return self._pooled[1][place]
+
+    def _pool(self, generator: np.random.Generator) -> list[Spoken]:
+        """Batches of excerpts in any order, those of like length together: otherwise a third would be padding."""
+        spoken = [excerpt for _ in range(POOL) for excerpt in self._draw(generator)]
+        spoken.sort(key=lambda excerpt: len(excerpt[0]))
+        words = np.cumsum([0] + [len(text.split()) for _, text in spoken])
+        firsts = words[:-1].searchsorted(np.arange(POOL + 1) * words[-1] / POOL)
+        batches = [spoken[first:behind] for first, behind in pairwise(firsts.tolist())]
+        mixed = [batches[place] for place in generator.permutation(POOL)]
+        return [([heard for heard, _ in batch], [text for _, text in batch]) for batch in mixed]
+
+    def _draw(self, generator: np.random.Generator) -> list[tuple[Halves, str]]:
+        """Excerpts of a batch's worth of words, all of as many."""
         shortest, longest = self.config.words
         words = min(int(generator.integers(shortest, longest + 1)), len(self.text.text))
         firsts = generator.integers(len(self.text.text) - words + 1, size=self.config.batch_words // words)
         texts, phones = zip(*(self.text.excerpt(first, words) for first in firsts.tolist()), strict=True)
-        return self.sounds.spoken(phones, generator), list(texts)
+        return list(zip(self.sounds.spoken(phones, generator), texts, strict=True))
 
 
 def read_writing(path: Path, overrides: Sequence[str] = ()) -> WritingConfig:

@@ -24,7 +24,7 @@ from asr.pronunciation.spelling import Speller
 from asr.training.checkpoint import load_checkpoint
 from asr.training.run import train
 from asr.writing.sounds import Recording
-from asr.writing.training import SOUNDS, WritingConfig, WritingTask, learn_to_write, pad, read_writing
+from asr.writing.training import POOL, SOUNDS, WritingConfig, WritingTask, learn_to_write, pad, read_writing
 from tests.training.experiments import experiment, learned, same
 
 CPU = torch.device("cpu")
@@ -82,7 +82,7 @@ def test_the_configuration_of_the_recipe_is_valid() -> None:
 
 
 def test_it_learns_to_write_what_it_has_only_read(hearing: Path, tmp_path: Path) -> None:
-    plan = config(hearing, tmp_path, "loop.epochs=5", "speech_share=0")
+    plan = config(hearing, tmp_path, "loop.epochs=1", "epoch_batches=400", "speech_share=0")
     record_clear_speech(plan.output)
     best = learn_to_write(plan, quiet=True)
     model = load_saved_model(best)
@@ -147,6 +147,21 @@ def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path,
         assert spoken in (range(0, 5) if share == 0 else range(18, 21))
         texts.add(spoken)
     assert len(texts) == 2
+
+
+def test_batches_hold_excerpts_of_like_length_the_same_in_any_order(hearing: Path, tmp_path: Path) -> None:
+    plan = config(hearing, tmp_path, "speech_share=0", "words=[1, 30]", f"epoch_batches={2 * POOL}")
+    record_clear_speech(plan.output)
+    task = WritingTask(plan, CPU, quiet=True)
+    batches = list(task.load(0, 0, 1))
+    assert min(len(batch.steps) for batch in batches) >= 1
+    assert len({tuple(map(tuple, batch.targets)) for batch in batches}) == 2 * POOL
+    filled = sum(int(batch.steps.sum()) for batch in batches) / sum(batch.heard[..., 0].numel() for batch in batches)
+    assert filled > 0.85
+    # A resumed run, or one of two processes, asks for some of them only.
+    for number, batch in zip(range(POOL - 3, 2 * POOL, 2), task.load(0, POOL - 3, 2), strict=True):
+        assert torch.equal(batch.heard, batches[number].heard)
+        assert batch.targets == batches[number].targets
 
 
 def batch_is_speech(task: WritingTask, targets: list[list[int]]) -> bool:
