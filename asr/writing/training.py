@@ -55,7 +55,10 @@ class WritingConfig:
     texts: list[Path]
     output: Path = Path("exp/scribe")
     scribe: ScribeConfig = field(default_factory=ScribeConfig)
-    """Sizes, where the model has no scribe yet."""
+    """Sizes of a new scribe, and the dropout of any."""
+    scribe_from: str | None = None
+    """The model whose scribe goes on learning ("default" is the bundled one); that of `hearing.init_from` otherwise,
+    and a new one where that has none."""
     passes: int = 1
     """How often the speech is heard, augmented anew each time, for snippets of its phones."""
     words: tuple[int, int] = (4, 40)
@@ -115,7 +118,7 @@ class WritingTask:
         sentences = (sentence for path in config.texts for sentence in read_sentences(path, normalise))
         self.text = speak(sentences, self.model.pronunciations)
         torch.manual_seed(config.loop.seed)
-        self.network = self.model.network.scribe or Scribe(config.scribe, len(PHONES), len(self.tokenizer.vocabulary))
+        self.network = self._scribe()
         self.module: nn.Module = self.network
         self.validation = self._listen()
         self._by_length = np.diff(self.sounds.edges).argsort(kind="stable")
@@ -176,6 +179,24 @@ class WritingTask:
             weights=whole,
             pronunciations=self.model.pronunciations,
         )
+
+    def _scribe(self) -> Scribe:
+        """As it shall begin: a new one, or one that has learned already."""
+        config, vocabulary = self.config, self.tokenizer.vocabulary
+        author = load_saved_model(config.scribe_from) if config.scribe_from else self.model
+        learned = author.network.scribe
+        if learned is None:
+            if config.scribe_from:
+                raise UsageError(f"{author.path} has no scribe to go on from", "Leave scribe_from out for a new one.")
+            return Scribe(config.scribe, len(PHONES), len(vocabulary))
+        if author.tokenizer.vocabulary != vocabulary:
+            raise UsageError(
+                f"the scribe of {author.path} writes other pieces than {self.model.path} has",
+                "Take one of a model with the same tokenizer.",
+            )
+        scribe = Scribe(replace(learned.config, dropout=config.scribe.dropout), len(PHONES), len(vocabulary))
+        scribe.load_state_dict(learned.state_dict())
+        return scribe
 
     def _sounds(self) -> Sounds:
         """What the speech sounded like, from the run's folder where an earlier start has left it."""

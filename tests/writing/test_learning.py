@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.decoding.greedy import greedy
 from asr.errors import UsageError
-from asr.model.saved import load_saved_model
+from asr.model.acoustic import AcousticModel
+from asr.model.saved import load_saved_model, save_model
 from asr.pronunciation import Pronunciations
 from asr.pronunciation.phones import VOCABULARY as PHONES
 from asr.pronunciation.spelling import Speller
+from asr.text.tokenizer import CharacterTokenizer
 from asr.training.checkpoint import load_checkpoint
 from asr.training.run import train
 from asr.writing.sounds import Recording
@@ -166,6 +168,26 @@ def test_batches_hold_excerpts_of_like_length_the_same_in_any_order(hearing: Pat
 
 def batch_is_speech(task: WritingTask, targets: list[list[int]]) -> bool:
     return {task.tokenizer.decode(target) for target in targets} <= set(task.sounds.texts.tolist())
+
+
+def test_a_scribe_goes_on_from_that_of_another_model(hearing: Path, tmp_path: Path) -> None:
+    first = learn_to_write(config(hearing, tmp_path, "loop.epochs=1"), quiet=True)
+    model = load_saved_model(first)
+    wanted = model.network.scribe
+    elsewhere = f"output={tmp_path / 'elsewhere'}"
+    plan = config(hearing, tmp_path, elsewhere, f"scribe_from={first}", "scribe.dropout=0.3")
+    task = WritingTask(plan, CPU, quiet=True)
+    assert wanted is not None
+    assert same(task.network.state_dict(), wanted.state_dict())
+    assert task.network.config == replace(wanted.config, dropout=0.3)
+    plain = hearing / "run" / "best"
+    with pytest.raises(UsageError, match="has no scribe to go on from"):
+        WritingTask(config(hearing, tmp_path, elsewhere, f"scribe_from={plain}"), CPU, quiet=True)
+    letters, other = CharacterTokenizer.train(["XYZ"]), tmp_path / "other"
+    network = AcousticModel(model.network.config, len(letters.vocabulary))
+    save_model(other, network, letters, "none", {}, pronunciations=model.pronunciations)
+    with pytest.raises(UsageError, match=r"the scribe of .*other writes other pieces"):
+        WritingTask(config(hearing, tmp_path, elsewhere, f"scribe_from={other}"), CPU, quiet=True)
 
 
 def test_a_model_without_phones_is_refused(babbler: Path, hearing: Path, tmp_path: Path) -> None:
