@@ -58,9 +58,9 @@ language_model() {
   done
 }
 
-# train FOLDER SUBCOMMAND ARGUMENT...: start a training whose output is the folder, or go on where it stopped. Large pages
-# of memory, where the C library knows them (glibc 2.35 or newer), make a training step on a CPU 8 % faster.
-train() {
+# training FOLDER SUBCOMMAND ARGUMENT...: start one whose output is the folder, or go on where it stopped. Large pages of
+# memory, where the C library knows them (glibc 2.35 or newer), make a training step on a CPU 8 % faster.
+training() {
   local -x GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
   local command=(asr) resume=()
   [ "$processes" -eq 1 ] ||
@@ -69,17 +69,21 @@ train() {
   "${command[@]}" "${@:2}" "${resume[@]}"
 }
 
+# The acoustic training of $conf.
+train() { training "$exp" train "$conf" "${overrides[@]}"; }
+
 # learn MANIFEST [TEXT...]: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $judge) on the
 # manifest. With $scribe, the configuration of one, the model then learns from the texts how words are written.
 learn() {
   local learned=$exp
   if begin 4 "acoustic model"; then
-    train "$exp" train "$conf" "${overrides[@]}"
+    train
   fi
   if [ -n "$scribe" ]; then
     learned=$exp/scribe
     if begin 4 "how words are written"; then
-      train "$learned" scribe "$scribe" hearing.init_from="$exp/best" "texts=[$(printf '"%s",' "${@:2}")]" output="$learned"
+      training "$learned" scribe "$scribe" hearing.init_from="$exp/best" "texts=[$(printf '"%s",' "${@:2}")]" \
+        output="$learned"
     fi
   fi
   if begin 5 "the best epoch, in half precision"; then
