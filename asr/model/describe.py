@@ -27,7 +27,7 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
         *_phones(model),
         *_scribe(model),
         ("normaliser", model.normaliser),
-        *((name.replace("_", " "), _value(value)) for name, value in model.training.items()),
+        *_facts(model.training),
     ]
 
 
@@ -44,6 +44,15 @@ def _scribe(model: SavedModel) -> list[tuple[str, str]]:
         if scribe
         else []
     )
+
+
+def _facts(training: dict[str, Any], of: str = "") -> list[tuple[str, str]]:
+    """What training said of the model, and, in the same way, of its parts."""
+    rows: list[tuple[str, str]] = []
+    for name, value in training.items():
+        title = f"{of}{name.replace('_', ' ')}"
+        rows += _facts(value, f"{title} ") if isinstance(value, dict) else [(title, _value(value))]
+    return rows
 
 
 def _memory(kind: str) -> str:

@@ -18,6 +18,7 @@ from asr.cli.main import app
 from asr.decoding.greedy import greedy
 from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
+from asr.model.describe import describe_model
 from asr.model.saved import load_saved_model, save_model
 from asr.pronunciation import Pronunciations
 from asr.pronunciation.phones import VOCABULARY as PHONES
@@ -110,6 +111,13 @@ def test_the_model_stays_as_it_was_and_others_keep_its_scribe(hearing: Path, tmp
     assert not torch.equal(trained.phones.weight, after.network.phones.weight)
     for name, tensor in trained.scribe.state_dict().items():
         assert torch.equal(tensor, after.network.scribe.state_dict()[name])
+
+
+def test_info_tells_of_the_scribe_and_of_what_it_learned(hearing: Path, tmp_path: Path) -> None:
+    facts = dict(describe_model(learn_to_write(config(hearing, tmp_path, "loop.epochs=1"), quiet=True)))
+    assert facts["scribe"] == "1 × 32 bidirectional GRU, from phones to tokens"
+    assert facts["scribe epoch"] == "1"
+    assert 0 <= float(facts["scribe wer"])
 
 
 def test_stopped_and_resumed_it_ends_as_unbroken(hearing: Path, tmp_path: Path) -> None:
