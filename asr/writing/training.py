@@ -86,8 +86,8 @@ class WritingConfig:
             raise ValueError("passes and epoch_batches must be at least 1")
 
 
-Spoken = tuple[list[Halves], list[str]]
-"""Log-probabilities of phones (T, P) of each of some utterances, and their texts."""
+Spoken = list[tuple[str, Halves]]
+"""What is said in each of some utterances, and the log-probabilities of phones (T, P) that are heard."""
 
 
 @dataclass(frozen=True)
@@ -247,25 +247,23 @@ class WritingTask:
         """Batch `number` of an epoch, the same for the same seed."""
         generator = np.random.default_rng([self.config.loop.seed, epoch, number])
         speech = generator.random() < self.config.speech_share
-        heard, texts = self._speech(generator) if speech else self._excerpts(epoch, number)
-        targets = [self.tokenizer.encode(text) for text in texts]
-        fitting = [i for i, target in enumerate(targets) if target and needed_steps(target) <= len(heard[i])]
-        return Batch(*pad([heard[i] for i in fitting]), [targets[i] for i in fitting])
+        spoken = self._speech(generator) if speech else self._excerpts(epoch, number)
+        encoded = [(self.tokenizer.encode(text), heard) for text, heard in spoken]
+        fitting = [(target, heard) for target, heard in encoded if target and needed_steps(target) <= len(heard)]
+        return Batch(*pad([heard for _, heard in fitting]), [target for target, _ in fitting])
 
     def _speech(self, generator: np.random.Generator) -> Spoken:
         """Utterances of like length as they were heard, and what was said."""
         first = int(generator.integers(len(self._by_length)))
-        heard: list[Halves] = []
-        texts: list[str] = []
+        spoken: Spoken = []
         words = 0
         for utterance in self._by_length[first:].tolist():
-            text, steps = self.sounds.heard(utterance)
+            text, heard = self.sounds.heard(utterance)
             words += len(text.split())
-            if texts and words > self.config.batch_words:
+            if spoken and words > self.config.batch_words:
                 break
-            heard.append(steps)
-            texts.append(text)
-        return heard, texts
+            spoken.append((text, heard))
+        return spoken
 
     def _excerpts(self, epoch: int, number: int) -> Spoken:
         """Excerpts of the texts of like length, and what they may sound like."""
@@ -278,20 +276,19 @@ class WritingTask:
     def _pool(self, generator: np.random.Generator) -> list[Spoken]:
         """Batches of excerpts in any order, those of like length together: otherwise a third would be padding."""
         spoken = [excerpt for _ in range(POOL) for excerpt in self._draw(generator)]
-        spoken.sort(key=lambda excerpt: len(excerpt[0]))
-        words = np.cumsum([0] + [len(text.split()) for _, text in spoken])
+        spoken.sort(key=lambda excerpt: len(excerpt[1]))
+        words = np.cumsum([0] + [len(text.split()) for text, _ in spoken])
         firsts = words[:-1].searchsorted(np.arange(POOL + 1) * words[-1] / POOL)
         batches = [spoken[first:behind] for first, behind in pairwise(firsts.tolist())]
-        mixed = [batches[place] for place in generator.permutation(POOL)]
-        return [([heard for heard, _ in batch], [text for _, text in batch]) for batch in mixed]
+        return [batches[place] for place in generator.permutation(POOL)]
 
-    def _draw(self, generator: np.random.Generator) -> list[tuple[Halves, str]]:
+    def _draw(self, generator: np.random.Generator) -> Spoken:
         """Excerpts of a batch's worth of words, all of as many."""
         shortest, longest = self.config.words
         words = min(int(generator.integers(shortest, longest + 1)), len(self.text.text))
         firsts = generator.integers(len(self.text.text) - words + 1, size=self.config.batch_words // words)
         texts, phones = zip(*(self.text.excerpt(first, words) for first in firsts.tolist()), strict=True)
-        return list(zip(self.sounds.spoken(phones, generator), texts, strict=True))
+        return list(zip(texts, self.sounds.spoken(phones, generator), strict=True))
 
 
 def read_writing(path: Path, overrides: Sequence[str] = ()) -> WritingConfig:

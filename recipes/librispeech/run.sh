@@ -43,7 +43,9 @@ case "$config" in
   train-clean-100 | librispeech-960) tune=dev-clean report=(dev-clean dev-other test-clean test-other) ;;
   *) tune=dev-clean-2-tune report=(dev-clean-2-report dev-clean-2 dev-other) ;;
 esac
-needed=$(setting train; setting validation; echo "$tune")
+heard=$(setting train)
+needed=$(echo "$heard"; setting validation; echo "$tune")
+mapfile -t transcripts < <(sed "s|.*|$manifests/&.jsonl|" <<< "$heard")
 
 # The corpus that a manifest is made of.
 folder_of() {
@@ -91,8 +93,7 @@ if begin 2 "tokenizer"; then
 fi
 order=(--order 4 --vocabulary 95000 --cutoffs 0,1,1 --size 25MB)
 if [ ${#texts[@]} -eq 0 ]; then
-  order=(--order 3)
-  mapfile -t texts < <(setting train | sed "s|.*|$manifests/&.jsonl|")
+  order=(--order 3) texts=("${transcripts[@]}")
 fi
 if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; then
   asr lm train "${texts[@]}" "${order[@]}" -o "$exp/lm/words.ngram"
@@ -101,9 +102,8 @@ lm=${lm:-$exp/lm/words.ngram}
 # How the words are spoken, of a configuration that learns phones. A speller knows no speech: the bundled one will do.
 spoken=$(setting pronunciation) speller=$(model_folder default)/pronunciation/speller.safetensors
 if [ -n "$spoken" ] && [ ! -e "$spoken/pronunciation" ] && begin 3 "how the words are spoken"; then
-  mapfile -t words < <(setting train | sed "s|.*|$manifests/&.jsonl|")
   [ ! -e "$speller" ] || trained=(--speller "$speller")
-  "$python" recipes/pronunciation.py -o "$spoken" --words "$lm" "${words[@]}" "${trained[@]}"
+  "$python" recipes/pronunciation.py -o "$spoken" --words "$lm" "${transcripts[@]}" "${trained[@]}"
 fi
 learn "$manifests/$tune.jsonl" "${texts[@]}"
 if begin 7 "evaluate"; then
