@@ -1,23 +1,31 @@
-"""`asr average`: the mean of a run's last models, often better than any one of them; weights halved for shipping."""
+"""`asr average`: the mean of several models, often better than any one of them; weights halved for shipping.
+
+The mean of weights works where training has taken the models from the same place to others in its neighbourhood: the
+last epochs of a run, or a model and what went on from it (model soups, Wortsman et al. 2022).
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from asr.errors import ModelError
-from asr.model.saved import load_saved_model, save_model
+from asr.model.acoustic import AcousticConfig
+from asr.model.saved import SavedModel, load_saved_model, save_model
 from asr.training.average import mean_weights
 from asr.weights import read_weights
 
 
 def average_models(folders: list[Path], output: Path, half: bool = True) -> None:
-    """Write the mean of models of the same sizes to the model folder `output`."""
-    first = load_saved_model(folders[0])
-    for folder in folders[1:]:
-        if load_saved_model(folder).config != first.config:
-            raise ModelError(f"{folder} has other sizes than {folders[0]}", "Average models of one run.")
+    """Write the mean of models of the same sizes and tokens to the model folder `output`; the rest is the first one's.
+
+    Raises `ModelError` for models that differ in more than their weights and dropout.
+    """
+    first, *others = map(load_saved_model, folders)
+    for other in others:
+        _check_alike(first, other)
     weights = mean_weights([read_weights(folder / "model.safetensors") for folder in folders])
-    facts = first.training | {"averaged": [folder.name for folder in folders]}
+    facts = first.training | {"averaged": [_name(folder) for folder in folders]}
     save_model(output, first.network, first.tokenizer, first.normaliser, facts, half, weights, first.pronunciations)
 
 
@@ -29,3 +37,22 @@ def last_models(experiment: Path, count: int) -> list[Path]:
     if not found:
         raise ModelError(f"{experiment} holds no epoch models", "Is it the output folder of `asr train`?")
     return found[-count:]
+
+
+def _check_alike(first: SavedModel, other: SavedModel) -> None:
+    hint = "Average models of one run, or one that began from the other."
+    if _sizes(other.config) != _sizes(first.config):
+        raise ModelError(f"{other.path} has other sizes than {first.path}", hint)
+    if other.tokenizer.vocabulary != first.tokenizer.vocabulary:
+        raise ModelError(f"{other.path} writes other tokens than {first.path}", hint)
+
+
+def _sizes(config: AcousticConfig) -> AcousticConfig:
+    """The configuration less its dropout, which matters in training only."""
+    scribe = replace(config.scribe, dropout=0.0) if config.scribe else None
+    return replace(config, encoder=replace(config.encoder, dropout=0.0), scribe=scribe)
+
+
+def _name(folder: Path) -> str:
+    """ "0007" for an epoch; "run" for the best of a run, which are all named alike."""
+    return folder.resolve().parent.name if folder.name == "best" else folder.name

@@ -19,8 +19,10 @@ from asr.cli.main import app
 from asr.corpus.batches import BatchConfig
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import AsrError, DataError, ModelError, UsageError
+from asr.model.acoustic import AcousticModel
 from asr.model.ctc import needed_steps
-from asr.model.saved import load_saved_model
+from asr.model.saved import load_saved_model, save_model
+from asr.text.tokenizer import CharacterTokenizer
 from asr.training.combine import average_models, last_models
 from asr.training.experiment import HEARD_AT_ONCE, AcousticTask
 from asr.training.run import overfit, read_experiment, train
@@ -226,6 +228,39 @@ def test_the_average_of_epochs_is_their_mean_in_half_precision(trained: Path, tm
     assert last_models(trained, 1) == [trained / "best"]
     with pytest.raises(ModelError, match="no epoch models"):
         last_models(tmp_path, 2)
+
+
+def test_models_that_began_from_one_another_are_averaged_whatever_their_dropout(trained: Path, tmp_path: Path) -> None:
+    one = load_saved_model(trained / "best")
+    harder = replace(one.config, encoder=replace(one.config.encoder, dropout=0.4))
+    network = AcousticModel(harder, len(one.tokenizer.vocabulary))
+    network.load_state_dict({name: tensor + 1 for name, tensor in one.network.state_dict().items()})
+    save_model(tmp_path / "on" / "best", network, one.tokenizer, one.normaliser, half=False)
+    done = CliRunner().invoke(
+        app, ["average", str(trained), str(tmp_path / "on"), "-o", str(tmp_path / "mean"), "--full"]
+    )
+    assert done.exit_code == 0, done.output
+    mean = load_saved_model(tmp_path / "mean")
+    assert mean.config == one.config
+    assert mean.training["averaged"] == [trained.name, "on"]
+    for name, tensor in mean.network.state_dict().items():
+        torch.testing.assert_close(tensor, one.network.state_dict()[name] + 0.5, rtol=1e-6, atol=1e-6)
+
+
+def test_models_of_other_sizes_or_tokens_are_not_averaged(trained: Path, tmp_path: Path) -> None:
+    one = load_saved_model(trained / "best")
+    other = CharacterTokenizer.train(["ZYX"])
+    save_model(tmp_path / "zyx", AcousticModel(one.config, len(other.vocabulary)), other, one.normaliser)
+    with pytest.raises(ModelError, match="zyx writes other tokens than"):
+        average_models([trained / "best", tmp_path / "zyx"], tmp_path / "mean")
+    wider = replace(one.config, encoder=replace(one.config.encoder, width=2 * one.config.encoder.width))
+    save_model(tmp_path / "wide", AcousticModel(wider, len(one.tokenizer.vocabulary)), one.tokenizer, one.normaliser)
+    with pytest.raises(ModelError, match="wide has other sizes than"):
+        average_models([trained / "best", tmp_path / "wide"], tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
+    done = CliRunner().invoke(app, ["average", str(trained), str(trained), "--last", "2", "-o", str(tmp_path / "mean")])
+    assert isinstance(done.exception, UsageError)
+    assert "--last is for the epochs of one run" in str(done.exception)
 
 
 def test_global_normalisation_measures_the_training_speech(tmp_path: Path) -> None:
