@@ -87,15 +87,17 @@ def test_with_language_model_and_hotwords_every_text_has_its_exact_score(
 def test_pruned_search_finds_what_the_plain_python_search_finds(seed, frames, beam, name):
     """The kernel leaves out contributions that are too small to matter where several prefixes make one text.
 
-    What it leaves out makes room in a narrow beam, so that it may also find something better.
+    What it leaves out makes room in a narrow beam, so that it may also find something better. Too small is a quarter of
+    the worst that is kept, which in a beam of three or four may be two hundredths of the whole.
     """
     log_probs, vocabulary = draw(seed, frames, 2.0, name)
     config = DecodingConfig(beam=beam, token_threshold=-math.inf, score_margin=math.inf, word_bonus=0.0)
     [best] = BeamDecoder(vocabulary, config).decode(log_probs)
     text, score = prefix_search(log_probs, vocabulary, beam)[0]
-    assert best.score > score - (1e-3 if name == "characters" else 0.7)
     if name == "characters":
-        assert (best.text, best.score) == (text, pytest.approx(score, abs=1e-3))
+        assert (best.text, best.score) == (text, pytest.approx(score, abs=1e-3 if beam > 5 else 0.05))
+    else:
+        assert best.score > score - 0.7
 
 
 @settings(deadline=None, max_examples=40)
