@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from asr.language.recurrent import (
     RecurrentModel,
     RecurrentNetwork,
     batches_by_length,
+    load_recurrent,
     pad_sentences,
     save_recurrent,
     word_perplexity,
@@ -46,6 +47,9 @@ class RecurrentExperiment:
     """Texts whose perplexity decides which epoch is best."""
     output: Path
     normaliser: str = "librispeech"
+    init_from: Path | None = None
+    """The folder of a recurrent model that goes on reading, with its tokenizer, normaliser and sizes; of what this run
+    says of them only the dropout counts."""
     tokenizer: TokenizerConfig = field(default_factory=lambda: TokenizerConfig("unigram", 512))
     network: RecurrentConfig = field(default_factory=RecurrentConfig)
     batch_tokens: int = 4096
@@ -71,14 +75,21 @@ class RecurrentTask:
 
     def __init__(self, experiment: RecurrentExperiment, device: torch.device) -> None:
         self.experiment, self.device = experiment, device
-        normalise = get_normaliser(experiment.normaliser)
+        origin = load_recurrent(experiment.init_from) if experiment.init_from else None
+        self.normaliser = origin.normaliser if origin else experiment.normaliser
+        normalise = get_normaliser(self.normaliser)
         texts = [sentence for path in experiment.train for sentence in read_sentences(path, normalise)]
         if not texts:
             raise UsageError("the text to train on has no words")
-        self.tokenizer = train_tokenizer(experiment.tokenizer, _some(texts, experiment.loop.seed))
+        self.tokenizer = (
+            origin.tokenizer if origin else train_tokenizer(experiment.tokenizer, _some(texts, experiment.loop.seed))
+        )
         self.tokens, self.starts = _encode(self.tokenizer, texts, experiment.longest)
         torch.manual_seed(experiment.loop.seed)
-        self.network = RecurrentNetwork(experiment.network, len(self.tokenizer.vocabulary))
+        sizes = replace(origin.network.config, dropout=experiment.network.dropout) if origin else experiment.network
+        self.network = RecurrentNetwork(sizes, len(self.tokenizer.vocabulary))
+        if origin:
+            self.network.load_state_dict(origin.network.state_dict())
         self.module: nn.Module = self.network
         self.validation = [sentence for path in experiment.validation for sentence in read_sentences(path, normalise)]
         self._planned: tuple[int, list[list[int]]] = (-1, [])
@@ -116,7 +127,7 @@ class RecurrentTask:
 
     def model(self) -> RecurrentModel:
         """The network as it is now, ready to use."""
-        return RecurrentModel(self.network, self.tokenizer, self.experiment.normaliser)
+        return RecurrentModel(self.network, self.tokenizer, self.normaliser)
 
     def _plan(self, epoch: int) -> list[list[int]]:
         """Batches of an epoch: sentences of like length together, in random order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -183,6 +184,25 @@ def test_training_learns_to_write(text: Path, tmp_path: Path) -> None:
     }
     with pytest.raises(UsageError, match="already holds a run"):
         train_recurrent(experiment)
+
+
+def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
+    text: Path, model: RecurrentModel, tmp_path: Path
+) -> None:
+    save_recurrent(tmp_path / "before", model, model.network.state_dict(), {})
+    (tmp_path / "more.txt").write_text("a b\nb a\n" * 40)
+    settings = [*SETTINGS, f"init_from={tmp_path / 'before'}", "network.dropout=0", "batch_tokens=60"]
+    experiment = read_experiment(
+        [tmp_path / "more.txt"], [tmp_path / "more.txt"], tmp_path / "on", "librispeech", settings
+    )
+    task = RecurrentTask(experiment, torch.device("cpu"))
+    before = load_recurrent(tmp_path / "before")
+    for name, tensor in task.network.state_dict().items():
+        assert torch.equal(tensor, before.network.state_dict()[name])
+    assert task.network.config == replace(model.network.config, dropout=0.0)
+    after = load_recurrent(train_recurrent(experiment))
+    assert (after.normaliser, after.tokenizer.vocabulary) == ("none", model.tokenizer.vocabulary)
+    assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
 
 
 def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None:
