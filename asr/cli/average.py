@@ -34,4 +34,5 @@ def average(
     else:
         raise UsageError("--last is for the epochs of one run", "Name several models, or one run and --last.")
     average_models(chosen, output, half=not full)
-    typer.echo(f"{output}: {', '.join(folder.name if len(folders) == 1 else str(folder) for folder in chosen)}")
+    names = [folder.name for folder in chosen] if len(folders) == 1 else folders
+    typer.echo(f"{output}: {', '.join(names)}")

@@ -48,7 +48,7 @@ def tune(
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest
     from asr.decoding import DecodingConfig
-    from asr.evaluation.hearing import hear_manifest
+    from asr.evaluation.hearing import evenly, hear_manifest
     from asr.evaluation.rescoring import describe as describe_rescoring
     from asr.evaluation.rescoring import tune_rescoring
     from asr.evaluation.run import default_folder
@@ -83,7 +83,7 @@ def tune(
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
-    spoken = spoken[:: max(1, count // utterances)] if utterances else spoken
+    spoken = evenly(spoken, utterances) if utterances else spoken
     decoder = make_decoder(saved, replace(start, prior=prior_of(spoken)), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
         tuning = search(spoken, decoder, threads=threads, tried=progress.advance)

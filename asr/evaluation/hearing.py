@@ -47,6 +47,12 @@ def hear_manifest(
     return [Spoken(utterance.text, pieces) for utterance, pieces in zip(utterances, _read(cache), strict=True)]
 
 
+def evenly(spoken: Sequence[Spoken], count: int) -> list[Spoken]:
+    """`count` of them from everywhere, the first among them; all where there are not as many."""
+    count = min(count, len(spoken))
+    return [spoken[place * len(spoken) // count] for place in range(count)]
+
+
 def _listen(
     recognizer: Recognizer, utterances: Sequence[Utterance], heard: Callable[[int], None]
 ) -> list[list[Floats]]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, spell
-from asr.evaluation.hearing import hear_manifest
+from asr.evaluation.hearing import Spoken, evenly, hear_manifest
 from asr.transcription.loading import load_model
 from asr.transcription.searching import SearchOptions
 from tests.decoding.conftest import ARPA
@@ -64,6 +64,15 @@ def test_a_torn_cache_is_made_anew(babbler, manifest, tmp_path):
     cache = tmp_path / "heard.npz"
     cache.write_bytes(b"PK\x03\x04 torn")
     assert len(hear_manifest(recognizer, manifest, cache)) == 4
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "chosen"),
+    [(6, 3, "024"), (7, 3, "024"), (8, 3, "025"), (5, 4, "0123"), (3, 3, "012"), (2, 5, "01"), (4, 1, "0"), (0, 2, "")],
+)
+def test_as_many_as_were_asked_for_are_chosen_from_everywhere(there, wanted, chosen):
+    spoken = [Spoken(str(number), ()) for number in range(there)]
+    assert "".join(each.reference for each in evenly(spoken, wanted)) == chosen
 
 
 def test_the_command_writes_settings_that_the_recogniser_then_uses(babbler, manifest, tmp_path):
