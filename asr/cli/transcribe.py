@@ -167,11 +167,14 @@ def transcribe(
                 jobs, model, words=wants_words, device=device.value, search=search, options=cluster
             )
         else:
+            from asr.precision import bfloat16_is_fast
             from asr.transcription.loading import load_model
 
             recognizer = load_model(
                 model, device=device.value, threads=threads, search=search, precision=precision.value
             )
+            if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
+                note("this processor was not built for bfloat16: float32, the default, is several times as fast")
             outcomes = recognizer.transcribe_many(jobs, words=wants_words)
         with shown(len(jobs), quiet) as progress:
             deliver(progress.count(outcomes), target.write, _tell, note, summary)

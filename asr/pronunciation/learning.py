@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.errors import DataError
+from asr.precision import products
 from asr.pronunciation.letters import letters_of
 from asr.pronunciation.spelling import BLANK, LONGEST, STEPS, Speller, pad_phones, pad_words
 
@@ -113,6 +114,6 @@ def _batches(examples: Sequence[Example], size: int, chance: random.Random) -> l
 def _loss(speller: Speller, batch: Sequence[Example]) -> Tensor:
     letters, lengths = pad_words([letters for letters, _ in batch])
     targets, target_lengths = pad_phones([phones for _, phones in batch])
-    with torch.autocast("cpu", torch.bfloat16):
+    with products("auto", torch.device("cpu")):
         log_probs, steps = speller(letters, lengths)
     return F.ctc_loss(log_probs.float().transpose(0, 1), targets, steps, target_lengths, BLANK)

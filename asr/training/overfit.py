@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from asr.precision import products
 from asr.training.experiment import AcousticTask
 from asr.training.loop import LoopConfig
 
@@ -23,7 +24,7 @@ def fit_by_heart(task: AcousticTask, config: LoopConfig) -> tuple[float, int]:
         for batch in task.load(epoch, 0, 1):
             for group in optimiser.param_groups:
                 group["lr"] = config.schedule.peak * min(1.0, (update + 1) / WARMUP_UPDATES)
-            with torch.autocast(task.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with products(config.precision, task.device):
                 loss = task.loss(batch, torch.Generator().manual_seed(update))
             optimiser.zero_grad()
             loss.value.backward()

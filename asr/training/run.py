@@ -16,6 +16,7 @@ from asr.errors import UsageError
 from asr.features.augment import WaveformAugmentConfig
 from asr.files import make_folder, write_text
 from asr.model.acoustic import parameters
+from asr.precision import chosen
 from asr.training import distributed
 from asr.training.checkpoint import Position
 from asr.training.experiment import AcousticTask, ExperimentConfig, check
@@ -102,11 +103,12 @@ def describe(task: AcousticTask) -> list[str]:
     """What a run is about to learn from and with."""
     config = task.config
     hours = task.stream.hours(0)
+    arithmetic = str(chosen(config.loop.precision, task.device)).removeprefix("torch.")
     lines = [f"{name}: {value:.2f} h an epoch" for name, value in hours.items()]
     lines.append(f"{sum(hours.values()):.2f} h an epoch in {task.batches(0)} batches")
     lines.append(
         f"{parameters(task.module) / 1e6:.2f} M parameters, {len(task.tokenizer.vocabulary)} tokens, "
-        f"{1 / task.module.frame_seconds:.1f} steps a second, {config.loop.epochs} epochs"
+        f"{1 / task.module.frame_seconds:.1f} steps a second, {config.loop.epochs} epochs, in {arithmetic}"
     )
     return lines
 

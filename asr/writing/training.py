@@ -28,6 +28,7 @@ from asr.model.alignment import align_tokens
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
 from asr.model.saved import load_saved_model, save_model
 from asr.model.scribe import Scribe, ScribeConfig
+from asr.precision import products
 from asr.pronunciation.phones import VOCABULARY as PHONES
 from asr.scoring.result import score
 from asr.training import distributed
@@ -223,7 +224,7 @@ class WritingTask:
     ) -> tuple[np.ndarray, list[int]]:
         """Log-probabilities of phones (B, T, P) and steps (B,); masked, if there is a `seed`, as in training."""
         module, masks = self.hearing.module, self.config.hearing.spec_augment
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
+        with torch.inference_mode(), products("auto", self.device):
             features, frames = module.features(waveforms.to(self.device), lengths.to(self.device))
             if seed is not None and masks is not None:
                 generator = torch.Generator().manual_seed(int(seed.generate_state(1)[0]))
@@ -236,7 +237,7 @@ class WritingTask:
         heard: list[Halves] = []
         for utterances, audio in self.hearing.validation:
             manifest: dict[int, Halves] = {}
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
+            with torch.inference_mode(), products("auto", self.device):
                 for chosen, log_probs, steps in self.hearing.listen(audio, phones=True):
                     rows = log_probs.half().cpu().numpy()
                     manifest |= {i: rows[row, : steps[row]] for row, i in enumerate(chosen.tolist())}

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from asr.cli import main
+from asr.precision import bfloat16_is_fast
 from tests.audio.recordings import encode, noisy
 
 
@@ -63,6 +65,12 @@ class TestOneRecording:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((speech / "a/x.wav").read_bytes())))
         code, out, _ = asr("-")
         assert (code, out) == (0, wanted)
+
+    def test_bfloat16_is_advised_against_where_it_is_slow_only(self, asr, speech):
+        slow = not bfloat16_is_fast(torch.device("cpu"))
+        code, out, err = asr(speech / "a/x.wav", "--precision", "bfloat16", "--device", "cpu")
+        assert (code, bool(out.strip()), "built for bfloat16" in err) == (0, True, slow)
+        assert asr(speech / "a/x.wav", "--precision", "bfloat16", "--device", "cpu", "-q")[2] == ""
 
     @pytest.mark.parametrize("form", ["json", "srt", "vtt", "tsv", "ctm"])
     def test_other_formats_to_standard_output(self, asr, speech, form):

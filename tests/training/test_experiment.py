@@ -303,7 +303,7 @@ def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
     [
         ("loop.epoch=3", r"unknown key loop\.epoch.*Known here: epochs"),
         ("loop.optimiser.kind=sgd", r"loop\.optimiser\.kind: .*'adamw' or 'muon'.*got 'sgd'"),
-        ("loop.precision=half", "'float32' or 'bfloat16'"),
+        ("loop.precision=half", "'auto', 'float32' or 'bfloat16'"),
         ("loop.epochs=1.5", r"loop\.epochs: .*integer"),
         ("loop.epochs=0", "loop: .*epochs must be at least 1"),
         ("loop.accumulate=0", "accumulate must be at least 1"),
