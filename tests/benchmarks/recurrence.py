@@ -1,10 +1,11 @@
-"""One bidirectional layer, forwards and backwards: ours in bfloat16 beside PyTorch's `nn.GRU`, on a CPU or a GPU.
+"""One bidirectional layer, forwards and backwards: ours beside PyTorch's `nn.GRU`, on a CPU or a GPU.
 
 python -m tests.benchmarks.recurrence                     320 units each way; on a GPU where there is one
 python -m tests.benchmarks.recurrence --device cpu --sizes 8x100
 
-The peer is padded `nn.GRU(bidirectional=True)`, in bfloat16 by autocast on a CPU and, on a GPU, by cuDNN in float32
-(TF32), as it runs wherever our kernels do not. It is not exact for the shorter utterances of a batch; ours is.
+The peer is padded `nn.GRU(bidirectional=True)`. On a CPU both are in the arithmetic that `loop.precision: auto` takes
+there; on a GPU ours is in bfloat16 and the peer by cuDNN in float32 (TF32), as it runs wherever our kernels do not. It
+is not exact for the shorter utterances of a batch; ours is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from asr.precision import chosen, products
 from asr.recurrence.directions import Bidirectional
 
 SIZES = {"cpu": ["14x350"], "cuda": ["150x400", "300x400", "600x100"]}
@@ -30,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     name = torch.cuda.get_device_name() if options.device == "cuda" else f"{torch.get_num_threads()} threads"
-    print(f"{options.units} units each way, {options.device} ({name})")
+    arithmetic = chosen("auto", torch.device(options.device))
+    print(f"{options.units} units each way, {options.device} ({name}), {arithmetic}")
     print("utterances x steps   nn.GRU ms   ours ms   ratio")
     for size in options.sizes or SIZES[options.device]:
         batch, steps = map(int, size.split("x"))
@@ -48,7 +51,7 @@ def our_layer(units: int, batch: int, steps: int, device: str) -> Callable[[], N
     lengths = torch.full((batch,), steps, device=device)
 
     def step() -> None:
-        with torch.autocast(device, torch.bfloat16):
+        with products("auto", torch.device(device)):
             result = layer(x, lengths)
         result.float().sum().backward()
 
@@ -61,7 +64,7 @@ def bare_layer(units: int, batch: int, steps: int, device: str) -> Callable[[], 
     x = torch.randn(batch, steps, 2 * units, device=device, requires_grad=True)
 
     def step() -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cpu"):
+        with products("float32" if device == "cuda" else "auto", torch.device(device)):
             result = layer(x)[0]
         result.float().sum().backward()
 

@@ -4,8 +4,8 @@ python -m tests.benchmarks.training                       4 × 640, one thread, 
 
 Ours is everything that `asr train` does for an update: cached audio, speed perturbation, features, SpecAugment,
 convolutions, recurrent layers, CTC loss, gradients, clipping, optimiser, moving average. The peer is the forward and
-backward pass of padded bidirectional `nn.GRU` layers alone, on random frames. Both in bfloat16 by autocast, in turn,
-in one process that is held to as many cores as threads.
+backward pass of padded bidirectional `nn.GRU` layers alone, on random frames. Both in the arithmetic of `--precision`,
+in turn, in one process that is held to as many cores as threads.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import soundfile
@@ -30,11 +31,13 @@ from asr.features.augment import WaveformAugmentConfig
 from asr.features.extractor import FeatureConfig
 from asr.model.acoustic import AcousticConfig
 from asr.model.encoder import EncoderConfig
+from asr.precision import Precision, chosen, products
 from asr.text.tokenizer import TokenizerConfig
 from asr.training.distributed import World
 from asr.training.experiment import AcousticTask, CorpusConfig, ExperimentConfig
 from asr.training.loop import LoopConfig, Trainer
 
+CPU = torch.device("cpu")
 RATE = 16000
 SECONDS = 14.0
 WORDS = [
@@ -60,17 +63,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=14, help="utterances of 14 s in a batch")
     parser.add_argument("--rounds", type=int, default=5, help="timed updates of each, in turn; the median counts")
     parser.add_argument("--threads", type=int, nargs="+", help="default: 1, and 2 where there are two cores")
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto")
     options = parser.parse_args(arguments)
     cores = sorted(os.sched_getaffinity(0))
     encoder = EncoderConfig(layers=options.layers, width=options.width)
-    print(f"{options.layers} × {options.width} bidirectional, batches of {options.batch} × {SECONDS:g} s, bfloat16")
+    sizes = f"{options.layers} × {options.width} bidirectional, batches of {options.batch} × {SECONDS:g} s"
+    print(f"{sizes}, {chosen(options.precision, CPU)}")
     print("threads   whole update   bare nn.GRU   ratio   (seconds of audio a second)")
     for threads in options.threads or range(1, min(2, len(cores)) + 1):
         os.sched_setaffinity(0, cores[-threads:])
         torch.set_num_threads(threads)
         with tempfile.TemporaryDirectory() as folder:
             ours, bare = race(
-                whole_update(Path(folder), encoder, options.batch), bare_stack(encoder, options.batch), options.rounds
+                whole_update(Path(folder), encoder, options.batch, options.precision),
+                bare_stack(encoder, options.batch, options.precision),
+                options.rounds,
             )
         print(f"{threads:7}{ours:15.0f}{bare:14.0f}{ours / bare:8.2f}")
     os.sched_setaffinity(0, cores)
@@ -88,7 +95,7 @@ def race(one: Callable[[], float], other: Callable[[], float], rounds: int) -> t
     return statistics.median(speeds[0]), statistics.median(speeds[1])
 
 
-def whole_update(folder: Path, encoder: EncoderConfig, batch: int) -> Callable[[], float]:
+def whole_update(folder: Path, encoder: EncoderConfig, batch: int, precision: Precision) -> Callable[[], float]:
     """One update of the training loop, on recordings of noise with invented words."""
     config = ExperimentConfig(
         train=[CorpusConfig(write_noise(folder, 2 * batch), weight=50)],
@@ -99,10 +106,10 @@ def whole_update(folder: Path, encoder: EncoderConfig, batch: int) -> Callable[[
         batches=BatchConfig(seconds=batch * SECONDS * 1.01, utterances=batch),
         waveform=WaveformAugmentConfig(speeds=[0.9, 1.0, 1.1]),
         intermediate_layer=encoder.layers // 2,
-        loop=LoopConfig(epochs=1),
+        loop=LoopConfig(epochs=1, precision=precision),
     )
-    task = AcousticTask(config, torch.device("cpu"), quiet=True)
-    trainer = Trainer(task, replace(config.loop), folder, World(), torch.device("cpu"))
+    task = AcousticTask(config, CPU, quiet=True)
+    trainer = Trainer(task, replace(config.loop), folder, World(), CPU)
     trainer.module.train()
     loader, count = task.load(0, 0, 1), task.batches(0)
 
@@ -114,7 +121,7 @@ def whole_update(folder: Path, encoder: EncoderConfig, batch: int) -> Callable[[
     return step
 
 
-def bare_stack(encoder: EncoderConfig, batch: int) -> Callable[[], float]:
+def bare_stack(encoder: EncoderConfig, batch: int, precision: Precision) -> Callable[[], float]:
     """Forward and backward through the recurrent layers' sizes, and nothing else."""
     width = encoder.width
     layers = nn.ModuleList(
@@ -125,7 +132,7 @@ def bare_stack(encoder: EncoderConfig, batch: int) -> Callable[[], float]:
 
     def step() -> float:
         x = frames
-        with torch.autocast("cpu", torch.bfloat16):
+        with products(precision, CPU):
             for layer in layers:
                 x, _ = layer(x)
         x.float().square().mean().backward()
