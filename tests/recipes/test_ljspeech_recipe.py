@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr.corpus.ljspeech import random_side
-from tests.recipes.desk import TINY, Desk, sentences, speak
+from tests.recipes.desk import PROJECT, TINY, Desk, sentences, speak
 
 CLIPS = [f"LJ001-{number:04d}" for number in range(1, 187)]
 HELD_OUT = [f"LJ002-{number:04d}" for number in range(1, 9)]
@@ -38,7 +38,8 @@ def test_from_scratch(desk: Desk) -> None:
     assert done.returncode == 0, done.stderr
     manifests = desk.folder / "data/manifests"
     desk.run("asr", "lm", "train", manifests / "ljspeech-random-train.jsonl", "-o", "words.ngram")
-    rest = ["--config", "scratch", "--lm", "words.ngram", "--stage", 4, "--", *TINY]
+    spoken = PROJECT / "asr" / "pretrained"
+    rest = ["--config", "scratch", "--lm", "words.ngram", "--stage", 4, "--", *TINY, f"pronunciation={spoken}"]
     done = desk.run(RUN, *rest)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ljspeech-random-test")]
