@@ -24,9 +24,10 @@ def in_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
 
 
-def test_each_changes_something_that_the_training_knows() -> None:
-    plan = compare.read_comparisons(PLAN)
-    first = read_experiment(plan.conf)
+@pytest.mark.parametrize("path", [PLAN, PLAN.with_name("seeds.yaml")], ids=lambda path: path.name)
+def test_each_changes_something_that_the_training_knows(path: Path) -> None:
+    plan = compare.read_comparisons(path)
+    first = read_experiment(plan.conf, plan.comparisons[plan.baseline].settings)
     for name, variant in plan.comparisons.items():
         changed = read_experiment(plan.conf, variant.settings)
         assert (changed == first) == (name == plan.baseline), name
