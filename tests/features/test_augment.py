@@ -106,6 +106,30 @@ def test_noise_has_the_asked_level(snr: float) -> None:
     assert 10 * np.log10(np.mean(TONE**2) / np.mean(noise**2)) == pytest.approx(snr, abs=0.1)
 
 
+def test_noise_is_between_white_and_pink() -> None:
+    def slope(seed: int) -> float:
+        """dB an octave, between 250 Hz and 8 kHz."""
+        noise = add_noise(np.ones(5 * RATE, np.float32), 0.0, np.random.default_rng(seed)) - 1
+        power = np.abs(np.fft.rfft(noise.astype(np.float64))) ** 2
+        levels = [
+            10 * np.log10(power[5 * low : 10 * low].mean()) for low in (250, 500, 1000, 2000, 4000)
+        ]  # bins of a fifth of a hertz
+        return float(np.polyfit(range(len(levels)), levels, 1)[0])
+
+    slopes = [slope(seed) for seed in range(40)]
+    assert -3.3 < min(slopes) < -2.5
+    assert -0.5 < max(slopes) < 0.3
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 1023, 1024, 1025])
+def test_noise_of_any_length(length: int) -> None:
+    samples = np.linspace(-0.1, 0.1, length + 1, dtype=np.float32)[1:]
+    noisy = add_noise(samples, 10.0, np.random.default_rng(1))
+    assert noisy.shape == samples.shape
+    assert noisy.dtype == np.float32
+    assert np.isfinite(noisy).all()
+
+
 def test_gain_stays_within_its_bounds_on_both_sides() -> None:
     config = WaveformAugmentConfig(gain_db=6.0)
     changes = [
