@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from asr.corpus.manifest import Utterance
 from asr.errors import DataError
+from asr.evaluation.parts import job_of
 from asr.model.alignment import TokenAlignment
 from asr.scoring.alignment import find_edits, iterate_pairs
 from asr.transcription.confidence import Calibration, Floats, Spans, fit, word_features
-from asr.transcription.listening import Job
 from asr.transcription.recognizer import Recognizer
-from asr.transcription.result import Transcript, Word
+from asr.transcription.result import Failure, Word
 
 Booleans = npt.NDArray[np.bool_]
 _BINS = 10
@@ -40,7 +40,8 @@ class Quality:
 def calibrate(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibration:
     """Fit the confidences of `recognizer` on utterances with known texts, and give them to it.
 
-    Raises `DataError` where all words are right or all wrong: nothing can be learnt from them.
+    Raises `DataError` where all words are right or all wrong: nothing can be learnt from them; and `AsrError` naming a
+    recording that cannot be read.
     """
     notebook = _Notebook()
     before, recognizer.confidence = recognizer.confidence, notebook
@@ -77,14 +78,18 @@ def quality(confidence: Floats, correct: Booleans) -> Quality:
 
 
 def recognised_words(recognizer: Recognizer, utterances: Sequence[Utterance]) -> tuple[list[Word], Booleans]:
-    """All words that `recognizer` finds in the utterances, and whether each is right (Levenshtein alignment)."""
+    """All words that `recognizer` finds in the utterances, and whether each is right (Levenshtein alignment).
+
+    Raises `AsrError` naming a recording that cannot be read.
+    """
     words: list[Word] = []
     correct: list[bool] = []
-    jobs = [Job(str(utterance.audio), utterance.id) for utterance in utterances]
+    jobs = (job_of(utterance, recognizer.model.sample_rate) for utterance in utterances)
     for utterance, outcome in zip(utterances, recognizer.transcribe_many(jobs), strict=True):
-        if isinstance(outcome, Transcript):
-            words += outcome.words
-            correct += _hits(utterance.text.split(), [word.text for word in outcome.words])
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        words += outcome.words
+        correct += _hits(utterance.text.split(), [word.text for word in outcome.words])
     return words, np.array(correct, dtype=np.bool_)
 
 

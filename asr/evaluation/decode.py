@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from asr.audio.read import read_audio
 from asr.corpus.manifest import Utterance
 from asr.errors import AsrError, AudioError
+from asr.evaluation.parts import job_of
 from asr.transcription.listening import Job
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure
@@ -114,12 +114,11 @@ def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
 
 def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: dict[str, str]) -> Iterator[Decoded]:
     waiting: deque[Utterance] = deque()
-    shared = {audio for audio, count in Counter(utterance.audio for utterance in utterances).items() if count > 1}
 
     def jobs() -> Iterator[Job]:
         for utterance in utterances:
             try:
-                job = _job(utterance, utterance.audio in shared, recognizer.model.sample_rate)
+                job = job_of(utterance, recognizer.model.sample_rate)
             except AudioError as error:
                 failures[utterance.id] = str(error)
                 continue
@@ -135,11 +134,3 @@ def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: d
         else:
             yield Decoded(utterance.id, outcome.text, outcome.duration, round(now - began, 4))
         began = now
-
-
-def _job(utterance: Utterance, shared: bool, sample_rate: int) -> Job:
-    """A whole recording is read by the recogniser; of one that holds several utterances only the part is given."""
-    if not shared and not utterance.offset:
-        return Job(utterance.audio, utterance.id)
-    samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
-    return Job(samples, utterance.id, sample_rate=sample_rate)

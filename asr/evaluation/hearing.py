@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.read import read_audio
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.errors import AudioError
 from asr.evaluation.fingerprint import fingerprint_files
+from asr.evaluation.parts import job_of
 from asr.files import write_whole
 from asr.transcription.batching import batches, windows
-from asr.transcription.listening import Heard, Job, Listener
+from asr.transcription.listening import End, Heard, Listener
 from asr.transcription.recognizer import Recognizer
 
 Floats = npt.NDArray[np.float32]
@@ -37,6 +36,7 @@ def hear_manifest(
     """Run the network over `manifest`, or read what an earlier call with the same weights and manifest kept in `cache`.
 
     The file keeps half precision, half a kilobyte a frame at 256 pieces. `heard` is told of utterances done with.
+    Raises `AsrError` naming a recording that cannot be read: without it the search would be tuned to a deaf network.
     """
     utterances = read_manifest(manifest)
     folder = recognizer.model.path
@@ -56,27 +56,20 @@ def evenly(spoken: Sequence[Spoken], count: int) -> list[Spoken]:
 def _listen(
     recognizer: Recognizer, utterances: Sequence[Utterance], heard: Callable[[int], None]
 ) -> list[list[Floats]]:
-    """The pieces of each utterance, cut as `asr evaluate` cuts them. One that cannot be read has none."""
+    """The pieces of each utterance, cut as `asr evaluate` cuts them."""
     pieces: list[list[tuple[int, Floats]]] = [[] for _ in utterances]
     rate = recognizer.model.sample_rate
-    numbers: list[int] = []  # of the utterances that can be read
-
-    def jobs() -> Iterator[Job]:
-        for number, utterance in enumerate(utterances):
-            try:
-                samples = read_audio(utterance.audio, rate, offset=utterance.offset, duration=utterance.duration)
-            except AudioError:
-                continue
-            numbers.append(number)
-            yield Job(samples, utterance.id, sample_rate=rate)
-
-    listener = Listener(jobs(), rate, recognizer.cutting)
+    listener = Listener((job_of(utterance, rate) for utterance in utterances), rate, recognizer.cutting)
     try:
         for window in windows(listener, rate):
+            ends = [item for item in window if isinstance(item, End)]
+            for end in ends:
+                if end.error is not None:
+                    raise end.error
             for batch in batches([item for item in window if isinstance(item, Heard)], rate):
                 for item, log_probs in zip(batch, recognizer.hear(batch), strict=True):
-                    pieces[numbers[item.job]].append((item.piece.start, log_probs.copy()))
-            heard(sum(not isinstance(item, Heard) for item in window))
+                    pieces[item.job].append((item.piece.start, log_probs.copy()))
+            heard(len(ends))
     finally:
         listener.close()
     return [[log_probs for _, log_probs in sorted(found, key=lambda pair: pair[0])] for found in pieces]

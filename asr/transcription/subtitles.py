@@ -12,6 +12,8 @@ LINE = 42
 LINES = 2
 SHORTEST = 1.0
 LONGEST = 7.0
+READ = 20.0
+"""Characters that a viewer reads in a second."""
 _PAUSE = 1.0
 """A silence this long ends a subtitle."""
 
@@ -33,11 +35,12 @@ class Cue:
 def cues(transcript: Transcript) -> list[Cue]:
     """The subtitles of a transcript, in order of time. A segment without words keeps its own times."""
     result: list[Cue] = []
-    for segment in sorted(transcript.segments, key=lambda each: each.start):
+    for segment in transcript.segments:
         words = segment.words or _spread(segment.text, segment.start, segment.end)
         label = "" if segment.channel is None else f"[{segment.channel}] "
         result += [Cue(group[0].start, group[-1].end, label + _joined(group)) for group in _group(words, len(label))]
-    return _time(result, transcript.duration)
+    # One channel may answer while the other pauses within a segment.
+    return _time(sorted(result, key=lambda cue: cue.start), transcript.duration)
 
 
 def break_lines(text: str) -> list[str]:
@@ -75,7 +78,9 @@ def _time(groups: list[Cue], duration: float) -> list[Cue]:
         floor = timed[-1].end if timed else 0.0
         following = groups[number + 1].start if number + 1 < len(groups) else duration
         start = max(cue.start, floor)
-        end = min(max(cue.end, start + SHORTEST), max(following, cue.end), start + LONGEST)
+        # Who interrupts is shown in time, once the words before can have been read.
+        room = following if following >= cue.end else max(following, min(cue.end, start + len(cue.text) / READ))
+        end = min(max(cue.end, start + SHORTEST), room, start + LONGEST)
         if end - start < SHORTEST:
             start = max(floor, end - SHORTEST)
         if end > start:

@@ -5,8 +5,8 @@ import pytest
 
 import asr
 from asr.corpus.manifest import Utterance
-from asr.errors import DataError, ModelError
-from asr.evaluation.calibration import calibrate, quality
+from asr.errors import AudioError, DataError, ModelError
+from asr.evaluation.calibration import calibrate, quality, recognised_words
 from asr.model.alignment import TokenAlignment
 from asr.transcription.confidence import (
     FEATURES,
@@ -116,6 +116,22 @@ def test_calibrated_words_say_how_often_they_are_right(babbler, utterances):
     found = [word.confidence for each in utterances for word in recognizer.transcribe(each.audio).words]
     assert len(found) == words
     assert np.mean(found) == pytest.approx(right / words, abs=0.05)
+
+
+def test_a_part_of_a_recording_is_read_alone(babbler, tmp_path):
+    audio = tmp_path / "both.wav"
+    audio.write_bytes(encode(noisy(6.0, 1), 16000))
+    recognizer = asr.load_model(babbler)
+    parts = [Utterance("first", audio, 3.0), Utterance("second", audio, 3.0, offset=3.0)]
+    words, _ = recognised_words(recognizer, parts)
+    assert len(words) >= 2
+    assert max(word.end for word in words) <= 3.0
+
+
+def test_a_recording_that_is_missing_is_named(babbler, utterances):
+    utterances[3].audio.unlink()
+    with pytest.raises(AudioError, match=utterances[3].audio.name):
+        calibrate(asr.load_model(babbler), utterances)
 
 
 def test_nothing_can_be_learnt_of_words_that_are_all_wrong(babbler, utterances):

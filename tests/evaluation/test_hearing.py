@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.decoding import DecodingConfig, spell
+from asr.errors import AudioError
 from asr.evaluation.hearing import Spoken, evenly, hear_manifest
 from asr.transcription.loading import load_model
 from asr.transcription.searching import SearchOptions
@@ -46,7 +47,8 @@ def test_the_network_runs_once_for_the_same_weights_and_data(babbler, manifest, 
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(np.concatenate(one.pieces), np.concatenate(other.pieces))
     manifest.write_text(manifest.read_text().replace('"A B"', '"B A"'))
-    assert [each.pieces for each in hear_manifest(recognizer, manifest, cache)] == [()] * 4  # heard anew: nothing left
+    with pytest.raises(AudioError):  # heard anew, and nothing is left
+        hear_manifest(recognizer, manifest, cache)
 
 
 def test_what_is_heard_is_what_the_recogniser_hears(babbler, manifest, tmp_path):
@@ -57,6 +59,18 @@ def test_what_is_heard_is_what_the_recogniser_hears(babbler, manifest, tmp_path)
         best = np.concatenate(spoken[number].pieces).argmax(axis=1)
         tokens = [t for i, t in enumerate(best.tolist()) if t and (i == 0 or t != best[i - 1])]
         assert spell(recognizer.model.tokenizer.vocabulary, tokens).upper() == text
+
+
+@pytest.mark.parametrize("number", [0, 1])  # a whole recording, and one of which a part is an utterance as well
+def test_a_recording_that_is_missing_ends_it_and_leaves_nothing(babbler, manifest, tmp_path, number):
+    recognizer = load_model(babbler, search=SearchOptions(greedy=True))
+    audio = tmp_path / f"{number}.wav"
+    audio.rename(tmp_path / "elsewhere.wav")
+    with pytest.raises(AudioError, match=audio.name):
+        hear_manifest(recognizer, manifest, tmp_path / "heard.npz")
+    assert not (tmp_path / "heard.npz").exists()
+    (tmp_path / "elsewhere.wav").rename(audio)
+    assert all(each.pieces for each in hear_manifest(recognizer, manifest, tmp_path / "heard.npz"))
 
 
 def test_a_torn_cache_is_made_anew(babbler, manifest, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asr.transcription.formats import FORMATS, render
 from asr.transcription.result import Segment, Transcript, Word
-from asr.transcription.subtitles import LINE, LINES, LONGEST, SHORTEST, break_lines, cues
+from asr.transcription.subtitles import LINE, LINES, LONGEST, READ, SHORTEST, break_lines, cues
 
 TWO = Transcript(
     name="calls/first call.wav",
@@ -118,6 +118,52 @@ def test_subtitles_can_be_read(transcript):
         if before.end - before.start < SHORTEST - 1e-6:  # only where its neighbours leave no room
             assert before.end >= after.start - 1e-6
             assert number == 0 or shown[number - 1].end >= before.start - 1e-6
+
+
+def spoken(channel, *words):
+    """A segment of a channel: words of a second each, from the seconds given."""
+    timed = tuple(Word(text, start, start + 1.0, 0.9) for text, start in words)
+    return Segment(timed[0].start, timed[-1].end, " ".join(word.text for word in timed), timed, channel)
+
+
+def test_an_answer_in_a_pause_is_shown_in_the_pause():
+    asking = spoken(1, ("ARE", 0.0), ("YOU", 1.0), ("THERE", 6.0))
+    shown = cues(Transcript("call", 9.0, (asking, spoken(2, ("YES", 3.0)))))
+    assert [(cue.start, cue.end, cue.text) for cue in shown] == [
+        (0.0, 2.0, "[1] ARE YOU"),
+        (3.0, 4.0, "[2] YES"),
+        (6.0, 7.0, "[1] THERE"),
+    ]
+
+
+def test_who_interrupts_is_shown_once_the_other_has_been_read():
+    asking = spoken(1, *((word, float(second)) for second, word in enumerate("CAN YOU HEAR ME NOW".split())))
+    shown = cues(Transcript("call", 9.0, (asking, spoken(2, ("YES", 2.0)))))
+    assert [(cue.start, cue.end, cue.text) for cue in shown] == [
+        (0.0, 2.0, "[1] CAN YOU HEAR ME NOW"),
+        (2.0, 3.0, "[2] YES"),
+    ]
+    soon = cues(Transcript("call", 9.0, (asking, spoken(2, ("YES", 0.5)))))
+    assert soon[1].start == pytest.approx(len("[1] CAN YOU HEAR ME NOW") / READ)
+
+
+@settings(max_examples=60, deadline=None)
+@given(left=transcripts(), right=transcripts())
+def test_of_two_channels_nothing_is_lost_and_nothing_shown_at_once(left, right):
+    segments = [
+        Segment(each.start, each.end, each.text, each.words, channel)
+        for channel, side in enumerate((left, right), 1)
+        for each in side.segments
+    ]
+    segments.sort(key=lambda each: each.start)
+    shown = cues(Transcript("call", max(left.duration, right.duration), tuple(segments)))
+    words = [word for cue in shown for word in cue.text.split() if not word.startswith("[")]
+    assert sorted(words) == sorted(f"{left.text} {right.text}".split())
+    for cue in shown:
+        assert 0 <= cue.start < cue.end
+        assert cue.end - cue.start <= LONGEST + 1e-6
+    for before, after in itertools.pairwise(shown):
+        assert before.end <= after.start + 1e-9
 
 
 @settings(max_examples=25, deadline=None)
