@@ -67,8 +67,7 @@ class BeamDecoder:
         self._lexicon: Lexicon = _read_only(_lexicon(language_model, expected, alphabet, spellings))
         self._wording: Wording | None = None
         if spellings is not None and language_model:
-            by_spelling = {one: word for word in expected for one in spellings.get(word, ())}
-            self._wording = Wording(self._lexicon, alphabet, language_model, by_spelling)
+            self._wording = Wording(self._lexicon, alphabet, language_model, phrases, spellings)
         self._hotwords: HotwordStates = _read_only(states)
         self._most_earned = _most_earned(pieces, states)
         self._configure(config or DecodingConfig())
@@ -139,7 +138,7 @@ class BeamDecoder:
     def _hypothesis(self, acoustic: float, language: float, tokens: list[int], frames: list[int]) -> Hypothesis:
         text = spell(self.vocabulary, tokens)
         if self._wording:
-            text, whole = self._wording.words(text)
+            text, whole = self._wording.words(text, self.config.lm_weight)
             if not whole:  # where nothing ends on a whole word the search takes the last one as far as it was heard
                 tokens = self._without_last_word(tokens)
         return Hypothesis(

@@ -1,7 +1,8 @@
 """Words and how the network spells them: as they are written, or as they are spoken.
 
 A network that hears phones spells `know` and `no` alike. The search then keeps the text of phones, and the language
-model says which of the words that sound so is meant: the likeliest after the words before.
+model says which of the words that sound so is meant: the likeliest after the words before, the boosts of hotwords
+counted in.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from asr.decoding.hotwords import Hotword
 from asr.decoding.lexicon import ROOT, Lexicon
 from asr.errors import UsageError
+from asr.language.ngram import UNKNOWN_ID
 
 if TYPE_CHECKING:
     from asr.language.ngram import NgramModel
@@ -26,29 +28,83 @@ Spellings = Mapping[str, Sequence[str]]
 _MOST_WAYS = 8  # to speak a hotword of several words
 
 
+class _Meant(NamedTuple):
+    """What some spelled words are taken for: the language model's score, its state after them, and the words."""
+
+    score: float
+    state: int
+    words: list[str]
+
+
 class Wording:
-    """From spelled words to words, by the lexicon and the language model of a search."""
+    """From spelled words to words, by the lexicon, the hotwords and the language model of a search."""
 
     def __init__(
-        self, lexicon: Lexicon, alphabet: Sequence[str], model: NgramModel, expected: Mapping[str, str]
+        self,
+        lexicon: Lexicon,
+        alphabet: Sequence[str],
+        model: NgramModel,
+        hotwords: Sequence[Hotword],
+        spellings: Spellings,
     ) -> None:
-        """`expected` are the words of hotwords by their spelling, which come before all others."""
-        self._lexicon, self._model, self._expected = lexicon, model, expected
+        """`spellings` are those of the hotwords' words at least. Words that the model lacks come before all others."""
+        self._lexicon, self._model = lexicon, model
         self._letter_of = {letter: number for number, letter in enumerate(alphabet, start=1)}
         self._meanings = lru_cache(maxsize=None)(self._look_up)
+        phrases = [(hotword.phrase.split(), hotword.boost) for hotword in hotwords]
+        ways = {word: frozenset(spellings.get(word, ())) for words, _ in phrases for word in words}
+        self._expected = {way: word for word in sorted(ways) if word not in model.vocabulary for way in ways[word]}
+        self._phrases = [(words, [ways[word] for word in words], boost) for words, boost in phrases]
 
-    def words(self, spelled: str) -> tuple[str, bool]:
-        """The words of a spelled text, and whether the last one is whole; one that is not is left out."""
+    def words(self, spelled: str, weight: float) -> tuple[str, bool]:
+        """The words of a spelled text, and whether the last one is whole; one that is not is left out.
+
+        `weight` is the language model's, which its scores are multiplied by before they are compared with boosts.
+        """
         state = self._model.begin_state()
-        words: list[str] = []
-        for each in spelled.split():
+        heard, words = spelled.split(), list[str]()
+        while len(words) < len(heard):
+            rest = heard[len(words) :]
+            meant = self._hotword(state, rest, weight) or self._likeliest(state, rest[:1])
+            if meant is None:
+                return " ".join(words), False
+            state = meant.state
+            words += meant.words
+        return " ".join(words), True
+
+    def _hotword(self, state: int, heard: Sequence[str], weight: float) -> _Meant | None:
+        """The hotword that `heard` begins with, where its boost makes it as good as the likeliest that sounds so."""
+        chosen, most = None, 0.0
+        for words, ways, boost in self._phrases:
+            spoken = heard[: len(words)]
+            if len(spoken) < len(words) or not all(one in way for one, way in zip(spoken, ways, strict=True)):
+                continue
+            likeliest, meant = self._likeliest(state, spoken), self._follow(state, words)
+            gain = boost + weight * (meant.score - likeliest.score) if likeliest else boost
+            if gain >= most:
+                chosen, most = meant, gain
+        return chosen
+
+    def _likeliest(self, state: int, heard: Sequence[str]) -> _Meant | None:
+        """Each word of `heard` taken for what is likeliest after the words before; None where one is no word."""
+        score, words = 0.0, list[str]()
+        for each in heard:
             meanings = self._meanings(each)
             if not meanings:
-                return " ".join(words), False
+                return None
             scored = [(*self._model.score(state, word), word) for word in meanings]
-            _, state, word = max(scored, key=lambda one: one[0])
+            best, state, word = max(scored, key=lambda one: one[0])
+            score += best
             words.append(self._expected.get(each) or self._model.words[word])
-        return " ".join(words), True
+        return _Meant(score, state, words)
+
+    def _follow(self, state: int, words: Sequence[str]) -> _Meant:
+        """Those words and no others."""
+        score = 0.0
+        for word in words:
+            gained, state = self._model.score(state, self._model.vocabulary.get(word, UNKNOWN_ID))
+            score += gained
+        return _Meant(score, state, list(words))
 
     def _look_up(self, spelled: str) -> list[int]:
         """The ids of the words that are spelled so."""

@@ -79,6 +79,22 @@ def test_a_hotword_is_heard_as_it_is_spoken(model):
     assert phrase.decode(said("y_x"))[0].text == "B ZZ"  # though A sounds the same and is a word of the model
 
 
+def test_a_hotword_is_meant_where_its_boost_outweighs_what_sounds_like_it(model):
+    score = {word: model.score(model.begin_state(), model.vocabulary[word])[0] for word in ("A", "BA")}
+    lead = 0.5 * (score["A"] - score["BA"])
+    assert lead > 0.1
+
+    def text(sound: str, *hotwords: Hotword) -> str:
+        config = DecodingConfig(lm_weight=0.5)
+        return BeamDecoder(SOUNDS, config, model, hotwords, spellings=SPELLINGS).decode(said(sound))[0].text
+
+    assert text("x", Hotword("BA", lead + 0.05)) == "BA"
+    assert text("x", Hotword("BA", lead - 0.05)) == "A"
+    assert text("y_x", Hotword("B BA", 20.0)) == "B BA"
+    assert text("x_xy", Hotword("B BA", 20.0)) == "A AB"  # it does not occur
+    assert text("x", Hotword("A", -20.0)) == "A"
+
+
 def test_spellings_need_a_language_model():
     with pytest.raises(UsageError, match="needs a language model"):
         BeamDecoder(SOUNDS, DecodingConfig(), spellings=SPELLINGS)

@@ -137,7 +137,7 @@ def test_an_answer_in_a_pause_is_shown_in_the_pause():
 
 
 def test_who_interrupts_is_shown_once_the_other_has_been_read():
-    asking = spoken(1, *((word, float(second)) for second, word in enumerate("CAN YOU HEAR ME NOW".split())))
+    asking = spoken(1, *((word, float(second)) for second, word in enumerate(["CAN", "YOU", "HEAR", "ME", "NOW"])))
     shown = cues(Transcript("call", 9.0, (asking, spoken(2, ("YES", 2.0)))))
     assert [(cue.start, cue.end, cue.text) for cue in shown] == [
         (0.0, 2.0, "[1] CAN YOU HEAR ME NOW"),
