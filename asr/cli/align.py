@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import Enum
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Annotated
 import typer
 
 from asr.errors import DataError
+
+_FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
 
 
 class Format(Enum):
@@ -48,10 +51,14 @@ def align(
 
 
 def _read_text(text: str) -> str:
-    """The text itself, or what is in the file of that name."""
+    """The text itself, or what is in the file of that name. Raises `DataError` for what can only be a file's name."""
     try:
         path = Path(text)
-        return path.read_text(encoding="utf-8-sig") if path.is_file() else text
+        if path.is_file():
+            return path.read_text(encoding="utf-8-sig")
+        if _FILE_NAME.fullmatch(text):
+            raise DataError(f"{text} does not exist", "Name a file, or give the text itself.")
+        return text
     except (OSError, ValueError) as error:
         if "\n" in text or " " in text:  # no file name, and too long for one
             return text

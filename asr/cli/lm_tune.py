@@ -22,7 +22,9 @@ def tune(
     utterances: Annotated[
         int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
     ] = None,
-    beam: Annotated[int, typer.Option(help="Prefixes kept after each frame.", min=1)] = 50,
+    beam: Annotated[
+        int | None, typer.Option(help="Prefixes kept after each frame.", min=1, show_default="the model's own")
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option("--token-threshold", help="Log-probability below which a piece is not tried.", show_default=False),
@@ -75,11 +77,11 @@ def tune(
     before = read_settings(saved.path)
     judge = recurrent_model(saved.path, SearchOptions(rescore=rescore))
     recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None
-    # What is not tuned here stays as it was.
-    kept = ("token_threshold", "score_margin", "nbest", "rescore_weight", "rescore_bonus")
-    given: dict[str, Any] = {"token_threshold": threshold, "nbest": nbest}
-    settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
-    start = DecodingConfig(beam=beam, **settings)
+    # What is neither given nor tuned here stays as it was.
+    given: dict[str, Any] = {"beam": beam, "token_threshold": threshold, "nbest": nbest}
+    kept = {name: getattr(before, name) for name in (*given, "score_margin", "closed_vocabulary", "end_of_sentence")}
+    kept |= {"rescore_weight": before.rescore_weight, "rescore_bonus": before.rescore_bonus}
+    start = DecodingConfig(**kept | {name: value for name, value in given.items() if value is not None})
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)

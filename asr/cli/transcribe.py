@@ -145,7 +145,8 @@ def transcribe(
         _tell(describe(failure))
     target: OutputFolder | Printer
     if output is None:
-        target = Printer(forms[0], len(found) + len(missing), letter_case, sys.stdout)
+        names = [*(each.name for each in found), *(failure.name for failure in missing)]
+        target = Printer(forms[0], names, letter_case, sys.stdout)
     else:
         target = OutputFolder(output, list(dict.fromkeys(forms)), found, letter_case)
         target.prepare()

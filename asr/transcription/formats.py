@@ -63,12 +63,17 @@ def as_tsv(transcript: Transcript) -> str:
 
 def as_ctm(transcript: Transcript) -> str:
     """NIST CTM: recording, channel, begin and length in seconds, word, confidence."""
-    name = PurePath(transcript.name).stem.replace(" ", "_") or "-"
+    name = ctm_name(transcript.name)
     return "".join(
-        f"{name} {segment.channel or 1} {_ctm_word(word)}\n"
+        f"{name} {segment.channel or transcript.channel or 1} {_ctm_word(word)}\n"
         for segment in transcript.segments
         for word in segment.words
     )
+
+
+def ctm_name(name: str) -> str:
+    """What a CTM calls the recording of that name: a word."""
+    return PurePath(name).stem.replace(" ", "_") or "-"
 
 
 FORMATS: dict[str, Callable[[Transcript], str]] = {

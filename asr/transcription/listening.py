@@ -45,12 +45,16 @@ class Heard:
 
 @dataclass(frozen=True)
 class End:
-    """Nothing more comes of job number `job`: it lasted `duration` seconds, or `error` stopped it."""
+    """Nothing more comes of job number `job`: it lasted `duration` seconds, or `error` stopped it.
+
+    `channel` is the only one that was read, where one was asked for.
+    """
 
     job: int
     name: str
     duration: float = 0.0
     notices: tuple[str, ...] = ()
+    channel: int | None = None
     error: AsrError | None = None
 
 
@@ -95,7 +99,8 @@ def listen(
                     yield Heard(number, piece, label)
             duration = stream.level.count / sample_rate
             notices += [f"{notice} (channel {label})" if label else notice for notice in stream.notices()]
-    yield End(number, job.name, duration, tuple(notices))
+    only = job.channel if isinstance(job.channel, int) else None
+    yield End(number, job.name, duration, tuple(notices), only)
 
 
 def _listen_to_samples(

@@ -14,7 +14,7 @@ from typing import IO
 from asr.errors import AsrError, UsageError
 from asr.files import write_text
 from asr.text.case import Case
-from asr.transcription.formats import as_record, render
+from asr.transcription.formats import as_record, ctm_name, render
 from asr.transcription.inputs import Input
 from asr.transcription.result import Transcript
 
@@ -26,17 +26,23 @@ class Printer:
     """Transcripts as text on a stream: one recording's alone, or each of several under its name.
 
     Several come as lines of name, tab, text (txt), as one JSON object a line, or as one CTM. Raises `UsageError` for
-    formats that cannot stand behind one another.
+    formats that cannot stand behind one another, and for recordings that CTM cannot tell apart.
     """
 
-    def __init__(self, form: str, recordings: int, case: Case | None, stream: IO[str]) -> None:
+    def __init__(self, form: str, names: Sequence[str], case: Case | None, stream: IO[str]) -> None:
         self._form = form
-        self._alone = recordings <= 1
+        self._alone = len(names) <= 1
         self._case = case
         self._stream = stream
         self.needs_words = form in _WORD_FORMATS
         if not self._alone and form not in ("txt", "json", "ctm"):
             raise UsageError(f"several recordings as {form} need -o, a folder to write them to")
+        alike = [name for name, count in Counter(map(ctm_name, names)).items() if count > 1]
+        if form == "ctm" and alike:
+            raise UsageError(
+                f"several recordings are called {alike[0]}, and a CTM could not tell them apart",
+                "Use -o, a folder to write a file for each to, or rename them.",
+            )
 
     def write(self, transcript: Transcript) -> None:
         """Print one transcript at once. Raises `AsrError` when the stream is full or closed."""

@@ -139,7 +139,7 @@ class Recognizer:
                 yield Failure(item.name, item.error)
             else:
                 segments.sort(key=lambda each: (each.start, each.channel or 0))
-                yield Transcript(item.name, round(item.duration, 3), tuple(segments), item.notices)
+                yield Transcript(item.name, round(item.duration, 3), tuple(segments), item.notices, item.channel)
             segments = []
 
     def hear(self, batch: list[Heard]) -> list[Floats]:

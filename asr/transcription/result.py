@@ -45,6 +45,8 @@ class Transcript:
     segments: tuple[Segment, ...]
     notices: tuple[str, ...] = ()
     """What a person should know about the recording: clipped, very quiet, telephone speech, …"""
+    channel: int | None = None
+    """The only channel that was listened to, counted from 1, where one was asked for."""
 
     @property
     def text(self) -> str:

@@ -84,7 +84,7 @@ def reads_phones(model: SavedModel, options: SearchOptions | None = None) -> boo
 def make_decode(model: SavedModel, options: SearchOptions | None = None, threads: int | None = None) -> Decode:
     """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
     options = options or SearchOptions()
-    path, judge = _language_model(model.path, options.lm), recurrent_model(model.path, options)
+    path, judge = _models(model.path, options)
     if _is_greedy(options, path, judge):
         return best_path
 
@@ -186,7 +186,7 @@ def write_settings(folder: Path, config: DecodingConfig) -> None:
 def describe_search(folder: Path, options: SearchOptions | None = None) -> dict[str, Any]:
     """What `make_decode` would search with, as plain data for a report."""
     options = options or SearchOptions()
-    path, judge = _language_model(folder, options.lm), recurrent_model(folder, options)
+    path, judge = _models(folder, options)
     if _is_greedy(options, path, judge):
         return {"search": "greedy"}
     settings = asdict(_config(folder, options))
@@ -198,6 +198,15 @@ def describe_search(folder: Path, options: SearchOptions | None = None) -> dict[
     elif (folder / RECURRENT).is_dir():
         settings["rescore"] = "none"
     return {"search": "beam", **settings}
+
+
+def _models(folder: Path, options: SearchOptions) -> tuple[Path | None, Path | None]:
+    """The language model and the recurrent one. Raises `UsageError` for weights of one that there is not."""
+    path, judge = _language_model(folder, options.lm), recurrent_model(folder, options)
+    bonus = options.word_bonus if _is_greedy(options, path, judge) else None
+    if path is None and (options.lm_weight is not None or bonus is not None):
+        raise UsageError("there is no language model to weigh", "Name one with --lm.")
+    return path, judge
 
 
 def _is_greedy(options: SearchOptions, *models: Path | None) -> bool:

@@ -107,6 +107,21 @@ class TestManyRecordings:
         stems = ["a/x", "b/c/y", "b/x", "z"]
         assert tree(tmp_path / "out") == sorted(f"{stem}.{form}" for stem in stems for form in ("txt", "json"))
 
+    def test_a_ctm_names_the_channel_that_was_asked_for(self, asr, tmp_path):
+        path = tmp_path / "call.wav"
+        path.write_bytes(encode(np.stack([noisy(2.0, 1), noisy(2.0, 2)], axis=1), 16000))
+        for channel in ("1", "2"):
+            code, out, _ = asr(path, "--channel", channel, "-f", "ctm")
+            assert code == 0
+            assert {line.split()[1] for line in out.splitlines()} == {channel}
+        assert "[" not in asr(path, "--channel", "2")[1]
+
+    def test_a_ctm_of_recordings_that_it_cannot_tell_apart_is_refused(self, asr, speech):
+        code, out, err = asr(speech / "a/x.wav", speech / "b/x.wav", "-f", "ctm")
+        assert (code, out) == (2, "")
+        assert "several recordings are called x" in err
+        assert asr(speech / "a/x.wav", speech / "z.ogg", "-f", "ctm")[0] == 0
+
     def test_files_of_one_name_from_two_folders(self, asr, speech, tmp_path):
         asr(speech / "a/x.wav", speech / "b/x.wav", "-o", tmp_path / "out")
         assert tree(tmp_path / "out") == ["a/x.txt", "b/x.txt"]

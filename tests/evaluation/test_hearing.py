@@ -97,11 +97,15 @@ def test_the_command_writes_settings_that_the_recogniser_then_uses(babbler, mani
     result = CliRunner().invoke(app, [*arguments, "--dry-run"])
     assert result.exit_code == 0, result.output
     assert not (model / "decoding.json").exists()
+    (model / "decoding.json").write_text('{"beam": 9, "closed_vocabulary": true, "end_of_sentence": false}')
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     tuning = json.loads((out / "tuning.json").read_text())
     settings = json.loads((model / "decoding.json").read_text())
     assert DecodingConfig(**settings) == DecodingConfig(**tuning["best"])
+    assert (settings["beam"], settings["closed_vocabulary"], settings["end_of_sentence"]) == (8, True, False)
+    assert CliRunner().invoke(app, arguments[:-2]).exit_code == 0
+    assert json.loads((model / "decoding.json").read_text())["beam"] == 8  # as it was
     assert np.shape(tuning["wer"]) == (len(tuning["weights"]), len(tuning["bonuses"]))
     assert (out / "surface.svg").exists()
     assert load_model(model, lm=str(lm)).transcribe(tmp_path / "0.wav") is not None

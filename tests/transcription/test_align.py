@@ -116,6 +116,15 @@ class TestCommand:
         assert align(audio, text, "-o", tmp_path / "out.json")[0] == 0
         assert (tmp_path / "out.json").read_text() == out
 
+    @pytest.mark.parametrize("name", ["gone.txt", "texts/gone.TRN", "gone.lab"])
+    def test_a_file_that_is_missing_is_not_taken_for_speech(self, align, tmp_path, name):
+        audio = tmp_path / "a.wav"
+        audio.write_bytes(encode(noisy(5.0, 3), 16000))
+        code, out, err = align(audio, name)
+        assert (code, out) == (1, "")
+        assert f"{name} does not exist" in err
+        assert align(audio, "read gone.txt")[0] == 0
+
     def test_ctm(self, align, tmp_path):
         audio = tmp_path / "a.wav"
         audio.write_bytes(encode(noisy(5.0, 3), 16000))

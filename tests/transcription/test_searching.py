@@ -134,6 +134,9 @@ def test_what_balances_a_language_model_is_off_without_one(folder: Path, heard: 
         ({"greedy": True, "rescore_weight": 0.5}, "greedy search knows no"),
         ({"beam": 5, "rescore_weight": 0.5}, "no recurrent model to weigh"),
         ({"rescore": "none", "rescore_bonus": 0.5}, "no recurrent model to weigh"),
+        ({"lm_weight": 0.5}, "no language model to weigh"),
+        ({"word_bonus": 2.0}, "no language model to weigh"),
+        ({"lm": "none", "beam": 5, "lm_weight": 0.5}, "no language model to weigh"),
         ({"rescore": "rnn", "rescore_weight": -0.5}, "rescore_weight must not be negative"),
     ],
 )
