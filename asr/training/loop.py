@@ -179,14 +179,16 @@ class Trainer:
         self._finish_epoch()
 
     def usable(self, count: int) -> int:
-        """How many of an epoch's `count` batches fill whole updates of all processes; the few others are not heard."""
+        """How many of an epoch's `count` batches are heard: the last few may fill no whole update of all processes."""
         per_update = self.world.size * self.config.accumulate
         if count < per_update:
             raise AsrError(
                 f"an epoch has {count} batches, fewer than the {per_update} of one update",
                 "Lower batches.seconds or loop.accumulate, or use fewer processes.",
             )
-        return count // per_update * per_update
+        # From where the run stands: before it was resumed, an update may have had another number of batches.
+        done = self.position.batch
+        return done + (count - done) // per_update * per_update
 
     def update(self, loader: Iterator[Any], count: int) -> None:
         """One optimiser step from the next batches of `loader`; the epoch has `count`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +110,23 @@ def test_an_accumulated_update_moves_along_the_mean_gradient(tmp_path: Path) -> 
 def test_batches_that_do_not_fill_an_update_are_not_heard(tmp_path: Path) -> None:
     position = trainer(Line(), tmp_path, accumulate=4, epochs=2).run()
     assert (position.update, position.audio_seconds) == (2, 8 * 3600.0)
+
+
+@pytest.mark.parametrize(("accumulate", "updates"), [(2, 3 + 1 + 3), (3, 3 + 1 + 2), (4, 3 + 0 + 1)])
+def test_a_run_goes_on_with_another_number_of_batches_to_an_update(
+    tmp_path: Path, accumulate: int, updates: int
+) -> None:
+    class Stopped(Line):
+        def loss(self, batch: tuple[int, int], generator: torch.Generator) -> Loss:
+            if batch == (0, 2):
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(batch, generator)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(Stopped(), tmp_path).run()
+    assert load_checkpoint(tmp_path / "last.pt")[0].batch == 3
+    position = trainer(Line(), tmp_path, accumulate=accumulate).run(resume=True)
+    assert (position.epoch, position.update) == (2, updates)
 
 
 def test_an_epoch_too_small_for_an_update_is_an_error(tmp_path: Path) -> None:
