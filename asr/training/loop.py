@@ -114,7 +114,7 @@ class Task(Protocol):
         """Forward pass. All randomness comes from `generator` and PyTorch's own, which the loop has seeded."""
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
-        """Measurements of an epoch from the sums of its batches."""
+        """Measurements of an epoch from the sums of its batches; not asked where there are none."""
 
     def validate(self) -> dict[str, float]:
         """Measurements on held-out data; the first is the criterion, smaller is better."""
@@ -262,7 +262,7 @@ class Trainer:
         position = self.position
         names = sorted(position.running)
         sums = dict(zip(names, distributed.total([position.running[n] for n in names], self.world), strict=True))
-        measured = self.task.summary(sums)
+        measured = self.task.summary(sums) if sums else {}  # none where every update was skipped
         weights = self.average.weights(self.module)
         validation = self._validate(weights)
         position.epoch += 1

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from asr.errors import AsrError
 from asr.training.checkpoint import Position, load_checkpoint
+from asr.training.curves import draw_curves
 from asr.training.distributed import World
 from asr.training.journal import Journal, read_metrics
 from asr.training.loop import LoopConfig, Loss, Trainer
@@ -58,7 +59,7 @@ class Line:
         return Loss(value, [f"{batch[0]}-{batch[1]}"], {"loss": value.detach(), "batches": 1.0}, 3600.0)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
-        return {"loss": sums["loss"] / sums["batches"]} if sums else {}
+        return {"loss": sums["loss"] / sums["batches"]}
 
     def validate(self) -> dict[str, float]:
         self.validations += 1
@@ -169,6 +170,16 @@ def test_too_many_skips_in_a_row_end_the_run(tmp_path: Path) -> None:
         trainer(task, tmp_path, tolerated_skips=3).run()
     assert "schedule.peak" in caught.value.hint
     assert trainer(Line(spoilt=task.spoilt), tmp_path, tolerated_skips=4).run().skipped == 4
+
+
+def test_skips_are_counted_over_epochs_that_learn_nothing(tmp_path: Path) -> None:
+    spoilt = {(epoch, number): "loss" for epoch in (1, 2) for number in range(6)}
+    with pytest.raises(AsrError, match=r"8 updates in a row .* the last held 2-1"):
+        trainer(Line(spoilt=spoilt), tmp_path, epochs=3, tolerated_skips=8).run()
+    epochs = [record for record in read_metrics(tmp_path) if record["kind"] == "epoch"]
+    assert ["loss" in record for record in epochs] == [True, False]
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    assert draw_curves(tmp_path) == tmp_path / "curves.png"
 
 
 def test_patience(tmp_path: Path) -> None:
