@@ -311,7 +311,9 @@ class AcousticTask:
                 targets.append(tokens)
                 phones += [spoken] if self.pronunciations else []
         if not kept:
-            raise DataError(f"{config.manifest} has no utterance to learn from", "See the reasons above.")
+            self._report_left_out()
+            advice = "See the reasons above." if utterances else "It is empty: make it with `asr prepare`."
+            raise DataError(f"{config.manifest} has no utterance to learn from", advice)
         said = [utterances[i] for i in kept]
         return Corpus(config.manifest.stem, said, audio.subset(kept), targets, phones, config.weight)
 
