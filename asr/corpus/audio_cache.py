@@ -2,7 +2,8 @@
 
 Decoding Opus or FLAC every epoch costs more than all features and augmentation together. The cache is a folder of
 shards, each a raw little-endian int16 file of a few hundred utterances, and an index. Shards are written whole, so
-that a killed run loses one shard's work at most; the folder's name contains a fingerprint of the manifest.
+that a killed run loses one shard's work at most; the folder's name contains a fingerprint of the manifest. A shard of
+which a recording has changed since, by size or time, is made again; recordings that are gone are not missed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from asr.files import make_folder, write_whole
 
 SHARD = 256
 _SCALE = 32768.0
+
+Mark = list[int]
+"""Size and time of last change (ns) of a recording; a list, as JSON has no tuples."""
 
 
 class AudioCache:
@@ -78,9 +82,10 @@ def open_cache(
         for first in range(0, len(utterances), SHARD):
             part = utterances[first : first + SHARD]
             stem = folder / f"{first // SHARD:05d}"
-            index = _shard_index(stem, len(part))
+            marks = [_mark(utterance.audio) for utterance in part]
+            index = _shard_index(stem, marks)
             if index is None:
-                index = _decode_shard(part, stem, sample_rate, pool, failures)
+                index = _decode_shard(part, marks, stem, sample_rate, pool, failures)
             lengths += index
             if progress is not None:
                 progress(len(lengths), len(utterances))
@@ -95,7 +100,12 @@ def open_cache(
 
 
 def _decode_shard(
-    part: Sequence[Utterance], stem: Path, sample_rate: int, pool: ThreadPoolExecutor, failures: list[str]
+    part: Sequence[Utterance],
+    marks: list[Mark | None],
+    stem: Path,
+    sample_rate: int,
+    pool: ThreadPoolExecutor,
+    failures: list[str],
 ) -> list[int]:
     from asr.audio.read import read_audio
 
@@ -119,18 +129,33 @@ def _decode_shard(
     lengths = [len(array) for array in arrays]
     # The index comes second: a shard counts only when both are there.
     with write_whole(stem.with_suffix(".json")) as file:
-        json.dump(lengths, file)
+        json.dump({"lengths": lengths, "recordings": marks}, file)
     return lengths
 
 
-def _shard_index(stem: Path, count: int) -> list[int] | None:
-    """Lengths in samples of the shard's `count` utterances; None where the shard is not there whole."""
+def _shard_index(stem: Path, marks: list[Mark | None]) -> list[int] | None:
+    """Lengths in samples of the shard's utterances, whose recordings have `marks`; None where it must be made anew."""
+    path = stem.with_suffix(".json")
     try:
-        lengths: list[int] = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
-        whole = len(lengths) == count and stem.with_suffix(".pcm").stat().st_size == 2 * sum(lengths)
-        return lengths if whole else None
-    except (OSError, ValueError, TypeError):
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(index, list):  # from before recordings were marked: they must not be younger than the shard
+            made = path.stat().st_mtime_ns
+            index = {"lengths": index, "recordings": [mark if mark and mark[1] <= made else None for mark in marks]}
+        lengths: list[int] = index["lengths"]
+        whole = len(lengths) == len(marks) and stem.with_suffix(".pcm").stat().st_size == 2 * sum(lengths)
+        same = all(now in (None, then) for now, then in zip(marks, index["recordings"], strict=True))
+        return lengths if whole and same else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _mark(path: Path) -> Mark | None:
+    """What tells a recording from a later one under its name; None where there is no recording."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _map(path: Path, samples: int) -> np.ndarray:

@@ -28,12 +28,13 @@ from asr.language.recurrent import (
 )
 from asr.language.text import read_sentences
 from asr.text.normalise import get_normaliser
-from asr.text.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
+from asr.text.tokenizer import Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
 from asr.training import distributed
 from asr.training.loop import LAST, LoopConfig, Loss, Trainer
 from asr.training.optimiser import OptimiserConfig
 from asr.training.schedule import ScheduleConfig
 
+TOKENIZER = "tokenizer"
 TOKENIZER_SENTENCES = 100_000
 Batch = tuple[Tensor, Tensor]
 
@@ -73,7 +74,10 @@ class RecurrentExperiment:
 class RecurrentTask:
     """Foretell the next token of sentences; validated by perplexity per word."""
 
-    def __init__(self, experiment: RecurrentExperiment, device: torch.device) -> None:
+    def __init__(
+        self, experiment: RecurrentExperiment, device: torch.device, tokenizer: Tokenizer | None = None
+    ) -> None:
+        """`tokenizer` is that of a run that goes on, whose weights are in its checkpoint."""
         self.experiment, self.device = experiment, device
         origin = load_recurrent(experiment.init_from) if experiment.init_from else None
         self.normaliser = origin.normaliser if origin else experiment.normaliser
@@ -81,14 +85,13 @@ class RecurrentTask:
         texts = [sentence for path in experiment.train for sentence in read_sentences(path, normalise)]
         if not texts:
             raise UsageError("the text to train on has no words")
-        self.tokenizer = (
-            origin.tokenizer if origin else train_tokenizer(experiment.tokenizer, _some(texts, experiment.loop.seed))
-        )
+        known = tokenizer or (origin.tokenizer if origin else None)
+        self.tokenizer = known or train_tokenizer(experiment.tokenizer, _some(texts, experiment.loop.seed))
         self.tokens, self.starts = _encode(self.tokenizer, texts, experiment.longest)
         torch.manual_seed(experiment.loop.seed)
         sizes = replace(origin.network.config, dropout=experiment.network.dropout) if origin else experiment.network
         self.network = RecurrentNetwork(sizes, len(self.tokenizer.vocabulary))
-        if origin:
+        if origin and not tokenizer:
             self.network.load_state_dict(origin.network.state_dict())
         self.module: nn.Module = self.network
         self.validation = [sentence for path in experiment.validation for sentence in read_sentences(path, normalise)]
@@ -159,11 +162,22 @@ def train_recurrent(experiment: RecurrentExperiment, resume: bool = False) -> Pa
     world = distributed.join_world()
     try:
         experiment.output.mkdir(parents=True, exist_ok=True)
-        task = RecurrentTask(experiment, device)
+        task = RecurrentTask(experiment, device, _kept_tokenizer(experiment.output) if resume else None)
+        if world.leads and not resume:
+            task.tokenizer.save(experiment.output / TOKENIZER)
         Trainer(task, experiment.loop, experiment.output, world, device).run(resume)
     finally:
         distributed.leave_world()
     return experiment.output / "best"
+
+
+def _kept_tokenizer(output: Path) -> Tokenizer | None:
+    """The tokenizer that a run began with: from texts that were changed since, the same ids would be other pieces.
+
+    None in a run of a former version, which trains it anew.
+    """
+    kept = output / TOKENIZER
+    return load_tokenizer(kept) if (kept / "tokenizer.json").exists() else None
 
 
 def _some(texts: list[str], seed: int) -> list[str]:

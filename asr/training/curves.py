@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
+from typing import Any
 
 from asr.files import write_whole
 from asr.training.journal import read_metrics
@@ -23,8 +25,8 @@ def draw_curves(folder: Path) -> Path | None:
     figure = Figure(figsize=(8, 6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     hours = [record["audio_hours"] for record in epochs]
-    upper.plot([record["audio_hours"] for record in steps], [record["loss"] for record in steps], color="#9db4d6", lw=1)
-    upper.plot(hours, [record["loss"] for record in epochs], color="#1f4e9c", marker=".", label="loss, nats per token")
+    upper.plot([record["audio_hours"] for record in steps], _losses(steps), color="#9db4d6", lw=1)
+    upper.plot(hours, _losses(epochs), color="#1f4e9c", marker=".", label="loss, nats per token")
     upper.set_ylabel("training loss")
     upper.legend(frameon=False)
     for name, colour in (("wer", "#b3261e"), ("cer", "#e08e45")):
@@ -48,3 +50,8 @@ def draw_curves(folder: Path) -> Path | None:
     with write_whole(folder / PICTURE, "wb") as file:
         file.write(target.getvalue())
     return folder / PICTURE
+
+
+def _losses(records: list[dict[str, Any]]) -> list[float]:
+    """The loss of each record: a gap in the line where every update so far in the epoch was skipped."""
+    return [record.get("loss", math.nan) for record in records]

@@ -108,6 +108,7 @@ class AcousticTask:
         self.normalise = get_normaliser(config.normaliser)
         manifests = [self._normalised(corpus.manifest) for corpus in config.train]
         origin = load_saved_model(config.init_from) if config.init_from else None
+        _check_pace(config, origin)
         writing = origin if config.keep_output else None
         self.tokenizer = writing.tokenizer if writing else self._tokenizer(manifests)
         self.pronunciations = _pronunciations(config, origin, manifests)
@@ -310,7 +311,9 @@ class AcousticTask:
                 targets.append(tokens)
                 phones += [spoken] if self.pronunciations else []
         if not kept:
-            raise DataError(f"{config.manifest} has no utterance to learn from", "See the reasons above.")
+            self._report_left_out()
+            advice = "See the reasons above." if utterances else "It is empty: make it with `asr prepare`."
+            raise DataError(f"{config.manifest} has no utterance to learn from", advice)
         said = [utterances[i] for i in kept]
         return Corpus(config.manifest.stem, said, audio.subset(kept), targets, phones, config.weight)
 
@@ -366,6 +369,17 @@ def _shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
         return utterance.duration < SENTENCE_SECONDS, abs(utterance.duration - SENTENCE_SECONDS)
 
     return sorted(utterances, key=preference)[:count]
+
+
+def _check_pace(config: ExperimentConfig, origin: SavedModel | None) -> None:
+    """Raise `UsageError` where phones are to be heard more than once a step."""
+    outputs = (origin.config if origin and config.keep_output else config.acoustic).outputs_per_step
+    if outputs > 1 and (config.pronunciation or (origin and origin.pronunciations)):
+        raise UsageError(
+            f"phones are heard once a step, and acoustic.outputs_per_step is {outputs}",
+            "Set acoustic.outputs_per_step=1 (with keep_output=false, where the model of init_from has more); or learn "
+            "no phones: leave `pronunciation` out, and start from a model that hears none.",
+        )
 
 
 def _fitting(config: ExperimentConfig, origin: SavedModel | None) -> AcousticConfig:

@@ -114,7 +114,7 @@ class Task(Protocol):
         """Forward pass. All randomness comes from `generator` and PyTorch's own, which the loop has seeded."""
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
-        """Measurements of an epoch from the sums of its batches."""
+        """Measurements of an epoch from the sums of its batches; not asked where there are none."""
 
     def validate(self) -> dict[str, float]:
         """Measurements on held-out data; the first is the criterion, smaller is better."""
@@ -179,14 +179,16 @@ class Trainer:
         self._finish_epoch()
 
     def usable(self, count: int) -> int:
-        """How many of an epoch's `count` batches fill whole updates of all processes; the few others are not heard."""
+        """How many of an epoch's `count` batches are heard: the last few may fill no whole update of all processes."""
         per_update = self.world.size * self.config.accumulate
         if count < per_update:
             raise AsrError(
                 f"an epoch has {count} batches, fewer than the {per_update} of one update",
                 "Lower batches.seconds or loop.accumulate, or use fewer processes.",
             )
-        return count // per_update * per_update
+        # From where the run stands: before it was resumed, an update may have had another number of batches.
+        done = self.position.batch
+        return done + (count - done) // per_update * per_update
 
     def update(self, loader: Iterator[Any], count: int) -> None:
         """One optimiser step from the next batches of `loader`; the epoch has `count`."""
@@ -260,7 +262,7 @@ class Trainer:
         position = self.position
         names = sorted(position.running)
         sums = dict(zip(names, distributed.total([position.running[n] for n in names], self.world), strict=True))
-        measured = self.task.summary(sums)
+        measured = self.task.summary(sums) if sums else {}  # none where every update was skipped
         weights = self.average.weights(self.module)
         validation = self._validate(weights)
         position.epoch += 1

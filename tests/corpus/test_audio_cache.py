@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -71,6 +72,59 @@ def test_a_second_start_decodes_nothing(tmp_path: Path) -> None:
     assert steps == [(4, 6), (6, 6)]
 
 
+def times(root: Path) -> dict[str, int]:
+    """When each shard was made."""
+    return {path.stem: path.stat().st_mtime_ns for path in root.rglob("*.json")}
+
+
+def unmark(path: Path) -> None:
+    """Make a shard's index one of the time before recordings were marked."""
+    status = path.stat()
+    path.write_text(json.dumps(json.loads(path.read_text())["lengths"]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("marked", [True, False], ids=["marked", "of a former version"])
+def test_a_recording_that_changed_in_place_is_decoded_again(tmp_path: Path, marked: bool) -> None:
+    speech = utterances(tmp_path, 10)
+    before = open_cache(speech, tmp_path / "cache", RATE)[5]
+    for index in (tmp_path / "cache").rglob("*.json"):
+        if not marked:
+            unmark(index)
+    made = times(tmp_path / "cache")
+    write_tone(speech[5].audio, speech[5].duration, amplitude=0.3)  # as long as it was
+    speech[9].audio.unlink()  # another shard's: nothing new can be known of it
+    cache = open_cache(speech, tmp_path / "cache", RATE)
+    np.testing.assert_allclose(cache[5], read_audio(speech[5].audio, RATE), atol=1 / 32768)
+    assert np.abs(cache[5]).max() > 2 * np.abs(before).max()
+    after = times(tmp_path / "cache")
+    assert [shard for shard in made if after[shard] != made[shard]] == ["00001"]
+    open_cache(speech, tmp_path / "cache", RATE)
+    assert times(tmp_path / "cache") == after
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(1, 0), (0, -3600)], ids=["size", "an earlier time"])
+def test_either_size_or_time_tells_that_a_recording_changed(tmp_path: Path, size: int, seconds: int) -> None:
+    (speech,) = utterances(tmp_path, 1)
+    open_cache([speech], tmp_path / "cache", RATE)
+    made, status = times(tmp_path / "cache"), speech.audio.stat()
+    speech.audio.write_bytes(speech.audio.read_bytes() + b"\0" * size)
+    os.utime(speech.audio, ns=(status.st_atime_ns, status.st_mtime_ns + seconds * 10**9))
+    open_cache([speech], tmp_path / "cache", RATE)
+    assert times(tmp_path / "cache") != made
+
+
+def test_a_changed_recording_beside_one_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    speech = utterances(tmp_path, 2)
+    open_cache(speech, tmp_path / "cache", RATE)
+    write_tone(speech[0].audio, 0.3)
+    speech[1].audio.unlink()
+    with pytest.raises(AudioError, match="recordings cannot be read") as caught:
+        open_cache(speech, tmp_path / "cache", RATE)
+    assert "1.wav" in str(caught.value)
+
+
 def test_other_rates_and_stretches_have_caches_of_their_own(tmp_path: Path) -> None:
     (speech,) = utterances(tmp_path, 1)
     later = Utterance(speech.id, speech.audio, 0.1, offset=0.1)
@@ -92,6 +146,7 @@ def test_other_rates_and_stretches_have_caches_of_their_own(tmp_path: Path) -> N
         ("00001.json", b'{"a": 1}'),
         ("00001.json", b"[1]"),
         ("00001.json", b"3"),
+        ("00001.json", b'{"lengths": [1], "recordings": []}'),
         ("00001.json", None),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ from asr.language.recurrent import (
 )
 from asr.language.recurrent_training import RecurrentTask, read_experiment, train_recurrent
 from asr.text.tokenizer import CharacterTokenizer
+from asr.training.checkpoint import load_checkpoint
 
 TEXT = ["ab", "ba", "abba", "a b", "b a a"]
 
@@ -203,6 +205,48 @@ def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
     after = load_recurrent(train_recurrent(experiment))
     assert (after.normaliser, after.tokenizer.vocabulary) == ("none", model.tokenizer.vocabulary)
     assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
+
+
+PIECES = [*SETTINGS, "tokenizer.kind=unigram", "tokenizer.size=22", "loop.epochs=2"]
+
+
+@pytest.fixture
+def begun(text: Path, tmp_path: Path) -> Path:
+    """A run of one epoch, in a folder where another tokenizer lay."""
+    CharacterTokenizer(["X"]).save(tmp_path / "run" / "tokenizer")
+    train_recurrent(read_experiment([text], [text], tmp_path / "run", "librispeech", [*PIECES, "loop.epochs=1"]))
+    return tmp_path / "run"
+
+
+def test_a_run_goes_on_with_more_text_and_the_pieces_that_it_began_with(
+    text: Path, begun: Path, tmp_path: Path
+) -> None:
+    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
+    (tmp_path / "more.txt").write_text("low wind turned the dust to sand\nno moth burned here\n" * 50)
+    more = read_experiment([text, tmp_path / "more.txt"], [text], begun, "librispeech", PIECES)
+    anew = RecurrentTask(more, torch.device("cpu")).tokenizer.vocabulary
+    assert len(anew) == len(pieces)
+    assert anew != pieces
+    train_recurrent(more, resume=True)
+    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
+    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
+
+
+def test_a_run_without_a_kept_tokenizer_goes_on_as_it_began(text: Path, begun: Path) -> None:
+    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
+    shutil.rmtree(begun / "tokenizer")
+    train_recurrent(read_experiment([text], [text], begun, "librispeech", PIECES), resume=True)
+    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
+    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
+
+
+def test_a_run_does_not_go_on_as_another_model(text: Path, begun: Path, model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path / "other", model)
+    settings = [*PIECES, f"init_from={tmp_path / 'other'}", "network.dropout=0"]
+    (tmp_path / "capitals.txt").write_text(text.read_text().upper())
+    other = read_experiment([tmp_path / "capitals.txt"], [], begun, "librispeech", settings)
+    with pytest.raises(ModelError, match="does not fit this configuration"):
+        train_recurrent(other, resume=True)
 
 
 def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None:

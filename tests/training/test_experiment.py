@@ -144,10 +144,18 @@ def test_an_infinite_loss_names_its_utterance_alone(tmp_path: Path, consistency:
     assert loss.faulty() == batch.ids[:1]
 
 
-def test_a_corpus_without_anything_to_learn_is_an_error(tmp_path: Path) -> None:
+def test_a_corpus_without_anything_to_learn_is_an_error_below_its_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = experiment(tmp_path)
-    with pytest.raises(DataError, match=r"tones\.jsonl has no utterance to learn from"):
-        AcousticTask(replace(config, longest_seconds=0.1), CPU, quiet=True)
+    with pytest.raises(DataError, match=r"tones\.jsonl has no utterance to learn from\n  See the reasons above"):
+        AcousticTask(replace(config, longest_seconds=0.1), CPU)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "left out of training: 12 utterances"
+    assert "  tones11: longer than 0.1 s" in told
+    write_manifest(config.train[0].manifest, [])
+    with pytest.raises(DataError, match=r"has no utterance to learn from\n  It is empty"):
+        AcousticTask(replace(config, validation=[]), CPU)
 
 
 def test_a_run_leaves_a_model_metrics_and_a_picture(trained: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from asr.errors import AsrError
 from asr.training.checkpoint import Position, load_checkpoint
+from asr.training.curves import draw_curves
 from asr.training.distributed import World
 from asr.training.journal import Journal, read_metrics
 from asr.training.loop import LoopConfig, Loss, Trainer
@@ -57,7 +59,7 @@ class Line:
         return Loss(value, [f"{batch[0]}-{batch[1]}"], {"loss": value.detach(), "batches": 1.0}, 3600.0)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
-        return {"loss": sums["loss"] / sums["batches"]} if sums else {}
+        return {"loss": sums["loss"] / sums["batches"]}
 
     def validate(self) -> dict[str, float]:
         self.validations += 1
@@ -111,6 +113,23 @@ def test_batches_that_do_not_fill_an_update_are_not_heard(tmp_path: Path) -> Non
     assert (position.update, position.audio_seconds) == (2, 8 * 3600.0)
 
 
+@pytest.mark.parametrize(("accumulate", "updates"), [(2, 3 + 1 + 3), (3, 3 + 1 + 2), (4, 3 + 0 + 1)])
+def test_a_run_goes_on_with_another_number_of_batches_to_an_update(
+    tmp_path: Path, accumulate: int, updates: int
+) -> None:
+    class Stopped(Line):
+        def loss(self, batch: tuple[int, int], generator: torch.Generator) -> Loss:
+            if batch == (0, 2):
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(batch, generator)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(Stopped(), tmp_path).run()
+    assert load_checkpoint(tmp_path / "last.pt")[0].batch == 3
+    position = trainer(Line(), tmp_path, accumulate=accumulate).run(resume=True)
+    assert (position.epoch, position.update) == (2, updates)
+
+
 def test_an_epoch_too_small_for_an_update_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AsrError, match="6 batches, fewer than the 7 of one update"):
         trainer(Line(), tmp_path, accumulate=7).run()
@@ -151,6 +170,16 @@ def test_too_many_skips_in_a_row_end_the_run(tmp_path: Path) -> None:
         trainer(task, tmp_path, tolerated_skips=3).run()
     assert "schedule.peak" in caught.value.hint
     assert trainer(Line(spoilt=task.spoilt), tmp_path, tolerated_skips=4).run().skipped == 4
+
+
+def test_skips_are_counted_over_epochs_that_learn_nothing(tmp_path: Path) -> None:
+    spoilt = {(epoch, number): "loss" for epoch in (1, 2) for number in range(6)}
+    with pytest.raises(AsrError, match=r"8 updates in a row .* the last held 2-1"):
+        trainer(Line(spoilt=spoilt), tmp_path, epochs=3, tolerated_skips=8).run()
+    epochs = [record for record in read_metrics(tmp_path) if record["kind"] == "epoch"]
+    assert ["loss" in record for record in epochs] == [True, False]
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    assert draw_curves(tmp_path) == tmp_path / "curves.png"
 
 
 def test_patience(tmp_path: Path) -> None:

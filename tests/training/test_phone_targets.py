@@ -100,5 +100,20 @@ def test_a_folder_without_pronunciations_is_named(tmp_path: Path) -> None:
 
 
 def test_phones_and_several_outputs_a_step_are_refused(tmp_path: Path, spoken: Path) -> None:
-    with pytest.raises((UsageError, ValueError), match="phones are heard once a step"):
+    with pytest.raises(UsageError, match=r"phones are heard once a step, .* is 2\n.* acoustic.outputs_per_step=1"):
         task(tmp_path, spoken, "acoustic.outputs_per_step=2")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_hears_phones_goes_on_with_one_output_a_step(tmp_path: Path, spoken: Path) -> None:
+    hearing = task(tmp_path, spoken)
+    hearing.save(tmp_path / "hears", hearing.module.state_dict(), {})
+    plain = AcousticTask(experiment(tmp_path, "acoustic.outputs_per_step=2"), CPU, quiet=True)
+    plain.save(tmp_path / "plain", plain.module.state_dict(), {})
+    new, threefold = [f"init_from={tmp_path / 'hears'}", "keep_output=false"], "acoustic.outputs_per_step=3"
+    for wrong in ([*new, threefold], [f"init_from={tmp_path / 'plain'}", f"pronunciation={spoken}"]):
+        with pytest.raises(UsageError, match="phones are heard once a step"):
+            AcousticTask(experiment(tmp_path, *wrong), CPU, quiet=True)
+    assert AcousticTask(experiment(tmp_path, *new), CPU, quiet=True).module.config.phones
+    kept = experiment(tmp_path, new[0], threefold)  # the model's own pace is kept
+    assert AcousticTask(kept, CPU, quiet=True).module.config.outputs_per_step == 1
