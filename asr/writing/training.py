@@ -32,7 +32,7 @@ from asr.precision import products
 from asr.pronunciation.phones import VOCABULARY as PHONES
 from asr.scoring.result import score
 from asr.training import distributed
-from asr.training.experiment import AcousticTask, ExperimentConfig
+from asr.training.experiment import AcousticTask, ExperimentConfig, check
 from asr.training.loop import LAST, LoopConfig, Loss, Trainer
 from asr.training.optimiser import OptimiserConfig
 from asr.training.run import CONFIG, as_yaml
@@ -294,7 +294,17 @@ class WritingTask:
 
 def read_writing(path: Path, overrides: Sequence[str] = ()) -> WritingConfig:
     """The configuration of a YAML file with `key.sub=value` overrides."""
-    return validate(WritingConfig, apply_overrides(read_yaml(path), overrides), str(path))
+    config = validate(WritingConfig, apply_overrides(read_yaml(path), overrides), str(path))
+    try:
+        check(config.hearing)
+    except UsageError as error:
+        raise UsageError(f"hearing: {error.message}", error.hint) from error
+    if config.hearing.init_from is None:
+        raise UsageError(
+            "hearing.init_from must name the model that learns to write",
+            "hearing.init_from=default is the bundled one.",
+        )
+    return config
 
 
 def learn_to_write(config: WritingConfig, resume: bool = False, quiet: bool = False) -> Path:

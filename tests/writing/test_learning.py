@@ -204,6 +204,19 @@ def test_a_model_without_phones_is_refused(babbler: Path, hearing: Path, tmp_pat
         WritingTask(plan, CPU, quiet=True)
 
 
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("hearing.init_from=null", r"hearing\.init_from must name .*\n.*hearing\.init_from=default"),
+        ("hearing.train=[]", "hearing: train must name at least one manifest"),
+        ("hearing.batches.seconds=2", r"hearing: batches\.seconds must hold"),
+    ],
+)
+def test_what_is_heard_is_checked_as_for_a_training(hearing: Path, tmp_path: Path, override: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        config(hearing, tmp_path, override)
+
+
 def test_the_command_says_where_the_model_is_and_refuses_a_folder_in_use(hearing: Path, tmp_path: Path) -> None:
     config(hearing, tmp_path)
     arguments = ["scribe", str(tmp_path / "scribe.yaml"), "loop.epochs=1", "epoch_batches=3"]
