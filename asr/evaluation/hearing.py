@@ -14,8 +14,7 @@ import numpy.typing as npt
 from asr.audio.read import read_audio
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import AudioError
-from asr.evaluation.fingerprint import fingerprint_files
-from asr.files import write_whole
+from asr.files import fingerprint_files, write_whole
 from asr.transcription.batching import batches, windows
 from asr.transcription.listening import Heard, Job, Listener
 from asr.transcription.recognizer import Recognizer

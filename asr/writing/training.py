@@ -22,13 +22,15 @@ from asr.corpus.prefetch import prefetch
 from asr.decoding.greedy import greedy
 from asr.errors import UsageError
 from asr.features.augment import spec_augment
-from asr.files import make_folder, write_text
+from asr.files import fingerprint_files, fingerprint_text, make_folder, write_text
 from asr.language.text import read_sentences
 from asr.model.alignment import align_tokens
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
+from asr.model.folder import model_folder
 from asr.model.saved import load_saved_model, save_model
 from asr.model.scribe import Scribe, ScribeConfig
 from asr.precision import products
+from asr.pronunciation.dictionary import FOLDER as PRONUNCIATION
 from asr.pronunciation.phones import VOCABULARY as PHONES
 from asr.scoring.result import score
 from asr.training import distributed
@@ -40,7 +42,6 @@ from asr.training.schedule import ScheduleConfig
 from asr.writing.sounds import Halves, Recording, Sounds, load_sounds
 from asr.writing.texts import speak
 
-SOUNDS = "sounds.npz"
 TOGETHER = 64
 """Utterances of validation at once."""
 POOL = 16
@@ -200,8 +201,8 @@ class WritingTask:
         return scribe
 
     def _sounds(self) -> Sounds:
-        """What the speech sounded like, from the run's folder where an earlier start has left it."""
-        kept = self.config.output / SOUNDS
+        """What the speech sounded like, from the run's folder where an earlier start has heard the same."""
+        kept = sounds_file(self.config)
         if not kept.exists():
             self._record().save(kept)
         return load_sounds(kept)
@@ -328,6 +329,15 @@ def learn_to_write(config: WritingConfig, resume: bool = False, quiet: bool = Fa
     finally:
         distributed.leave_world()
     return config.output / "best"
+
+
+def sounds_file(config: WritingConfig) -> Path:
+    """Where a run keeps what the speech sounded like; the name follows from all that decides it."""
+    hearing, model = config.hearing, model_folder(config.hearing.init_from)
+    spoken = (hearing.pronunciation or model) / PRONUNCIATION
+    manifests = [corpus.manifest for corpus in hearing.train]
+    files = fingerprint_files(model / "model.safetensors", *model.glob("tokenizer.*"), *spoken.iterdir(), *manifests)
+    return config.output / f"sounds-{fingerprint_text(f'{files} {config.passes} {as_yaml(hearing)}')}.npz"
 
 
 def pad(rows: Sequence[Halves]) -> tuple[Tensor, Tensor]:

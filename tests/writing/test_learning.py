@@ -15,6 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from asr.cli.main import app
+from asr.corpus.manifest import read_manifest, write_manifest
 from asr.decoding.greedy import greedy
 from asr.errors import UsageError
 from asr.model.acoustic import AcousticModel
@@ -26,8 +27,8 @@ from asr.pronunciation.spelling import Speller
 from asr.text.tokenizer import CharacterTokenizer
 from asr.training.checkpoint import load_checkpoint
 from asr.training.run import train
-from asr.writing.sounds import Recording
-from asr.writing.training import POOL, SOUNDS, WritingConfig, WritingTask, learn_to_write, pad, read_writing
+from asr.writing.sounds import Recording, load_sounds
+from asr.writing.training import POOL, WritingConfig, WritingTask, learn_to_write, pad, read_writing, sounds_file
 from tests.training.experiments import experiment, learned, same
 
 CPU = torch.device("cpu")
@@ -66,7 +67,7 @@ def config(hearing: Path, folder: Path, *overrides: str) -> WritingConfig:
     return read_writing(folder / "scribe.yaml", overrides)
 
 
-def record_clear_speech(folder: Path) -> None:
+def record_clear_speech(plan: WritingConfig) -> None:
     """Leave in a run's folder what a good ear would have heard of every word."""
     recording, generator = Recording(), np.random.default_rng(1)
     for word in WORDS * 4:
@@ -76,8 +77,7 @@ def record_clear_speech(folder: Path) -> None:
         heard[np.arange(lengths.sum()), np.repeat(phones, lengths)] += 8
         ends = lengths.cumsum()
         recording.add(word, heard - np.logaddexp.reduce(heard, axis=1, keepdims=True), phones, ends - lengths, ends)
-    folder.mkdir()
-    recording.sounds().save(folder / SOUNDS)
+    recording.sounds().save(sounds_file(plan))
 
 
 def test_the_configuration_of_the_recipe_is_valid() -> None:
@@ -86,15 +86,13 @@ def test_the_configuration_of_the_recipe_is_valid() -> None:
 
 def test_it_learns_to_write_what_it_has_only_read(hearing: Path, tmp_path: Path) -> None:
     plan = config(hearing, tmp_path, "loop.epochs=1", "epoch_batches=400", "speech_share=0")
-    record_clear_speech(plan.output)
-    best = learn_to_write(plan, quiet=True)
-    model = load_saved_model(best)
+    record_clear_speech(plan)
+    model = load_saved_model(learn_to_write(plan, quiet=True))
     assert model.network.scribe is not None
-    task = WritingTask(replace(plan, hearing=replace(plan.hearing, init_from=str(best))), CPU, quiet=True)
     wanted = ["AB CD BA", "DC AA CB BC", "DD AB"]
-    phones = [np.array(task.model.pronunciations.encode(text)) for text in wanted]
-    heard, steps = pad(task.sounds.spoken(phones, np.random.default_rng(5)))
-    written = [task.tokenizer.decode(each.tokens) for each in greedy(model.network.scribe(heard, steps), steps)]
+    phones = [np.array(model.pronunciations.encode(text)) for text in wanted]
+    heard, steps = pad(load_sounds(sounds_file(plan)).spoken(phones, np.random.default_rng(5)))
+    written = [model.tokenizer.decode(each.tokens) for each in greedy(model.network.scribe(heard, steps), steps)]
     assert written == wanted
 
 
@@ -137,14 +135,34 @@ def test_stopped_and_resumed_it_ends_as_unbroken(hearing: Path, tmp_path: Path) 
 
 
 def test_what_was_heard_is_heard_once(hearing: Path, tmp_path: Path) -> None:
-    plan = config(hearing, tmp_path)
-    plan.output.mkdir()
-    first = WritingTask(plan, CPU, quiet=True)
-    written = (plan.output / SOUNDS).stat().st_mtime_ns
-    second = WritingTask(plan, CPU, quiet=True)
-    assert (plan.output / SOUNDS).stat().st_mtime_ns == written
+    first = WritingTask(config(hearing, tmp_path), CPU, quiet=True)
+    again = config(hearing, tmp_path, "epoch_batches=10", "speech_share=0.5", "scribe.width=16")
+    kept = sounds_file(again)
+    written = kept.stat().st_mtime_ns
+    second = WritingTask(again, CPU, quiet=True)
+    assert kept.stat().st_mtime_ns == written
     assert first.sounds.texts.tolist() == second.sounds.texts.tolist()
     assert len(first.sounds.texts) == len(first.sounds.edges) - 1 > 0
+
+
+def test_what_was_heard_otherwise_is_heard_anew(hearing: Path, tmp_path: Path) -> None:
+    other, few = tmp_path / "other", tmp_path / "few.jsonl"
+    model = load_saved_model(hearing / "run" / "best")
+    weights = {name: -tensor for name, tensor in model.network.state_dict().items()}
+    save_model(other, model.network, model.tokenizer, "librispeech", pronunciations=model.pronunciations)
+    utterances = read_manifest(hearing / "speech" / "tones.jsonl")
+    write_manifest(few, utterances[:8])
+    plan = config(hearing, tmp_path, f"hearing.init_from={other}", f"hearing.train=[{{manifest: {few}}}]")
+    first = WritingTask(plan, CPU, quiet=True).sounds
+    twice = WritingTask(replace(plan, passes=2), CPU, quiet=True).sounds
+    assert len(twice.texts) == 2 * len(first.texts)
+    plain = replace(plan, hearing=replace(plan.hearing, spec_augment=None))
+    assert not np.array_equal(WritingTask(plain, CPU, quiet=True).sounds.log_probs, first.log_probs)
+    save_model(other, model.network, model.tokenizer, "librispeech", None, False, weights, model.pronunciations)
+    assert not np.array_equal(WritingTask(plan, CPU, quiet=True).sounds.log_probs, first.log_probs)
+    write_manifest(few, utterances[8:])
+    said = set(WritingTask(plan, CPU, quiet=True).sounds.texts.tolist())
+    assert said <= {utterance.text for utterance in utterances[8:]}
 
 
 def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path, tmp_path: Path) -> None:
@@ -161,7 +179,7 @@ def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path,
 
 def test_batches_hold_excerpts_of_like_length_the_same_in_any_order(hearing: Path, tmp_path: Path) -> None:
     plan = config(hearing, tmp_path, "speech_share=0", "words=[1, 30]", f"epoch_batches={2 * POOL}")
-    record_clear_speech(plan.output)
+    record_clear_speech(plan)
     task = WritingTask(plan, CPU, quiet=True)
     batches = list(task.load(0, 0, 1))
     assert min(len(batch.steps) for batch in batches) >= 1
