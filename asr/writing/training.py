@@ -118,7 +118,7 @@ class WritingTask:
         self.sounds = self._sounds()
         normalise = self.hearing.normalise
         sentences = (sentence for path in config.texts for sentence in read_sentences(path, normalise))
-        self.text = speak(sentences, self.model.pronunciations)
+        self.text = speak(sentences, self.model.pronunciations, self.sounds.phones(), self.hearing.report)
         torch.manual_seed(config.loop.seed)
         self.network = self._scribe()
         self.module: nn.Module = self.network

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.corpus.manifest import read_manifest, write_manifest
 from asr.decoding.greedy import greedy
-from asr.errors import UsageError
+from asr.errors import DataError, UsageError
 from asr.model.acoustic import AcousticModel
 from asr.model.describe import describe_model
 from asr.model.saved import load_saved_model, save_model
@@ -67,10 +68,10 @@ def config(hearing: Path, folder: Path, *overrides: str) -> WritingConfig:
     return read_writing(folder / "scribe.yaml", overrides)
 
 
-def record_clear_speech(plan: WritingConfig) -> None:
-    """Leave in a run's folder what a good ear would have heard of every word."""
+def record_clear_speech(plan: WritingConfig, words: Sequence[str] = WORDS) -> None:
+    """Leave in a run's folder what a good ear would have heard of every one of `words`."""
     recording, generator = Recording(), np.random.default_rng(1)
-    for word in WORDS * 4:
+    for word in [*words] * 4:
         phones = np.array([PHONES.index(sign) for sign in ["▁", *(SOUNDS_OF[letter] for letter in word), "▁"]])
         lengths = generator.integers(1, 4, len(phones))
         heard = generator.normal(0, 1, (lengths.sum(), len(PHONES))).astype(np.float32)
@@ -163,6 +164,21 @@ def test_what_was_heard_otherwise_is_heard_anew(hearing: Path, tmp_path: Path) -
     write_manifest(few, utterances[8:])
     said = set(WritingTask(plan, CPU, quiet=True).sounds.texts.tolist())
     assert said <= {utterance.text for utterance in utterances[8:]}
+
+
+def test_words_of_phones_that_the_speech_lacks_are_not_read(
+    hearing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = config(hearing, tmp_path, "speech_share=0")
+    record_clear_speech(plan, [word for word in WORDS if "D" not in word])
+    task = WritingTask(plan, CPU)
+    assert "left out of the texts: 100 words, for the speech lacks d\n" in capsys.readouterr().err
+    read = " ".join(task.tokenizer.decode(target) for batch in task.load(0, 0, 1) for target in batch.targets)
+    assert set(read.split()) == {"AB", "BA", "AA", "CB", "BC", "AC", "CA"}
+    (tmp_path / "text.txt").write_text("AB AC\n")
+    record_clear_speech(plan, ["DD"])
+    with pytest.raises(DataError, match="one of the phones b, k, ʌ, which the speech lacks"):
+        WritingTask(plan, CPU)
 
 
 def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path, tmp_path: Path) -> None:
