@@ -1,7 +1,11 @@
-"""Files are written whole or not at all: a temporary name beside the target, flushed to disk, then renamed."""
+"""Files are written whole or not at all: a temporary name beside the target, flushed to disk, then renamed.
+
+A fingerprint is a short name of their exact content.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from asr.errors import AsrError
+
+LENGTH = 16
+"""Hexadecimal digits of a fingerprint."""
 
 
 @contextmanager
@@ -60,6 +67,22 @@ def clear_unfinished(folder: Path) -> None:
     for leftover in folder.rglob(".*.part"):
         with suppress(OSError):
             leftover.unlink()
+
+
+def fingerprint_files(*paths: Path) -> str:
+    """The first hexadecimal digits of the SHA-256 of the files' names and contents, in the order of the names."""
+    digest = hashlib.sha256()
+    for path in sorted(paths, key=lambda path: path.name):
+        digest.update(path.name.encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:LENGTH]
+
+
+def fingerprint_text(text: str) -> str:
+    """The first hexadecimal digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
 def _discard(temporary: Path | None) -> None:

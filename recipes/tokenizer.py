@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asr.corpus.manifest import read_manifest
 from asr.text.normalise import get_normaliser
-from asr.text.tokenizer import load_tokenizer, train_tokenizer
+from asr.training.experiment import run_tokenizer
 from asr.training.run import read_experiment
 
 experiment = read_experiment(Path(sys.argv[1]), sys.argv[2:])
@@ -18,9 +18,7 @@ folder = experiment.output / "tokenizer"
 normalise = get_normaliser(experiment.normaliser)
 utterances = [utterance for corpus in experiment.train for utterance in read_manifest(corpus.manifest)]
 texts = [text for utterance in utterances if (text := normalise(utterance.text))]
-if not (folder / "tokenizer.json").exists():
-    train_tokenizer(experiment.tokenizer, texts).save(folder)
-tokenizer = load_tokenizer(folder)
+tokenizer = run_tokenizer(experiment, texts)
 letters, pieces = sum(map(len, texts)), sum(len(tokenizer.encode(text)) for text in texts)
 print(f"{folder}: {len(tokenizer.vocabulary)} pieces; the transcripts have {letters / pieces:.1f} letters a piece")
 print("  " + " ".join(tokenizer.vocabulary[i] for i in tokenizer.encode(texts[0])))

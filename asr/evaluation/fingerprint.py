@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import sys
@@ -10,19 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.corpus.manifest import Utterance
-
-LENGTH = 16
-
-
-def fingerprint_files(*paths: Path) -> str:
-    """The first hexadecimal digits of the SHA-256 of the files' names and contents, in the order of the names."""
-    digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda path: path.name):
-        digest.update(path.name.encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:LENGTH]
+from asr.files import fingerprint_files
 
 
 def describe_model(folder: Path) -> dict[str, Any]:

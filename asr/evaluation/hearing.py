@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.evaluation.fingerprint import fingerprint_files
 from asr.evaluation.parts import job_of
-from asr.files import write_whole
+from asr.files import fingerprint_files, write_whole
 from asr.transcription.batching import batches, windows
 from asr.transcription.listening import End, Heard, Listener
 from asr.transcription.recognizer import Recognizer

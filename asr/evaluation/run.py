@@ -20,14 +20,8 @@ from typing import Any
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import DataError
 from asr.evaluation.decode import PART, Decoding, decode_manifest
-from asr.evaluation.fingerprint import (
-    describe_data,
-    describe_machine,
-    describe_model,
-    fingerprint_files,
-    peak_memory_megabytes,
-)
-from asr.files import write_text
+from asr.evaluation.fingerprint import describe_data, describe_machine, describe_model, peak_memory_megabytes
+from asr.files import fingerprint_files, write_text
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import score
 from asr.transcription.recognizer import Recognizer

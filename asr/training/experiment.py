@@ -6,14 +6,16 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 
+from asr.config import read_yaml, validate
 from asr.corpus.audio_cache import AudioCache, open_cache
 from asr.corpus.batches import BatchConfig, fill_batches
 from asr.corpus.dataset import Batch, Corpus, SpeechStream, pad_waveforms
@@ -23,6 +25,7 @@ from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
 from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_batch, spec_augment
 from asr.features.extractor import RunningStatistics, length_mask
+from asr.files import write_text
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.ctc import disagreements, needed_steps, pad_targets, sequence_losses
 from asr.model.saved import SavedModel, load_saved_model, save_model
@@ -30,7 +33,7 @@ from asr.pronunciation import Pronunciations, load_pronunciations
 from asr.scoring.result import score
 from asr.text.normalise import get_normaliser
 from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
-from asr.training.loop import LoopConfig, Loss
+from asr.training.loop import LAST, LoopConfig, Loss
 
 STATISTICS_SECONDS = 3600.0
 SENTENCE_SECONDS = 2.0
@@ -276,13 +279,7 @@ class AcousticTask:
         return [replace(utterance, text=self.normalise(utterance.text)) for utterance in read_manifest(manifest)]
 
     def _tokenizer(self, manifests: Sequence[list[Utterance]]) -> Tokenizer:
-        kept = self.config.output / "tokenizer"
-        if (kept / "tokenizer.json").exists():
-            return load_tokenizer(kept)
-        texts = [utterance.text for manifest in manifests for utterance in manifest if utterance.text]
-        tokenizer = train_tokenizer(self.config.tokenizer, texts)
-        tokenizer.save(kept)
-        return tokenizer
+        return run_tokenizer(self.config, [utterance.text for manifest in manifests for utterance in manifest])
 
     def _corpus(self, config: CorpusConfig, utterances: list[Utterance]) -> Corpus:
         """The alignable utterances of a manifest, with audio and targets; the others are listed with the reason."""
@@ -344,6 +341,29 @@ class AcousticTask:
             self.report(f"left out of training: {len(self.left_out)} utterances")
             for name, reason in self.left_out.items():
                 self.report(f"  {name}: {reason}")
+
+
+def run_tokenizer(config: ExperimentConfig, texts: Sequence[str]) -> Tokenizer:
+    """The tokenizer in a run's folder, learned from `texts` where there is none yet or one by other settings.
+
+    Raises `UsageError` where the run has begun with one by other settings.
+    """
+    folder = config.output / "tokenizer"
+    record = folder / "config.yaml"
+    former = validate(TokenizerConfig, read_yaml(record), str(record)) if record.exists() else None
+    begun = (config.output / LAST).exists()  # perhaps before tokenizers had a record
+    if begun and former is not None and former != config.tokenizer:
+        raise UsageError(
+            f"{folder} was learned by other settings than `tokenizer` has now, and {LAST} beside it has begun with it",
+            f"Set tokenizer={{kind: {former.kind}, size: {former.size}}} again, or choose another output=….",
+        )
+    if (begun or former == config.tokenizer) and (folder / "tokenizer.json").exists():
+        return load_tokenizer(folder)
+    tokenizer = train_tokenizer(config.tokenizer, [text for text in texts if text])
+    record.unlink(missing_ok=True)  # the record comes last, so that it is never another tokenizer's
+    tokenizer.save(folder)
+    write_text(record, yaml.safe_dump(asdict(config.tokenizer)))
+    return tokenizer
 
 
 def mixed(one: Tensor, other: Tensor, share: float) -> Tensor:

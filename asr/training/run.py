@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -70,7 +71,6 @@ def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
     """Prove that everything learns: fit `count` utterances by heart. Returns their word error rate and the updates."""
     learning = replace(
         config,
-        output=config.output / "overfit",
         train=config.train[:1],
         validation=[],
         acoustic=replace(config.acoustic, encoder=replace(config.acoustic.encoder, dropout=0.0)),
@@ -81,7 +81,8 @@ def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
     if config.threads:
         torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = AcousticTask(learning, device, only=count)
+    with tempfile.TemporaryDirectory() as scratch:  # a run's own folder may hold the tokenizer of other texts
+        task = AcousticTask(replace(learning, output=Path(scratch)), device, only=count)
     return fit_by_heart(task, config.loop)
 
 

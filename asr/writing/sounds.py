@@ -46,10 +46,15 @@ class Sounds:
     keys: Integers
     """(S,) rising: the phone, its right neighbour and its left one as digits of one number."""
 
+    def phones(self) -> frozenset[str]:
+        """The phones, and "▁", of which there is a snippet."""
+        return frozenset(PHONES[phone] for phone in np.unique(self.keys // len(PHONES) ** 2).tolist())
+
     def spoken(self, phones: Sequence[Integers], generator: np.random.Generator) -> list[Halves]:
         """What sequences of `phones`, none of them empty, may sound like: the steps (T, P) of each.
 
-        Every phone is given a random snippet of itself, between the same neighbours where it was heard so.
+        Every phone is given a random snippet of itself, of which there must be one, between the same neighbours where
+        it was heard so.
         """
         counts = np.array([len(each) for each in phones])
         chosen = self._choose(np.concatenate([neighbours(each) for each in phones]), generator)

@@ -22,17 +22,19 @@ from asr.corpus.prefetch import prefetch
 from asr.decoding.greedy import greedy
 from asr.errors import UsageError
 from asr.features.augment import spec_augment
-from asr.files import make_folder, write_text
+from asr.files import fingerprint_files, fingerprint_text, make_folder, write_text
 from asr.language.text import read_sentences
 from asr.model.alignment import align_tokens
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
+from asr.model.folder import model_folder
 from asr.model.saved import load_saved_model, save_model
 from asr.model.scribe import Scribe, ScribeConfig
 from asr.precision import products
+from asr.pronunciation.dictionary import FOLDER as PRONUNCIATION
 from asr.pronunciation.phones import VOCABULARY as PHONES
 from asr.scoring.result import score
 from asr.training import distributed
-from asr.training.experiment import AcousticTask, ExperimentConfig
+from asr.training.experiment import AcousticTask, ExperimentConfig, check
 from asr.training.loop import LAST, LoopConfig, Loss, Trainer
 from asr.training.optimiser import OptimiserConfig
 from asr.training.run import CONFIG, as_yaml
@@ -40,7 +42,6 @@ from asr.training.schedule import ScheduleConfig
 from asr.writing.sounds import Halves, Recording, Sounds, load_sounds
 from asr.writing.texts import speak
 
-SOUNDS = "sounds.npz"
 TOGETHER = 64
 """Utterances of validation at once."""
 POOL = 16
@@ -117,7 +118,7 @@ class WritingTask:
         self.sounds = self._sounds()
         normalise = self.hearing.normalise
         sentences = (sentence for path in config.texts for sentence in read_sentences(path, normalise))
-        self.text = speak(sentences, self.model.pronunciations)
+        self.text = speak(sentences, self.model.pronunciations, self.sounds.phones(), self.hearing.report)
         torch.manual_seed(config.loop.seed)
         self.network = self._scribe()
         self.module: nn.Module = self.network
@@ -200,8 +201,8 @@ class WritingTask:
         return scribe
 
     def _sounds(self) -> Sounds:
-        """What the speech sounded like, from the run's folder where an earlier start has left it."""
-        kept = self.config.output / SOUNDS
+        """What the speech sounded like, from the run's folder where an earlier start has heard the same."""
+        kept = sounds_file(self.config)
         if not kept.exists():
             self._record().save(kept)
         return load_sounds(kept)
@@ -294,7 +295,17 @@ class WritingTask:
 
 def read_writing(path: Path, overrides: Sequence[str] = ()) -> WritingConfig:
     """The configuration of a YAML file with `key.sub=value` overrides."""
-    return validate(WritingConfig, apply_overrides(read_yaml(path), overrides), str(path))
+    config = validate(WritingConfig, apply_overrides(read_yaml(path), overrides), str(path))
+    try:
+        check(config.hearing)
+    except UsageError as error:
+        raise UsageError(f"hearing: {error.message}", error.hint) from error
+    if config.hearing.init_from is None:
+        raise UsageError(
+            "hearing.init_from must name the model that learns to write",
+            "hearing.init_from=default is the bundled one.",
+        )
+    return config
 
 
 def learn_to_write(config: WritingConfig, resume: bool = False, quiet: bool = False) -> Path:
@@ -318,6 +329,15 @@ def learn_to_write(config: WritingConfig, resume: bool = False, quiet: bool = Fa
     finally:
         distributed.leave_world()
     return config.output / "best"
+
+
+def sounds_file(config: WritingConfig) -> Path:
+    """Where a run keeps what the speech sounded like; the name follows from all that decides it."""
+    hearing, model = config.hearing, model_folder(config.hearing.init_from)
+    spoken = (hearing.pronunciation or model) / PRONUNCIATION
+    manifests = [corpus.manifest for corpus in hearing.train]
+    files = fingerprint_files(model / "model.safetensors", *model.glob("tokenizer.*"), *spoken.iterdir(), *manifests)
+    return config.output / f"sounds-{fingerprint_text(f'{files} {config.passes} {as_yaml(hearing)}')}.npz"
 
 
 def pad(rows: Sequence[Halves]) -> tuple[Tensor, Tensor]:

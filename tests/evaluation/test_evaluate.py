@@ -17,8 +17,9 @@ from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
-from asr.evaluation.fingerprint import describe_model, fingerprint_files
+from asr.evaluation.fingerprint import describe_model
 from asr.evaluation.run import default_folder, evaluate
+from asr.files import fingerprint_files
 from asr.scoring.files import report_on_files
 from asr.transcription.loading import load_model
 from asr.transcription.recognizer import Recognizer

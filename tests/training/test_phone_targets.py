@@ -15,7 +15,7 @@ from asr.pronunciation.phones import VOCABULARY
 from asr.pronunciation.spelling import Speller
 from asr.training.combine import average_models
 from asr.training.experiment import AcousticTask
-from asr.training.run import train
+from asr.training.run import overfit, train
 from tests.training.experiments import experiment
 
 CPU = torch.device("cpu")
@@ -91,6 +91,15 @@ def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: P
     assert next(subject.load(0, 0, 1)).phones
     average_models([best, best], tmp_path / "mean")
     assert load_saved_model(tmp_path / "mean").pronunciations.of(["AB"]) == {"AB": ("ʌb",)}
+
+
+def test_a_model_with_a_scribe_is_learned_by_heart(tmp_path: Path, spoken: Path) -> None:
+    settings = ["acoustic.encoder.width=64", "acoustic.phones=true", "acoustic.scribe={layers: 1, width: 16}"]
+    origin = task(tmp_path, spoken, *settings)
+    origin.save(tmp_path / "origin", origin.module.state_dict(), {})
+    wer, updates = overfit(experiment(tmp_path, f"init_from={tmp_path / 'origin'}", "intermediate_layer=0"), 8)
+    assert wer == 0.0
+    assert updates <= 300
 
 
 def test_a_folder_without_pronunciations_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import yaml
 from typer.testing import CliRunner
 
 from asr.cli.main import app
+from asr.corpus.manifest import read_manifest, write_manifest
 from asr.decoding.greedy import greedy
-from asr.errors import UsageError
+from asr.errors import DataError, UsageError
 from asr.model.acoustic import AcousticModel
 from asr.model.describe import describe_model
 from asr.model.saved import load_saved_model, save_model
@@ -26,8 +28,8 @@ from asr.pronunciation.spelling import Speller
 from asr.text.tokenizer import CharacterTokenizer
 from asr.training.checkpoint import load_checkpoint
 from asr.training.run import train
-from asr.writing.sounds import Recording
-from asr.writing.training import POOL, SOUNDS, WritingConfig, WritingTask, learn_to_write, pad, read_writing
+from asr.writing.sounds import Recording, load_sounds
+from asr.writing.training import POOL, WritingConfig, WritingTask, learn_to_write, pad, read_writing, sounds_file
 from tests.training.experiments import experiment, learned, same
 
 CPU = torch.device("cpu")
@@ -66,18 +68,17 @@ def config(hearing: Path, folder: Path, *overrides: str) -> WritingConfig:
     return read_writing(folder / "scribe.yaml", overrides)
 
 
-def record_clear_speech(folder: Path) -> None:
-    """Leave in a run's folder what a good ear would have heard of every word."""
+def record_clear_speech(plan: WritingConfig, words: Sequence[str] = WORDS) -> None:
+    """Leave in a run's folder what a good ear would have heard of every one of `words`."""
     recording, generator = Recording(), np.random.default_rng(1)
-    for word in WORDS * 4:
+    for word in [*words] * 4:
         phones = np.array([PHONES.index(sign) for sign in ["▁", *(SOUNDS_OF[letter] for letter in word), "▁"]])
         lengths = generator.integers(1, 4, len(phones))
         heard = generator.normal(0, 1, (lengths.sum(), len(PHONES))).astype(np.float32)
         heard[np.arange(lengths.sum()), np.repeat(phones, lengths)] += 8
         ends = lengths.cumsum()
         recording.add(word, heard - np.logaddexp.reduce(heard, axis=1, keepdims=True), phones, ends - lengths, ends)
-    folder.mkdir()
-    recording.sounds().save(folder / SOUNDS)
+    recording.sounds().save(sounds_file(plan))
 
 
 def test_the_configuration_of_the_recipe_is_valid() -> None:
@@ -86,15 +87,13 @@ def test_the_configuration_of_the_recipe_is_valid() -> None:
 
 def test_it_learns_to_write_what_it_has_only_read(hearing: Path, tmp_path: Path) -> None:
     plan = config(hearing, tmp_path, "loop.epochs=1", "epoch_batches=400", "speech_share=0")
-    record_clear_speech(plan.output)
-    best = learn_to_write(plan, quiet=True)
-    model = load_saved_model(best)
+    record_clear_speech(plan)
+    model = load_saved_model(learn_to_write(plan, quiet=True))
     assert model.network.scribe is not None
-    task = WritingTask(replace(plan, hearing=replace(plan.hearing, init_from=str(best))), CPU, quiet=True)
     wanted = ["AB CD BA", "DC AA CB BC", "DD AB"]
-    phones = [np.array(task.model.pronunciations.encode(text)) for text in wanted]
-    heard, steps = pad(task.sounds.spoken(phones, np.random.default_rng(5)))
-    written = [task.tokenizer.decode(each.tokens) for each in greedy(model.network.scribe(heard, steps), steps)]
+    phones = [np.array(model.pronunciations.encode(text)) for text in wanted]
+    heard, steps = pad(load_sounds(sounds_file(plan)).spoken(phones, np.random.default_rng(5)))
+    written = [model.tokenizer.decode(each.tokens) for each in greedy(model.network.scribe(heard, steps), steps)]
     assert written == wanted
 
 
@@ -137,14 +136,49 @@ def test_stopped_and_resumed_it_ends_as_unbroken(hearing: Path, tmp_path: Path) 
 
 
 def test_what_was_heard_is_heard_once(hearing: Path, tmp_path: Path) -> None:
-    plan = config(hearing, tmp_path)
-    plan.output.mkdir()
-    first = WritingTask(plan, CPU, quiet=True)
-    written = (plan.output / SOUNDS).stat().st_mtime_ns
-    second = WritingTask(plan, CPU, quiet=True)
-    assert (plan.output / SOUNDS).stat().st_mtime_ns == written
+    first = WritingTask(config(hearing, tmp_path), CPU, quiet=True)
+    again = config(hearing, tmp_path, "epoch_batches=10", "speech_share=0.5", "scribe.width=16")
+    kept = sounds_file(again)
+    written = kept.stat().st_mtime_ns
+    second = WritingTask(again, CPU, quiet=True)
+    assert kept.stat().st_mtime_ns == written
     assert first.sounds.texts.tolist() == second.sounds.texts.tolist()
     assert len(first.sounds.texts) == len(first.sounds.edges) - 1 > 0
+
+
+def test_what_was_heard_otherwise_is_heard_anew(hearing: Path, tmp_path: Path) -> None:
+    other, few = tmp_path / "other", tmp_path / "few.jsonl"
+    model = load_saved_model(hearing / "run" / "best")
+    weights = {name: -tensor for name, tensor in model.network.state_dict().items()}
+    save_model(other, model.network, model.tokenizer, "librispeech", pronunciations=model.pronunciations)
+    utterances = read_manifest(hearing / "speech" / "tones.jsonl")
+    write_manifest(few, utterances[:8])
+    plan = config(hearing, tmp_path, f"hearing.init_from={other}", f"hearing.train=[{{manifest: {few}}}]")
+    first = WritingTask(plan, CPU, quiet=True).sounds
+    twice = WritingTask(replace(plan, passes=2), CPU, quiet=True).sounds
+    assert len(twice.texts) == 2 * len(first.texts)
+    plain = replace(plan, hearing=replace(plan.hearing, spec_augment=None))
+    assert not np.array_equal(WritingTask(plain, CPU, quiet=True).sounds.log_probs, first.log_probs)
+    save_model(other, model.network, model.tokenizer, "librispeech", None, False, weights, model.pronunciations)
+    assert not np.array_equal(WritingTask(plan, CPU, quiet=True).sounds.log_probs, first.log_probs)
+    write_manifest(few, utterances[8:])
+    said = set(WritingTask(plan, CPU, quiet=True).sounds.texts.tolist())
+    assert said <= {utterance.text for utterance in utterances[8:]}
+
+
+def test_words_of_phones_that_the_speech_lacks_are_not_read(
+    hearing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = config(hearing, tmp_path, "speech_share=0")
+    record_clear_speech(plan, [word for word in WORDS if "D" not in word])
+    task = WritingTask(plan, CPU)
+    assert "left out of the texts: 100 words, for the speech lacks d\n" in capsys.readouterr().err
+    read = " ".join(task.tokenizer.decode(target) for batch in task.load(0, 0, 1) for target in batch.targets)
+    assert set(read.split()) == {"AB", "BA", "AA", "CB", "BC", "AC", "CA"}
+    (tmp_path / "text.txt").write_text("AB AC\n")
+    record_clear_speech(plan, ["DD"])
+    with pytest.raises(DataError, match="one of the phones b, k, ʌ, which the speech lacks"):
+        WritingTask(plan, CPU)
 
 
 def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path, tmp_path: Path) -> None:
@@ -161,7 +195,7 @@ def test_speech_and_excerpts_come_in_the_share_that_was_asked_for(hearing: Path,
 
 def test_batches_hold_excerpts_of_like_length_the_same_in_any_order(hearing: Path, tmp_path: Path) -> None:
     plan = config(hearing, tmp_path, "speech_share=0", "words=[1, 30]", f"epoch_batches={2 * POOL}")
-    record_clear_speech(plan.output)
+    record_clear_speech(plan)
     task = WritingTask(plan, CPU, quiet=True)
     batches = list(task.load(0, 0, 1))
     assert min(len(batch.steps) for batch in batches) >= 1
@@ -202,6 +236,19 @@ def test_a_model_without_phones_is_refused(babbler: Path, hearing: Path, tmp_pat
     plan = config(hearing, tmp_path, f"hearing.init_from={babbler}")
     with pytest.raises(UsageError, match="has not learned phones"):
         WritingTask(plan, CPU, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("hearing.init_from=null", r"hearing\.init_from must name .*\n.*hearing\.init_from=default"),
+        ("hearing.train=[]", "hearing: train must name at least one manifest"),
+        ("hearing.batches.seconds=2", r"hearing: batches\.seconds must hold"),
+    ],
+)
+def test_what_is_heard_is_checked_as_for_a_training(hearing: Path, tmp_path: Path, override: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        config(hearing, tmp_path, override)
 
 
 def test_the_command_says_where_the_model_is_and_refuses_a_folder_in_use(hearing: Path, tmp_path: Path) -> None:

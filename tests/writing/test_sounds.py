@@ -42,6 +42,11 @@ def test_every_phone_is_given_a_snippet_of_itself(utterances: list[list[tuple[in
         assert written[changes].tolist() == phones[repeated].tolist()
 
 
+def test_it_knows_of_which_phones_there_are_snippets() -> None:
+    last = len(PHONES) - 1
+    assert recorded(([1, last], [2, 3]), ([3, 1], [1, 1])).phones() == {PHONES[phone] for phone in (1, 3, last)}
+
+
 def test_snippets_of_the_same_neighbours_come_first() -> None:
     # Phone 2 lasts three steps between 1 and 3, and one step elsewhere.
     same = ([1, 2, 3], [1, 3, 1])

@@ -28,3 +28,16 @@ def test_what_nobody_can_speak_is_left_out() -> None:
     assert len(text.text) == 2
     with pytest.raises(DataError, match="no word that can be spoken"):
         speak(["12"], Pronunciations({"A": ["ʌ"]}))
+
+
+def test_what_was_nowhere_heard_is_left_out_and_told_of() -> None:
+    listed = Pronunciations({"A": ["ʌ"], "CAT": ["kæt"], "EYE": ["I"], "MEASURE": ["mɛʒɝ"]})
+    sentences, told = ["A CAT", "EYE A CAT EYE"], []
+    text = speak(sentences, listed, frozenset("▁ʌkæt"), told.append)
+    assert text.excerpt(0, 4)[0] == "A CAT A CAT"
+    assert len(text.text) == 4
+    assert told == ["left out of the texts: 2 words, for the speech lacks I"]
+    with pytest.raises(DataError, match="needs one of the phones k, æ, which the speech lacks"):
+        speak(["CAT CAT"], listed, frozenset("▁ʌt"))
+    with pytest.raises(DataError, match="phones ▁, which"):
+        speak(sentences, listed, frozenset("ʌkætI"))
