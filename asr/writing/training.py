@@ -305,6 +305,11 @@ def read_writing(path: Path, overrides: Sequence[str] = ()) -> WritingConfig:
             "hearing.init_from must name the model that learns to write",
             "hearing.init_from=default is the bundled one.",
         )
+    if not config.hearing.keep_output:
+        raise UsageError(
+            "hearing.keep_output=false would take away the phones that are to be written down",
+            "Leave it out: asr scribe keeps the model as it is.",
+        )
     return config
 
 

@@ -98,7 +98,7 @@ def test_two_equal_views_change_nothing_and_two_masked_ones_do(tmp_path: Path) -
     masked = ["spec_augment={time_masks: 4, time_share: 0.3}"]
     without = task(tmp_path, *still, *masked, "consistency=1e-9").loss(batch, torch.Generator().manual_seed(1))
     with_it = task(tmp_path, *still, *masked, "consistency=0.2").loss(batch, torch.Generator().manual_seed(1))
-    assert float(with_it.value) > float(without.value)
+    assert with_it.value.item() > without.value.item()
 
 
 def test_plain_epochs_are_not_masked(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_plain_epochs_are_not_masked(tmp_path: Path) -> None:
         still = ["acoustic.encoder.dropout=0.0", "loop.precision=float32", "waveform.speeds=[1.1]"]
         subject = task(tmp_path, *still, *settings)
         batch = next(subject.load(epoch, 0, 1))
-        return float(subject.loss(batch, torch.Generator().manual_seed(1)).value)
+        return subject.loss(batch, torch.Generator().manual_seed(1)).value.item()
 
     masks = "spec_augment={time_masks: 4, time_share: 0.3}"
     untouched = loss(0, "waveform.speeds=[]", "spec_augment=null")

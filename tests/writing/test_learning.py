@@ -242,6 +242,7 @@ def test_a_model_without_phones_is_refused(babbler: Path, hearing: Path, tmp_pat
     ("override", "named"),
     [
         ("hearing.init_from=null", r"hearing\.init_from must name .*\n.*hearing\.init_from=default"),
+        ("hearing.keep_output=false", r"hearing\.keep_output=false would take away the phones"),
         ("hearing.train=[]", "hearing: train must name at least one manifest"),
         ("hearing.batches.seconds=2", r"hearing: batches\.seconds must hold"),
     ],
