@@ -115,6 +115,8 @@ def _first_stretch(samples: Samples, rate: int, config: CutConfig, continues: bo
         kept = 0 if ended else margin * hop
         return _Stretch(0, 0, len(samples) - kept)
     first = max(0, int(speech.argmax()) - margin)
+    if not ended and first + longest > len(speech):  # look again from there on, where all of a piece can be seen
+        return _Stretch(0, 0, first * hop)
     for begin, end in _pauses(speech):
         length, pause = (begin - first) * _FRAME, (end - begin) * _FRAME
         if begin <= first:

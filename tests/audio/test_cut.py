@@ -70,13 +70,26 @@ def test_endless_sound_is_cut_with_context_on_both_sides():
     assert (spans[0][0], spans[-1][1]) == (0.0, 100.0)
 
 
+@pytest.mark.parametrize("silence", [29.0, 31.0, 41.0, 42.3, 45.0, 47.9, 49.8, 50.0, 70.0, 92.0, 95.5])
+def test_speech_after_a_long_silence_is_one_piece(silence):
+    samples = sound(6, -silence, 15, -5)
+    samples[6 * RATE : -20 * RATE] = 0
+    later = (6 + silence, 21 + silence)
+    for offset, wanted in ((0, [(0, 6), later]), (6, [later])):
+        pieces = list(cut_at_pauses(blocks(samples[offset * RATE :]), RATE))
+        assert len(pieces) == len(wanted)
+        for (begin, end), (first, last) in zip(seconds(pieces), wanted, strict=True):
+            assert first - 0.3 <= begin + offset <= first
+            assert last <= end + offset <= last + 0.3
+
+
 def test_hours_of_silence_give_nothing():
     assert list(cut_at_pauses(blocks(np.zeros(RATE * 300, np.float32)), RATE)) == []
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    parts=st.lists(st.floats(0.05, 20) | st.floats(-8, -0.05), min_size=1, max_size=12),
+    parts=st.lists(st.floats(0.05, 20) | st.floats(-8, -0.05) | st.floats(-60, -25), min_size=1, max_size=12),
     block=st.floats(0.05, 30),
     seed=st.integers(0, 99),
 )
