@@ -5,20 +5,21 @@ These are the methods of `asr.language.ngram.NgramModel` in a form that numba co
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from asr.compiled import Compiler
 from asr.language.ngram import NgramModel
 
 ROOT = 0
+COMPILER = Compiler("language models", [Path(__file__)])
 
 Array = NDArray[Any]
 
 
-@njit(cache=True)
+@COMPILER.inner
 def find_child(word: Array, first_child: Array, state: int, sought: int) -> int:
     """The node of the n-gram `state` + word id `sought`, or -1 where it is not listed."""
     if state == ROOT:
@@ -34,7 +35,7 @@ def find_child(word: Array, first_child: Array, state: int, sought: int) -> int:
     return low if low < end and word[low] == sought else -1
 
 
-@njit(cache=True)
+@COMPILER.inner
 def score(
     word: Array,
     log_prob: Array,
@@ -55,7 +56,7 @@ def score(
     return total + log_prob[node], next_state[node]
 
 
-@njit(cache=True)
+@COMPILER.kernel
 def score_sequence(
     word: Array,
     log_prob: Array,
@@ -66,15 +67,17 @@ def score_sequence(
     begin: int,
     end_word: int,
     ids: Array,
-) -> Array:
-    """Log-probability of each of the word `ids` (T,) in turn; after every `end_word` the state is `begin` again."""
-    scores = np.empty(len(ids), np.float64)
+    scores: Array,
+) -> None:
+    """Log-probability of each of the word `ids` (T,) in turn into `scores` (T,), float64.
+
+    After every `end_word` the state is `begin` again.
+    """
     state = begin
     for position in range(len(ids)):
         scores[position], state = score(word, log_prob, backoff, first_child, suffix, next_state, state, ids[position])
         if ids[position] == end_word:
             state = begin
-    return scores
 
 
 def lookup_arrays(model: NgramModel) -> tuple[Array, Array, Array, Array, Array, Array]:

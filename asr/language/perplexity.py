@@ -48,7 +48,8 @@ def measure(model: NgramModel, sentences: Iterable[str]) -> Perplexity:
     if not len(tokens.ids):
         raise DataError("the text to measure on is empty")
     predicted = tokens.ids[tokens.ids != BEGIN_ID]
-    scores = score_sequence(*lookup_arrays(model), model.begin_state(), END_ID, predicted)
+    scores = np.empty(len(predicted), np.float64)
+    score_sequence(*lookup_arrays(model), model.begin_state(), END_ID, predicted, scores)
     return Perplexity(
         sentences=tokens.sentences,
         words=len(predicted) - tokens.sentences,

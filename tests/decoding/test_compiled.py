@@ -44,6 +44,24 @@ def test_where_no_cache_can_be_written_it_compiles_in_memory(tmp_path):
     assert (text, messages.count("compiling")) == ("A", 1)
 
 
+PERPLEXITY = """
+from pathlib import Path
+from asr.language.kneser_ney import train_ngram
+from asr.language.perplexity import measure
+from asr.language.text import tokenize
+print(measure(train_ngram(tokenize(["A B", "B A"] * 9), 2).model, ["A B"]).words)
+"""
+
+
+@pytest.mark.parametrize("code", [PERPLEXITY, pytest.param(DECODE, marks=pytest.mark.slow)])
+def test_nothing_is_kept_in_the_package(tmp_path, code):
+    package = Path(__file__).resolve().parents[2] / "asr"
+    before = set(package.rglob("*.nb?"))
+    decode(code, XDG_CACHE_HOME=str(tmp_path), HOME=str(tmp_path), LOCALAPPDATA=str(tmp_path))
+    assert set(package.rglob("*.nb?")) == before
+    assert list(tmp_path.rglob("asr-kernels-*/**/*.nbi"))
+
+
 # numba as it would be without the private option: it answers with a KeyError when it compiles.
 WITHOUT_PRIVATE_OPTION = """
 from numba.core.cpu import CPUTargetOptions
