@@ -10,6 +10,8 @@ from asr.scoring.alignment import ALIGNERS, Aligner
 from asr.scoring.pairing import Missing, Pairing, pair
 from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
 from asr.scoring.report import Report, build_report
+from asr.scoring.result import normalise_word
+from asr.text.normalise import get_normaliser
 
 
 def report_on_files(
@@ -36,7 +38,7 @@ def report_on_files(
             raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
     if aligner not in ALIGNERS:
         raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
-    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding)
+    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding, normaliser)
     references = read_transcripts(reference, "reference", reference_format, encoding)
     hypotheses = read_transcripts(hypothesis, "hypothesis", hypothesis_format, encoding)
     pairing = pair(references, hypotheses, missing, speaker_from)
@@ -64,11 +66,13 @@ def report_on_files(
     )
 
 
-def read_vocabulary(path: Path, encoding: str | None = None) -> set[str]:
-    """Every word that occurs in a text; of JSON lines, in their texts."""
+def read_vocabulary(path: Path, encoding: str | None = None, normaliser: str = "none") -> set[str]:
+    """Every word that occurs in a text; of JSON lines, in their texts. Words are normalised one by one."""
+    normalise = get_normaliser(normaliser)
     form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
     texts = read_transcripts(path, "reference", form, encoding).texts
-    words = {word for text in texts.values() for word in text.split()}
+    written = {word for text in texts.values() for word in text.split()}
+    words = {word for each in written for word in normalise_word(normalise, each).split()}
     if not words:
         raise DataError(f"{path} holds no word")
     return words

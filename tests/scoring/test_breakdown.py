@@ -73,6 +73,19 @@ def test_vocabulary_from_text_or_manifest(tmp_path: Path) -> None:
         read_vocabulary(tmp_path / "empty.txt")
 
 
+def test_the_vocabulary_goes_through_the_normaliser(tmp_path: Path) -> None:
+    (tmp_path / "r.trn").write_text("the well-known gnu (u1)\n")
+    (tmp_path / "h.trn").write_text("a known new (u1)\n")
+    (tmp_path / "words.txt").write_text("the\nwell-known\ngnu\n7\n")
+    for normaliser in ("none", "librispeech"):
+        share = report_on_files(
+            tmp_path / "r.trn", tmp_path / "h.trn", vocabulary=tmp_path / "words.txt", normaliser=normaliser
+        ).vocabulary
+        assert share is not None
+        assert (share.wrong, share.outside) == (3, 0)
+    assert read_vocabulary(tmp_path / "words.txt", normaliser="librispeech") == {"THE", "WELL", "KNOWN", "GNU", "7"}
+
+
 def test_worst_first() -> None:
     result = score(["a b", "a", "a b c", "a"], ["x y", "x", "x y c", "a"], ids=["1", "2", "3", "4"])
     assert [utterance.id for utterance in worst(result)] == ["1", "3", "2"]
