@@ -53,7 +53,6 @@ def report_on_files(
             f"{hypothesis} and {against} lack hypotheses for different utterances, which cannot be left out fairly",
             "Use --missing delete, or mend the files.",
         )
-    other_names = {"baseline": str(against), "baseline_missing": list(other_pairing.missing)}
     name, baseline = _names(hypothesis, against)
     return build_report(
         score,
@@ -62,7 +61,7 @@ def report_on_files(
         against=other_pairing.score(normaliser, aligner),
         baseline=baseline,
         vocabulary=known,
-        inputs=inputs | other_names,
+        inputs=inputs | _baseline_inputs(others, other_pairing),
     )
 
 
@@ -88,6 +87,15 @@ def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) 
         "missing": list(pairing.missing),
         "extra": list(pairing.extra),
         "doubled": list(pairing.doubled),
+    }
+
+
+def _baseline_inputs(others: Transcripts, pairing: Pairing) -> dict[str, object]:
+    return {
+        "baseline": str(others.path),
+        "baseline_missing": list(pairing.missing),
+        "baseline_extra": list(pairing.extra),
+        "baseline_doubled": list(others.doubled),  # those of the references stand in `doubled`
     }
 
 
