@@ -194,7 +194,8 @@ def _ordered(counter: Counter[Any]) -> Counter[Any]:
 
 
 def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """All digits of a number, so that no two are alike."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _is_number(value: Any) -> bool:

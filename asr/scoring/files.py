@@ -10,6 +10,8 @@ from asr.scoring.alignment import ALIGNERS, Aligner
 from asr.scoring.pairing import Missing, Pairing, pair
 from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
 from asr.scoring.report import Report, build_report
+from asr.scoring.result import normalise_word
+from asr.text.normalise import get_normaliser
 
 
 def report_on_files(
@@ -36,7 +38,7 @@ def report_on_files(
             raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
     if aligner not in ALIGNERS:
         raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
-    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding)
+    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding, normaliser)
     references = read_transcripts(reference, "reference", reference_format, encoding)
     hypotheses = read_transcripts(hypothesis, "hypothesis", hypothesis_format, encoding)
     pairing = pair(references, hypotheses, missing, speaker_from)
@@ -51,7 +53,6 @@ def report_on_files(
             f"{hypothesis} and {against} lack hypotheses for different utterances, which cannot be left out fairly",
             "Use --missing delete, or mend the files.",
         )
-    other_names = {"baseline": str(against), "baseline_missing": list(other_pairing.missing)}
     name, baseline = _names(hypothesis, against)
     return build_report(
         score,
@@ -60,15 +61,17 @@ def report_on_files(
         against=other_pairing.score(normaliser, aligner),
         baseline=baseline,
         vocabulary=known,
-        inputs=inputs | other_names,
+        inputs=inputs | _baseline_inputs(others, other_pairing),
     )
 
 
-def read_vocabulary(path: Path, encoding: str | None = None) -> set[str]:
-    """Every word that occurs in a text; of JSON lines, in their texts."""
+def read_vocabulary(path: Path, encoding: str | None = None, normaliser: str = "none") -> set[str]:
+    """Every word that occurs in a text; of JSON lines, in their texts. Words are normalised one by one."""
+    normalise = get_normaliser(normaliser)
     form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
     texts = read_transcripts(path, "reference", form, encoding).texts
-    words = {word for text in texts.values() for word in text.split()}
+    written = {word for text in texts.values() for word in text.split()}
+    words = {word for each in written for word in normalise_word(normalise, each).split()}
     if not words:
         raise DataError(f"{path} holds no word")
     return words
@@ -84,6 +87,15 @@ def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) 
         "missing": list(pairing.missing),
         "extra": list(pairing.extra),
         "doubled": list(pairing.doubled),
+    }
+
+
+def _baseline_inputs(others: Transcripts, pairing: Pairing) -> dict[str, object]:
+    return {
+        "baseline": str(others.path),
+        "baseline_missing": list(pairing.missing),
+        "baseline_extra": list(pairing.extra),
+        "baseline_doubled": list(others.doubled),  # those of the references stand in `doubled`
     }
 
 

@@ -44,6 +44,8 @@ _BOMS = [
 _TRN = re.compile(r"^(.*?)\(([^()\s]+)\)$", re.DOTALL)
 # An id carries a digit and something beside digits (`84-121123-0000`, `LJ001-0001`): `7 days later` is plain text.
 _ID = re.compile(r"(?=.*\d)(?=.*[^\d.,:]).{3,}")
+# As programs write numbers: `007`, `1_000` and `1e5` are names, and another number must not swallow them.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[-+][0-9]{2,})?")
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def _parse_tsv(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
                 raise DataError(f"{path}, line {number}: {len(cells)} columns, the header has {len(header)}")
             record: dict[str, Any] = dict(zip(header, cells, strict=True))
             identity, text = record.pop("id", None) or record.pop("utt_id"), record.pop(text_name)
-            yield identity.strip(), text, {name: _number_or_text(value) for name, value in record.items()}
+            values = {name: _number_or_text(value) for name, value in record.items() if name != "speaker"}
+            yield identity.strip(), text, record | values
         return
     for number, cells in rows:
         if len(cells) != 2:
@@ -214,11 +217,10 @@ def _refuse_constant(name: str) -> float:
 
 
 def _number_or_text(value: str) -> float | str:
-    try:
-        number = float(value)
-    except ValueError:
+    written = _NUMBER.fullmatch(value.strip())
+    if not written or not math.isfinite(float(value)):
         return value
-    return number if math.isfinite(number) else value
+    return float(value) if written[2] or written[3] else int(value)
 
 
 Parser = Callable[[list[str], Path, Side], Iterable[Entry]]

@@ -204,6 +204,14 @@ def count_words(reference: str, hypothesis: str, aligner: Aligner = "levenshtein
     return count_edits(find_edits(left, right, aligner), len(left))
 
 
+def normalise_word(normalise: Callable[[str], str], word: str) -> str:
+    """`word` under a normaliser, which may part it into several; what cannot be written stays as it is."""
+    try:
+        return normalise(word)
+    except DataError:
+        return word
+
+
 def _normalised(name: str, texts: list[str], ids: list[str], side: str) -> list[str]:
     """`texts` under the normaliser `name`. What it cannot write is an error in a reference, naming the utterance.
 
@@ -220,15 +228,8 @@ def _normalised(name: str, texts: list[str], ids: list[str], side: str) -> list[
         except DataError as error:
             if side == "reference":
                 raise DataError(f"reference of utterance {identity}: {error.message}", error.hint) from error
-            results.append(" ".join(_normalised_word(normalise, word) for word in text.split()))
+            results.append(" ".join(normalise_word(normalise, word) for word in text.split()))
     return results
-
-
-def _normalised_word(normalise: Callable[[str], str], word: str) -> str:
-    try:
-        return normalise(word)
-    except DataError:
-        return word
 
 
 def _total(counts: Iterable[Counts]) -> Counts:

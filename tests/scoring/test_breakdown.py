@@ -44,6 +44,23 @@ def test_equal_numbers_stay_together() -> None:
     assert sum(group.utterances for group in groups) == 40
 
 
+def test_different_numbers_are_different_groups() -> None:
+    values = [20240101.0, 20240102.0, 20240103, 0.5, 2]
+    groups = break_down(score(["a"] * 5, ["a"] * 5, fields=[{"session": value} for value in values]), "session").groups
+    assert [group.label for group in groups] == ["0.5", "2", "20240101", "20240102", "20240103"]
+
+
+def test_a_table_keeps_speakers_and_sessions_apart_and_bins_numbers(tmp_path: Path) -> None:
+    rows = [f"u{number}\ta\t{'007' if number % 2 else '7'}\t2024010{number % 3}\t{number}.50" for number in range(60)]
+    (tmp_path / "r.tsv").write_text("\n".join(["id\ttext\tspeaker\tsession\tduration", *rows]))
+    (tmp_path / "h.trn").write_text("".join(f"a (u{number})\n" for number in range(60)))
+    report = report_on_files(tmp_path / "r.tsv", tmp_path / "h.trn", by=["session"])
+    labels = {each.field: [group.label for group in each.groups] for each in report.breakdowns}
+    assert labels["session"] == ["20240100", "20240101", "20240102"]
+    assert labels["speaker"] == ["007", "7"]
+    assert labels["duration"][:2] == ["0.5 to 9.5", "10.5 to 19.5"]
+
+
 def test_speaking_rate_follows_from_the_duration() -> None:
     fields = [{"duration": 2.0}, {"duration": 0.0}, {}]
     result = score(["a b c d", "a", "a"], ["a b c d", "a", "a"], fields=fields)
@@ -71,6 +88,19 @@ def test_vocabulary_from_text_or_manifest(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(DataError, match="holds no word"):
         read_vocabulary(tmp_path / "empty.txt")
+
+
+def test_the_vocabulary_goes_through_the_normaliser(tmp_path: Path) -> None:
+    (tmp_path / "r.trn").write_text("the well-known gnu (u1)\n")
+    (tmp_path / "h.trn").write_text("a known new (u1)\n")
+    (tmp_path / "words.txt").write_text("the\nwell-known\ngnu\n7\n")
+    for normaliser in ("none", "librispeech"):
+        share = report_on_files(
+            tmp_path / "r.trn", tmp_path / "h.trn", vocabulary=tmp_path / "words.txt", normaliser=normaliser
+        ).vocabulary
+        assert share is not None
+        assert (share.wrong, share.outside) == (3, 0)
+    assert read_vocabulary(tmp_path / "words.txt", normaliser="librispeech") == {"THE", "WELL", "KNOWN", "GNU", "7"}
 
 
 def test_worst_first() -> None:

@@ -48,6 +48,17 @@ def test_plain_text_keeps_empty_and_one_letter_lines(tmp_path: Path) -> None:
     assert (found.format, list(found.texts.values())) == ("plain", ["seven days later", "", "a", "7 days"])
 
 
+def test_a_table_cell_is_a_number_where_it_is_written_as_one(tmp_path: Path) -> None:
+    numbers = {"3": 3, "-26.10": -26.1, "0.5": 0.5, "1e-05": 1e-05, " 3.50 ": 3.5}
+    names = ["007", "1_000", "1e5", "1e+999", "nan", "٣", "3a", "", "9" * 5000]
+    lines = [f"u{number}\ta\t{cell}\t84" for number, cell in enumerate([*numbers, *names])]
+    found = read_transcripts(write(tmp_path, "a.tsv", "\n".join(["id\ttext\tx\tspeaker", *lines])))
+    cells = [extra["x"] for extra in found.fields.values()]
+    assert cells == [*numbers.values(), *names]
+    assert [type(cell) for cell in cells[:2]] == [int, float]
+    assert {extra["speaker"] for extra in found.fields.values()} == {"84"}
+
+
 def test_ctm_is_put_in_order_of_time(tmp_path: Path) -> None:
     found = read_transcripts(
         write(tmp_path, "a.ctm", ";; x\nu1-a 1 0.9 0.2 kettle 0.8\nu1-a 1 0.1 0.2 the\nu2-b A 0 1 a\n")

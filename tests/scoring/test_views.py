@@ -99,6 +99,27 @@ def test_a_hypothesis_cannot_steer_the_terminal() -> None:
     assert "(a -> �[2Jx) 1" in file.getvalue()
 
 
+def test_what_the_baseline_lacks_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "r.trn").write_text("a (u1)\nb (u2)\nb (u2)\n")
+    (tmp_path / "hyp.trn").write_text("a (u1)\nb (u2)\n")
+    (tmp_path / "base.trn").write_text("a (u1)\nx (u1)\nc (u9)\n")
+    report = report_on_files(tmp_path / "r.trn", tmp_path / "hyp.trn", against=tmp_path / "base.trn", missing="delete")
+    inputs = json.loads(render_json(report))["inputs"]
+    assert [inputs[f"baseline_{key}"] for key in ("missing", "extra", "doubled")] == [["u2"], ["u9"], ["u1"]]
+    assert (inputs["baseline"], inputs["doubled"]) == (str(tmp_path / "base.trn"), ["u2"])
+    file = io.StringIO()
+    print_report(report, Console(file=file, highlight=False))
+    page = render_html(report, tmp_path)
+    for line in [
+        "1 ids more than once, the first text taken: u2",
+        "baseline base: 1 without a hypothesis, counted as deleted: u2",
+        "baseline base: 1 hypotheses without a reference, left out: u9",
+        "baseline base: 1 ids more than once, the first text taken: u1",
+    ]:
+        assert f"\n{line}\n" in file.getvalue()
+        assert f'<p class="notice">{line}</p>' in page
+
+
 def test_fields_of_any_kind_do_no_harm(tmp_path: Path) -> None:
     strange = {"duration": "long", "offset": [1], "audio_filepath": 3, "level_db": True, "note": {"deep": None}}
     report = build_report(score(["a", "b"], ["a", "c"], fields=[strange, {"duration": float("inf")}]), by=["note"])

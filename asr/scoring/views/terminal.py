@@ -86,7 +86,12 @@ def _how(report: Report) -> Text:
 
 
 def describe_unpaired(report: Report) -> Iterator[str]:
-    """One line for every kind of id that did not pair."""
+    """One line for every kind of id that did not pair, those of the baseline after the system's own."""
+    yield from _unpaired(report)
+    yield from (f"baseline {report.baseline}: {line}" for line in _unpaired(report, "baseline_"))
+
+
+def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
     fates = {"delete": "counted as deleted", "skip": "left out"}
     fate = fates.get(str(report.inputs.get("missing_policy")), "")
     for key, what in [
@@ -94,7 +99,7 @@ def describe_unpaired(report: Report) -> Iterator[str]:
         ("extra", "hypotheses without a reference, left out"),
         ("doubled", "ids more than once, the first text taken"),
     ]:
-        ids = report.inputs.get(key) or []
+        ids = report.inputs.get(prefix + key) or []
         if ids:
             yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"
 
