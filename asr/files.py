@@ -24,12 +24,17 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that appears under `path` only when the block ends without an error.
 
     Text is UTF-8 with `\\n` line ends. On any error, Ctrl-C included, nothing is left behind and a former file
-    of that name stays as it was. Raises `AsrError` naming `path` when the disk is full or not writable.
+    of that name stays as it was. A pipe or a device is written to as it is: it holds no file to replace. Raises
+    `AsrError` naming `path` when the disk is full or not writable.
     """
     path = Path(path)
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     temporary: Path | None = None
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            with path.open(mode, **options) as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
         temporary = Path(name)

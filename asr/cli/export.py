@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
-from asr.errors import UsageError
+from asr.errors import AsrError, UsageError
+
+TOLERANCE = 1e-3
+"""Of probabilities. A scribe makes more of the last digits of what it reads than a network of one part does."""
 
 
 def export(
@@ -27,6 +30,6 @@ def export(
     typer.echo(path)
     if find_spec("onnxruntime") is not None:
         difference = largest_difference(saved, path)
-        typer.echo(f"largest difference from the model: {difference:.1e} in log-probability", err=True)
-        if not difference < 1e-4:
-            raise typer.Exit(1)
+        typer.echo(f"largest difference from the model: {difference:.1e} in probability", err=True)
+        if not difference < TOLERANCE:
+            raise AsrError(f"{path} hears something else than {saved.path}", "Another version of onnxruntime may do.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asr.cli import lm_tune
+from asr.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(lm_tune.tune)
@@ -71,6 +72,11 @@ def train(
 ) -> None:
     """Train an n-gram model with interpolated modified Kneser-Ney smoothing, or a recurrent one."""
     if rnn:
+        if vocabulary is not None or cutoffs or threshold is not None or size is not None:
+            raise UsageError(
+                "--vocabulary, --cutoffs, --prune and --size are for n-gram models",
+                "The sizes of a recurrent model are set by --set network.units=512.",
+            )
         from asr.language.recurrent_training import read_experiment, train_recurrent
 
         if len(out) != 1:
@@ -78,6 +84,8 @@ def train(
         experiment = read_experiment(texts, validation or [], out[0], normaliser, settings or [])
         typer.echo(train_recurrent(experiment, resume))
         return
+    if validation or settings or resume:
+        raise UsageError("--validation, --set and --resume are for recurrent models", "Add --rnn, or leave them out.")
     from asr.language.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
 
     config = NgramConfig(order, vocabulary, parse_cutoffs(cutoffs), threshold, parse_size(size) if size else None)

@@ -59,6 +59,8 @@ def parse_hotword(text: str) -> Hotword:
 
 def gather_hotwords(items: Iterable[str]) -> list[Hotword]:
     """Hotwords as a person gives them: each item is one, or `@FILE`. Raises `UsageError`."""
+    if isinstance(items, str):
+        raise UsageError(f"hotwords must be a list, not the text {items!r}", f"Give [{items!r}].")
     return [
         hotword for item in items for hotword in (read_hotwords(item[1:]) if item[:1] == "@" else [parse_hotword(item)])
     ]

@@ -41,8 +41,15 @@ class NgramConfig:
             raise UsageError(f"an n-gram model of order {self.order}: choose 1 to {HIGHEST_ORDER}")
         if self.vocabulary is not None and self.vocabulary < 1:
             raise UsageError("the vocabulary needs at least one word")
-        if self.threshold is not None and self.size is not None:
-            raise UsageError("choose one of a pruning threshold and a size")
+        check_pruning(self.threshold, self.size)
+
+
+def check_pruning(threshold: float | None, size: int | None) -> None:
+    """Raises `UsageError` for a threshold beside a size, and for one below 0."""
+    if threshold is not None and size is not None:
+        raise UsageError("choose one of a pruning threshold and a size")
+    if threshold is not None and not threshold >= 0:
+        raise UsageError(f"a pruning threshold must not be negative, as {threshold} is")
 
 
 def build_ngram(
@@ -73,7 +80,11 @@ def shrink(
     context_log_prob: np.ndarray | None = None,
     note: Note = print,
 ) -> NgramModel:
-    """Prune `model` by a threshold, or to a size of the binary form in bytes, or not at all."""
+    """Prune `model` by a threshold, or to a size of the binary form in bytes, or not at all.
+
+    Raises `UsageError` as `check_pruning` does.
+    """
+    check_pruning(threshold, size)
     if threshold is not None:
         model = prune(model, threshold, context_log_prob)
         note(f"pruned: {describe(model)}")

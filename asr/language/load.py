@@ -18,6 +18,8 @@ def load_language_model(path: Path | str) -> NgramModel:
     path = Path(path)
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not an n-gram model", "Name a file: .ngram, .arpa or .arpa.gz.")
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(f"the language model {path} does not exist", "Train one with `asr lm train`.")
+    if not path.is_file():
+        raise ModelError(f"{path} is a pipe or a device, not a file", "Write the language model to a file first.")
     return read_binary(path) if is_binary(path) else read_arpa(path)

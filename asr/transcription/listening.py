@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from time import thread_time
 from typing import Any
 
@@ -86,9 +88,18 @@ def listen(
         yield from _listen_to_samples(number, job, job.audio, sample_rate, config)
         return
     audio = job.audio
+    if not isinstance(audio, (str, os.PathLike, bytes)) and not hasattr(audio, "read"):
+        raise UsageError(
+            f"{job.name} is a {type(audio).__name__}, which nobody can listen to",
+            "Give a path, the bytes of a file, a binary file, or a NumPy array (N,).",
+        )
+    if job.sample_rate is not None:
+        raise UsageError(f"{job.name} says its sample rate itself", "Leave sample_rate out: it is for bare samples.")
     split = job.channel == "split"
     if split and not isinstance(audio, (str, bytes)) and hasattr(audio, "read"):
         audio = audio.read()  # each channel reads the recording again
+    elif split and isinstance(audio, (str, os.PathLike)) and _is_special(audio):
+        audio = Path(audio).read_bytes()  # a pipe can be read but once
     channels: list[Channel] = list(range(1, probe_audio(audio).channels + 1)) if split else [job.channel]
     duration, notices = 0.0, []
     for channel in channels:
@@ -103,14 +114,22 @@ def listen(
     yield End(number, job.name, duration, tuple(notices), only)
 
 
+def _is_special(path: str | os.PathLike[str]) -> bool:
+    return Path(path).exists() and not Path(path).is_file()
+
+
 def _listen_to_samples(
     number: int, job: Job, samples: npt.NDArray[Any], sample_rate: int, config: CutConfig
 ) -> Iterator[Heard | End]:
     if samples.ndim != 1:
         raise UsageError(f"{job.name} must be samples of one channel (N,), not of shape {samples.shape}")
+    if job.channel not in ("mix", "split", 1):
+        raise UsageError(f"{job.name} are samples of one channel: there is no channel {job.channel!r}")
     mono = samples.astype(np.float32)
+    if np.issubdtype(samples.dtype, np.unsignedinteger):  # as in WAV files, silence lies in the middle
+        mono -= (float(np.iinfo(samples.dtype).max) + 1) / 2
     if np.issubdtype(samples.dtype, np.integer):
-        mono /= float(np.iinfo(samples.dtype).max) + 1
+        mono /= (float(np.iinfo(samples.dtype).max) - float(np.iinfo(samples.dtype).min) + 1) / 2
     if not np.isfinite(mono).all():
         raise AudioError(f"{job.name} holds samples that are no numbers (NaN or infinite)")
     if job.sample_rate not in (None, sample_rate):
@@ -204,6 +223,8 @@ class Listener:
                 return None
             try:
                 taken = next(self._jobs, None)
+                if taken is not None and not isinstance(taken[1], Job):
+                    raise UsageError(f"{taken[1]!r} is no asr.Job", "For example asr.Job('talk.wav', 'talk').")
             except Exception as error:  # the caller's own generator: its fault belongs to the caller
                 taken, self._fault = None, error
             with self._change:

@@ -17,7 +17,7 @@ from asr.errors import AsrError, UsageError
 from asr.model.saved import load_saved_model
 from asr.transcription.listening import Job
 from asr.transcription.result import Failure, Transcript
-from asr.transcription.searching import SearchOptions
+from asr.transcription.searching import SearchOptions, make_decode
 
 _CHUNK = 16
 """Files that a worker takes at a time: enough to fill batches, few enough to lose."""
@@ -47,21 +47,23 @@ def transcribe_with_ray(
 ) -> Iterator[Transcript | Failure]:
     """The outcome of each job in order, as `Recognizer.transcribe_many` gives them.
 
-    Every worker must find the model and the recordings under the same paths. Raises `UsageError` when Ray is not
-    installed, `ModelError` when the model cannot be loaded.
+    Every worker must find the model and the recordings under the same paths; all run on processors. Raises `UsageError`
+    when Ray is not installed, for a GPU and for a faulty search, `ModelError` when a model cannot be loaded.
     """
+    if device == "cuda":
+        raise UsageError("workers of Ray run on processors", "Leave --device out, or take --engine local.")
     if find_spec("ray") is None:
         raise UsageError("--engine ray needs Ray", "Install it with: pip install 'asr[ray]'")
     ray: Any = import_module("ray")
 
-    load_saved_model(model)  # a model that cannot be loaded is to be told here, not by every worker
+    make_decode(load_saved_model(model), search)  # what is wrong with these is to be told here, not by every worker
     options = options or RayOptions()
     if not ray.is_initialized():
         ray.init(address=options.address, log_to_driver=False, configure_logging=False)
     chunks = [list(jobs[start : start + _CHUNK]) for start in range(0, len(jobs), _CHUNK)]
     available = int(ray.cluster_resources().get("CPU", 1)) // options.threads
     count = max(1, min(options.workers or available, len(chunks)))
-    crew = _Crew(count, options.threads, (str(model) if model is not None else None, device, options.threads, search))
+    crew = _Crew(count, options.threads, (str(model) if model is not None else None, "cpu", options.threads, search))
     try:
         yield from crew.transcribe(chunks, words)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,36 @@ def test_both_forms_give_the_same_perplexity(trained: Path, text: Path) -> None:
     results = [asr("perplexity", trained / name, text) for name in ("lm.ngram", "lm.arpa.gz")]
     assert results[0].stdout.splitlines()[0] == "4 sentences, 37 words, 0.00% unknown"
     assert results[0].stdout == results[1].stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["convert", "lm.ngram", "-o", "x.ngram", "--prune", "1e-8", "--size", "10k"], "choose one of"),
+        (["convert", "lm.ngram", "-o", "x.ngram", "--prune", "-2"], "must not be negative"),
+        (["train", "text.txt", "-o", "x.ngram", "--prune", "-2"], "must not be negative"),
+        (["train", "text.txt", "-o", "x.ngram", "--resume"], "are for recurrent models"),
+        (["train", "text.txt", "-o", "x.ngram", "--set", "network.units=5"], "are for recurrent models"),
+        (["train", "text.txt", "-o", "x", "--rnn", "--vocabulary", "9"], "are for n-gram models"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(trained: Path, options: list[str], complaint: str) -> None:
+    result = asr(*(str(trained / one) if (trained / one).exists() or one[0] == "x" else one for one in options))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert complaint in result.stderr
+    assert not (trained / "x.ngram").exists()
+
+
+def test_a_pipe_is_not_replaced(trained: Path, text: Path) -> None:
+    pipe = trained / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        assert asr("train", text, "-o", pipe).returncode == 0
+        written = reader.communicate(timeout=60)[0]
+    assert pipe.is_fifo()
+    assert written == (trained / "lm.ngram").read_bytes()
+    result = asr("perplexity", pipe, text)
+    assert (result.returncode, "is a pipe or a device" in result.stderr) == (1, True)
 
 
 def test_sampling_is_repeatable(trained: Path) -> None:

@@ -80,6 +80,19 @@ class TestOneRecording:
             record = json.loads(out)
             assert record["segments"][0]["words"]
 
+    def test_ray_has_no_graphics_card(self, asr, speech):
+        code, _, err = asr(speech / "a/x.wav", "--engine", "ray", "--device", "cuda")
+        assert code == 2
+        assert "workers of Ray run on processors" in err
+
+    @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs pipes with a name")
+    def test_a_pipe_is_read_once_for_all_channels(self, asr, tmp_path):
+        path = tmp_path / "call.wav"
+        path.write_bytes(encode(np.stack([noisy(2.0, 1), noisy(2.0, 2)], axis=1), 16000))
+        with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as pipe:
+            code, out, err = asr(f"/dev/fd/{pipe.stdout.fileno()}", "--channel", "split")
+        assert (code, out) == (0, asr(path, "--channel", "split")[1]), err
+
     def test_letter_case(self, asr, speech):
         texts = {case: asr(speech / "a/x.wav", "--case", case)[1] for case in ("sentence", "lower", "upper")}
         assert texts["upper"] == texts["lower"].upper()

@@ -39,6 +39,8 @@ def test_a_file_has_one_a_line(tmp_path):
     ]
     with pytest.raises(UsageError, match=r"absent\.txt"):
         read_hotwords(tmp_path / "absent.txt")
+    with pytest.raises(UsageError, match=r"must be a list.*\n.*\['RIVER'\]"):
+        gather_hotwords("RIVER")
 
 
 def test_letter_case_is_fitted_and_other_letters_are_named():

@@ -55,6 +55,16 @@ def test_a_scribe_writes_there_as_well(tmp_path, together):
     assert largest_difference(saved, export_onnx(saved, tmp_path / "m.onnx")) < 1e-4
 
 
+@pytest.mark.slow
+def test_the_bundled_model(tmp_path, monkeypatch, capsys):
+    from asr.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["asr", "export", "default", "-o", str(tmp_path / "m.onnx")])
+    with pytest.raises(SystemExit) as exit_:
+        main.run()
+    assert not exit_.value.code, capsys.readouterr().err
+
+
 def test_padding_and_neighbours_change_nothing(babbler, tmp_path):
     saved = load_saved_model(babbler)
     exported = OnnxNetwork(export_onnx(saved, tmp_path))

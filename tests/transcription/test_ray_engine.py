@@ -37,6 +37,13 @@ def jobs(tmp_path_factory) -> list[Job]:
     return [Job(str(path), str(path)) for path in paths]
 
 
+def test_what_no_worker_could_load_is_told_at_once(babbler, tmp_path):
+    from asr.transcription.ray_engine import transcribe_with_ray
+
+    with pytest.raises(ModelError, match=r"gone\.ngram does not exist"):
+        next(transcribe_with_ray([], babbler, search=asr.SearchOptions(lm=tmp_path / "gone.ngram")))
+
+
 def test_the_same_as_without_and_a_killed_worker_loses_nothing(babbler, cluster, jobs):
     from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
 

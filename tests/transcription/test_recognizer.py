@@ -41,6 +41,10 @@ def test_arrays_of_other_rates_and_whole_numbers(recognizer):
     samples = noisy(3.0, 1)
     whole = recognizer.transcribe((samples * 32768).astype(np.int16))
     assert whole.text == recognizer.transcribe(encode(samples, 16000)).text
+    coarse = np.round(np.clip(samples, -1, 127 / 128) * 128)
+    unsigned = recognizer.transcribe((coarse + 128).astype(np.uint8))
+    assert unsigned.segments == recognizer.transcribe(coarse.astype(np.int8)).segments
+    assert unsigned.segments == recognizer.transcribe((coarse / 128).astype(np.float32)).segments
     data = encode(noisy(3.0, 2)[::2], 8000, "WAV", "FLOAT")
     assert recognizer.transcribe(noisy(3.0, 2)[::2], sample_rate=8000).text == recognizer.transcribe(data).text
 
@@ -137,6 +141,19 @@ class TestFaults:
             recognizer.transcribe(np.full(16000, np.nan, np.float32))
         with pytest.raises(UsageError, match="one channel"):
             recognizer.transcribe(np.zeros((16000, 2), np.float32))
+
+    def test_what_is_no_recording_is_named(self, recognizer):
+        with pytest.raises(UsageError, match="list, which nobody can listen to"):
+            recognizer.transcribe([0.0] * 16000)
+        with pytest.raises(UsageError, match=r"'a\.wav' is no asr\.Job"):
+            list(recognizer.transcribe_many([Job(noisy(1.0, 1), "first"), "a.wav"]))
+
+    def test_what_would_be_passed_over_is_refused(self, recognizer):
+        with pytest.raises(UsageError, match="says its sample rate itself"):
+            recognizer.transcribe(encode(noisy(1.0, 1), 16000), sample_rate=8000)
+        for channel in (2, "left"):
+            with pytest.raises(UsageError, match="there is no channel"):
+                recognizer.transcribe(noisy(1.0, 1), channel=channel)
 
     def test_model_faults(self, tmp_path):
         with pytest.raises(ModelError, match="nowhere"):
