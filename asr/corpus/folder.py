@@ -80,8 +80,8 @@ def _from_pairs(folder: Path, problems: list[str]) -> Iterator[tuple[Path, str]]
 
 
 def _identity(path: Path) -> str:
-    """`a b/take1.wav` → `a_b-take1`: one word, as trn and Kaldi files need, and unique within the folder."""
-    return re.sub(r"\s", "_", "-".join(part for part in path.with_suffix("").parts if part not in ("/", "..")))
+    """`a b/take1.wav` → `a_b-take1`: one word without parentheses, as trn files need, unique within the folder."""
+    return re.sub(r"[\s()]", "_", "-".join(part for part in path.with_suffix("").parts if part not in ("/", "..")))
 
 
 def _speaker_finder(speaker: str | None, pattern: str | None) -> Callable[[str], str | None]:

@@ -17,6 +17,7 @@ from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.preparation import SILENCE_DB, Preparation, Size, measure
 from asr.corpus.split import alternate
 from asr.errors import AsrError, AudioError, DataError, UsageError
+from asr.scoring.readers import read_transcripts
 from tests.corpus.recordings import write_librispeech, write_tone
 
 SPEAKERS = "; comment\n14   | F | dev-clean  | 25.03 | Anne Example\n15   | M | dev-clean  | 5.00 | Bert | Odd\n"
@@ -115,6 +116,14 @@ def test_folder_of_pairs(tmp_path: Path) -> None:
     assert found == [("anna-a_b", "HELLO THERE", "anna"), ("bert-c", "FINE", "bert")]
     assert len(done.problems) == 1
     assert "no text.wav" in done.problems[0]
+
+
+def test_ids_of_a_folder_come_back_from_trn(tmp_path: Path) -> None:
+    write_tone(tmp_path / "mine/my voice/Recording (1).wav").with_suffix(".txt").write_text("words")
+    (one,) = read_manifest(prepare_folder(tmp_path / "mine", tmp_path).manifest)
+    assert one.id == "my_voice-Recording__1_"
+    (tmp_path / "heard.trn").write_text(f"{one.text} ({one.id})\n")
+    assert dict(read_transcripts(tmp_path / "heard.trn").texts) == {one.id: one.text}
 
 
 def test_folder_with_a_table(tmp_path: Path) -> None:
