@@ -55,7 +55,7 @@ def prepare_folder(
 
 def _from_table(table: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        lines = table.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table} cannot be read: {error}", "It must be UTF-8 text.") from error
     for number, line in enumerate(lines, 1):

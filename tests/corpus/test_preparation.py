@@ -137,6 +137,14 @@ def test_folder_with_a_table(tmp_path: Path) -> None:
     assert ["line 4" in done.problems[0], "2.wav" in done.problems[1], "3.wav" in done.problems[2]] == [True] * 3
 
 
+def test_a_line_of_a_table_ends_where_its_line_does(tmp_path: Path) -> None:
+    write_tone(tmp_path / "1.wav")
+    (tmp_path / "transcripts.tsv").write_bytes("1.wav\tone\u0085two\u2028three\r\n".encode())
+    done = prepare_folder(tmp_path, tmp_path / "out", name="mine")
+    assert [one.text for one in read_manifest(done.manifest)] == ["ONE TWO THREE"]
+    assert done.problems == []
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
