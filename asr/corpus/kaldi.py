@@ -84,6 +84,8 @@ def _read(root: Path, problems: list[str]) -> Iterator[Utterance]:
             yield Utterance(
                 identity, _locate(root, source), duration, texts[identity], speakers.get(identity), offset=start
             )
+    listing = root / ("segments" if segments else "wav.scp")
+    problems += [f"{identity}: not in {listing}" for identity in texts if identity not in (segments or recordings)]
 
 
 def _stretches(root: Path, segments: Mapping[str, str]) -> Iterator[tuple[str, str, float, float]]:

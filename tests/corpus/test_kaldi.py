@@ -50,6 +50,17 @@ def test_commands_are_refused_and_losses_named(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+@pytest.mark.parametrize("segments", ["", "u1 r 0 1\n"])
+def test_texts_that_nothing_used_are_named(tmp_path: Path, segments: str) -> None:
+    write_tone(tmp_path / "data/a.wav", seconds=2.0)
+    tables = {"text": "u0 NONE\nu1 ONE\nr TWO\n", "segments": segments, "wav_scp": "r a.wav\nu1 a.wav\n"}
+    data = write_data(tmp_path / "data", **tables)
+    done = prepare_kaldi(data, tmp_path)
+    listing = data / ("segments" if segments else "wav.scp")
+    assert done.problems == [f"{identity}: not in {listing}" for identity in (["u0", "r"] if segments else ["u0"])]
+    assert "u1" in [one.id for one in read_manifest(done.manifest)]
+
+
 def test_tables_as_other_programs_write_them(tmp_path: Path) -> None:
     write_tone(tmp_path / "data/a b.wav", seconds=2.0)
     tables = {

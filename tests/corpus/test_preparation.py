@@ -118,6 +118,39 @@ def test_folder_of_pairs(tmp_path: Path) -> None:
     assert "no text.wav" in done.problems[0]
 
 
+def test_texts_without_a_recording_are_named(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    write_tone(mine / "anna/take1.wav").with_suffix(".txt").write_text("words")
+    (mine / "notes").mkdir()
+    for name in (
+        "anna/take2.txt",
+        "anna/take3.TXT",
+        "anna/README.txt",
+        "anna/._take1.txt",
+        "notes/any.txt",
+        "list.txt",
+    ):
+        (mine / name).write_text("words")
+    done = prepare_folder(mine, tmp_path)
+    assert [one.id for one in read_manifest(done.manifest)] == ["anna-take1"]
+    assert done.problems == [
+        f"{mine}/anna/{name}: no recording of this name beside it" for name in ("take2.txt", "take3.TXT")
+    ]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    for name in ("mine/z/a.wav", "elsewhere/deep/b.wav"):
+        write_tone(tmp_path / name).with_suffix(".txt").write_text("words")
+    (tmp_path / "mine/again").symlink_to("z")
+    (tmp_path / "mine/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine/self").symlink_to(".")
+    (tmp_path / "elsewhere/deep/back").symlink_to(tmp_path / "mine")
+    (tmp_path / "elsewhere/loop").symlink_to("loop")
+    done = prepare_folder(tmp_path / "mine", tmp_path)
+    assert [one.id for one in read_manifest(done.manifest)] == ["linked-deep-b", "z-a"]
+    assert done.problems == []
+
+
 def test_ids_of_a_folder_come_back_from_trn(tmp_path: Path) -> None:
     write_tone(tmp_path / "mine/my voice/Recording (1).wav").with_suffix(".txt").write_text("words")
     (one,) = read_manifest(prepare_folder(tmp_path / "mine", tmp_path).manifest)
