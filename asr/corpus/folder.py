@@ -63,7 +63,10 @@ def _from_table(table: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
         raise DataError(f"{table} cannot be read: {error}", "It must be UTF-8 text.") from error
     for number, line in enumerate(lines, 1):
         path, tab, text = line.partition("\t")
-        if tab and path:
+        if "\t" in text.rstrip():
+            columns = line.rstrip().count("\t") + 1
+            problems.append(f"{table}, line {number}: {columns} columns instead of two, path and text")
+        elif tab and path:
             yield Path(path), text
         elif line.strip():
             problems.append(f"{table}, line {number}: no tab between path and text")

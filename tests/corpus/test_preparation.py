@@ -170,6 +170,19 @@ def test_folder_with_a_table(tmp_path: Path) -> None:
     assert ["line 4" in done.problems[0], "2.wav" in done.problems[1], "3.wav" in done.problems[2]] == [True] * 3
 
 
+def test_a_third_column_is_not_spoken(tmp_path: Path) -> None:
+    for name in "1234":
+        write_tone(tmp_path / f"{name}.wav")
+    table = "1.wav\thello world\tanna\n2.wav\thello\t\t\n3.wav\t\tanna\textra\n4.wav\t\n"
+    (tmp_path / "transcripts.tsv").write_text(table)
+    done = prepare_folder(tmp_path, tmp_path / "out", name="mine")
+    assert [(one.id, one.text) for one in read_manifest(done.manifest)] == [("2", "HELLO"), ("4", "")]
+    assert [problem.partition(", ")[2] for problem in done.problems] == [
+        "line 1: 3 columns instead of two, path and text",
+        "line 3: 4 columns instead of two, path and text",
+    ]
+
+
 def test_a_line_of_a_table_ends_where_its_line_does(tmp_path: Path) -> None:
     write_tone(tmp_path / "1.wav")
     (tmp_path / "transcripts.tsv").write_bytes("1.wav\tone\u0085two\u2028three\r\n".encode())
