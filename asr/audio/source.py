@@ -65,6 +65,8 @@ def open_source(audio: AudioInput) -> Iterator[Source]:
         file = soundfile.SoundFile(io.BytesIO(data) if isinstance(data, bytes) else data)
     except TypeError as error:  # soundfile's answer to a name that ends in .raw
         raise AudioError(f"{name} has no header to say its sample rate", "Convert it to WAV first.") from error
+    except UnicodeEncodeError as error:  # from bytes on the disk that are no text in its encoding
+        raise AudioError(f"{name!r} cannot be opened: its name is not UTF-8; rename it") from error
     except soundfile.LibsndfileError as error:
         if not ffmpeg.is_installed() or not ffmpeg.worth_trying(head):
             raise _unreadable(name, head, error) from error

@@ -6,8 +6,9 @@ transcripts.tsv                 path<TAB>text, no header, paths relative to the 
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from asr.corpus.manifest import Utterance
@@ -16,6 +17,8 @@ from asr.errors import DataError, UsageError
 from asr.text.normalise import get_normaliser
 
 TABLE = "transcripts.tsv"
+# Names of texts that lie beside recordings and belong to none of them.
+ABOUT = frozenset({"readme", "license", "licence", "copying", "notice", "transcripts"})
 
 
 def prepare_folder(
@@ -55,19 +58,24 @@ def prepare_folder(
 
 def _from_table(table: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        lines = table.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table} cannot be read: {error}", "It must be UTF-8 text.") from error
     for number, line in enumerate(lines, 1):
         path, tab, text = line.partition("\t")
-        if tab and path:
+        if "\t" in text.rstrip():
+            columns = line.rstrip().count("\t") + 1
+            problems.append(f"{table}, line {number}: {columns} columns instead of two, path and text")
+        elif tab and path:
             yield Path(path), text
         elif line.strip():
             problems.append(f"{table}, line {number}: no tab between path and text")
 
 
 def _from_pairs(folder: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
-    for audio in sorted(path for path in folder.rglob("*") if is_audio(path)):
+    files = sorted(_files(folder))
+    recordings = [path for path in files if is_audio(path)]
+    for audio in recordings:
         transcript = audio.with_suffix(".txt")
         try:
             text = transcript.read_text(encoding="utf-8-sig")
@@ -77,11 +85,38 @@ def _from_pairs(folder: Path, problems: list[str]) -> Iterator[tuple[Path, str]]
             problems.append(f"{transcript}: {error}")
         else:
             yield audio.relative_to(folder), text
+    problems += _texts_alone(files, recordings)
+
+
+def _texts_alone(files: Sequence[Path], recordings: Sequence[Path]) -> Iterator[str]:
+    """A problem for each text without a recording, in folders that hold recordings: elsewhere it may be any text."""
+    places = {audio.parent for audio in recordings}
+    names = {audio.with_suffix("") for audio in recordings}
+    for path in files:
+        is_text = path.suffix.lower() == ".txt" and not path.name.startswith(".") and path.stem.lower() not in ABOUT
+        if is_text and path.parent in places and path.with_suffix("") not in names:
+            yield f"{path}: no recording of this name beside it"
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The files at any depth, through links to folders too; a folder is read once, so links may lead in circles."""
+    entered: set[Path] = set()
+    waiting = [root]
+    for start in waiting:  # links wait, so that a folder goes by its own name where it has one beneath `root`
+        for name, folders, files in os.walk(start):
+            place = Path(name)
+            if (real := place.resolve()) in entered:
+                folders.clear()
+                continue
+            entered.add(real)
+            folders.sort()
+            waiting += [place / inner for inner in folders if (place / inner).is_symlink()]
+            yield from (place / file for file in files)
 
 
 def _identity(path: Path) -> str:
-    """`a b/take1.wav` → `a_b-take1`: one word, as trn and Kaldi files need, and unique within the folder."""
-    return re.sub(r"\s", "_", "-".join(part for part in path.with_suffix("").parts if part not in ("/", "..")))
+    """`a b/take1.wav` → `a_b-take1`: one word without parentheses, as trn files need, unique within the folder."""
+    return re.sub(r"[\s()]", "_", "-".join(part for part in path.with_suffix("").parts if part not in ("/", "..")))
 
 
 def _speaker_finder(speaker: str | None, pattern: str | None) -> Callable[[str], str | None]:

@@ -84,6 +84,8 @@ def _read(root: Path, problems: list[str]) -> Iterator[Utterance]:
             yield Utterance(
                 identity, _locate(root, source), duration, texts[identity], speakers.get(identity), offset=start
             )
+    listing = root / ("segments" if segments else "wav.scp")
+    problems += [f"{identity}: not in {listing}" for identity in texts if identity not in (segments or recordings)]
 
 
 def _stretches(root: Path, segments: Mapping[str, str]) -> Iterator[tuple[str, str, float, float]]:
@@ -108,16 +110,17 @@ def _read_table(path: Path, optional: bool = False) -> dict[str, str]:
     if optional and not path.exists():
         return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     table: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        key, _, value = line.strip().partition(" ") if " " in line.strip() else line.strip().partition("\t")
+        if not line.strip():
+            continue
+        key, *value = line.split(maxsplit=1)
         if key in table:
             raise DataError(f"{path}, line {number}: {key} appears twice")
-        if key:
-            table[key] = value.strip()
+        table[key] = value[0].strip() if value else ""
     return table
 
 

@@ -124,6 +124,7 @@ def _number(value: Any, name: str, where: str) -> float:
 
 def _relative(audio: Path, base: Path) -> str:
     try:
-        return audio.resolve().relative_to(base).as_posix()
+        # Unlike Path.resolve this lets a link to itself be, which is found out when it is read.
+        return Path(os.path.realpath(audio)).relative_to(base).as_posix()
     except ValueError:
         return str(Path(os.path.normpath(audio.absolute())))

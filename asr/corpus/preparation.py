@@ -82,7 +82,8 @@ def prepare(
     at all is left.
     """
     found = list(problems)
-    drafts = list(_without_doubles(drafts, found))
+    base = (out_dir / f"{name}.jsonl").resolve().parent
+    drafts = list(_without_doubles(_with_written_names(drafts, base, found), found))
     with open_journal(out_dir / f".{name}.measured") as journal:
         finished = _finish_all(drafts, normaliser, journal, found, workers or os.cpu_count() or 1)
         utterances = list(track(finished, len(drafts)) if track else finished)
@@ -165,7 +166,18 @@ def _finish(draft: Utterance, measured: Measurement, normaliser: Normaliser) -> 
     return replace(draft, duration=duration, text=normaliser(draft.text), extra=extra)
 
 
-def _without_doubles(drafts: Sequence[Utterance], problems: list[str]) -> Iterator[Utterance]:
+def _with_written_names(drafts: Iterable[Utterance], base: Path, problems: list[str]) -> Iterator[Utterance]:
+    """What a manifest in `base` can hold, which is UTF-8: the bytes of a file's name need not be."""
+    for draft in drafts:
+        try:
+            draft.to_json(base).encode()
+        except UnicodeEncodeError:
+            problems.append(f"{str(draft.audio)!r}: its name is not UTF-8; rename it")
+        else:
+            yield draft
+
+
+def _without_doubles(drafts: Iterable[Utterance], problems: list[str]) -> Iterator[Utterance]:
     seen: Counter[str] = Counter()
     for draft in drafts:
         seen[draft.id] += 1

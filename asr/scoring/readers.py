@@ -41,7 +41,8 @@ _BOMS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-_TRN = re.compile(r"^(.*?)\(([^()\s]+)\)$", re.DOTALL)
+# An id may hold pairs of parentheses (`take_(1)`): the one that ends the line closes just one, so texts may hold any.
+_TRN = re.compile(r"^(.*?)\(((?:[^()\s]|\([^()\s]*\))+)\)$", re.DOTALL)
 # An id carries a digit and something beside digits (`84-121123-0000`, `LJ001-0001`): `7 days later` is plain text.
 _ID = re.compile(r"(?=.*\d)(?=.*[^\d.,:]).{3,}")
 # As programs write numbers: `007`, `1_000` and `1e5` are names, and another number must not swallow them.

@@ -86,6 +86,13 @@ def test_gone(tmp_path):
         read_audio(tmp_path / "gone.wav")
 
 
+def test_name_that_is_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    path.write_bytes(encode(chirp(1.0), 16000))
+    with pytest.raises(AudioError, match=r"caf\\udce9\.wav.* its name is not UTF-8; rename it"):
+        read_audio(path)
+
+
 def test_dangling_link(tmp_path):
     link = tmp_path / "link.wav"
     link.symlink_to(tmp_path / "nowhere.wav")

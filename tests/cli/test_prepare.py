@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 import threading
@@ -39,6 +40,30 @@ def test_losses_are_named_and_exit_1_with_the_rest_written(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "torn.wav" in done.stderr
     assert "Traceback" not in done.stderr
+    assert [utterance.id for utterance in read_manifest(tmp_path / "mine.jsonl")] == ["good"]
+
+
+def test_names_that_are_not_utf8_are_named_and_stop_nothing(tmp_path: Path) -> None:
+    for name in ("good", "linked"):
+        write_tone(tmp_path / "mine" / f"{name}.wav").with_suffix(".txt").write_text("words")
+    for name in (b"caf\xe9", b"textless\xe9", b"deep\xe9/target"):
+        write_tone(tmp_path / "mine/new.wav").with_suffix(".txt").write_text("words")
+        path = tmp_path / "mine" / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        (tmp_path / "mine/new.wav").rename(f"{path}.wav")
+        (tmp_path / "mine/new.txt").rename(f"{path}.txt")
+    (tmp_path / "mine" / os.fsdecode(b"textless\xe9.txt")).unlink()
+    (tmp_path / "mine/linked.wav").unlink()
+    (tmp_path / "mine/linked.wav").symlink_to(tmp_path / "mine" / os.fsdecode(b"deep\xe9/target.wav"))
+    (tmp_path / "mine/loop.wav").symlink_to("loop.wav")
+    (tmp_path / "mine/loop.txt").write_text("words")
+    done = asr("prepare", "folder", "--root", tmp_path / "mine", "-o", tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "loop.wav cannot be read" in done.stderr
+    assert f"skipped '{tmp_path}/mine/caf\\udce9.wav': its name is not UTF-8; rename it" in done.stderr
+    assert done.stderr.count("rename it") == 3
+    assert "no textless\\udce9.txt beside it" in done.stderr
     assert [utterance.id for utterance in read_manifest(tmp_path / "mine.jsonl")] == ["good"]
 
 

@@ -50,6 +50,33 @@ def test_commands_are_refused_and_losses_named(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+@pytest.mark.parametrize("segments", ["", "u1 r 0 1\n"])
+def test_texts_that_nothing_used_are_named(tmp_path: Path, segments: str) -> None:
+    write_tone(tmp_path / "data/a.wav", seconds=2.0)
+    tables = {"text": "u0 NONE\nu1 ONE\nr TWO\n", "segments": segments, "wav_scp": "r a.wav\nu1 a.wav\n"}
+    data = write_data(tmp_path / "data", **tables)
+    done = prepare_kaldi(data, tmp_path)
+    listing = data / ("segments" if segments else "wav.scp")
+    assert done.problems == [f"{identity}: not in {listing}" for identity in (["u0", "r"] if segments else ["u0"])]
+    assert "u1" in [one.id for one in read_manifest(done.manifest)]
+
+
+def test_tables_as_other_programs_write_them(tmp_path: Path) -> None:
+    write_tone(tmp_path / "data/a b.wav", seconds=2.0)
+    tables = {
+        "wav.scp": "\ufeffrec\ta b.wav\r\n",
+        "text": "\ufeffu1\tONE TWO\r\n\r\nu2 \t THREE\u0085FOUR\u2028FIVE\r\n",
+        "utt2spk": "u1\ts1\r\nu2\ts2\r\n",
+        "segments": "u1\trec 0\t1\r\nu2\trec\t1\t2\r\n",
+    }
+    for name, content in tables.items():
+        (tmp_path / "data" / name).write_bytes(content.encode())
+    done = prepare_kaldi(tmp_path / "data", tmp_path)
+    found = [(one.id, one.text, one.speaker, one.offset) for one in read_manifest(done.manifest)]
+    assert found == [("u1", "ONE TWO", "s1", 0.0), ("u2", "THREE FOUR FIVE", "s2", 1.0)]
+    assert done.problems == []
+
+
 @pytest.mark.parametrize(
     ("tables", "named"),
     [

@@ -17,6 +17,7 @@ from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.preparation import SILENCE_DB, Preparation, Size, measure
 from asr.corpus.split import alternate
 from asr.errors import AsrError, AudioError, DataError, UsageError
+from asr.scoring.readers import read_transcripts
 from tests.corpus.recordings import write_librispeech, write_tone
 
 SPEAKERS = "; comment\n14   | F | dev-clean  | 25.03 | Anne Example\n15   | M | dev-clean  | 5.00 | Bert | Odd\n"
@@ -117,6 +118,47 @@ def test_folder_of_pairs(tmp_path: Path) -> None:
     assert "no text.wav" in done.problems[0]
 
 
+def test_texts_without_a_recording_are_named(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    write_tone(mine / "anna/take1.wav").with_suffix(".txt").write_text("words")
+    (mine / "notes").mkdir()
+    for name in (
+        "anna/take2.txt",
+        "anna/take3.TXT",
+        "anna/README.txt",
+        "anna/._take1.txt",
+        "notes/any.txt",
+        "list.txt",
+    ):
+        (mine / name).write_text("words")
+    done = prepare_folder(mine, tmp_path)
+    assert [one.id for one in read_manifest(done.manifest)] == ["anna-take1"]
+    assert done.problems == [
+        f"{mine}/anna/{name}: no recording of this name beside it" for name in ("take2.txt", "take3.TXT")
+    ]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    for name in ("mine/z/a.wav", "elsewhere/deep/b.wav"):
+        write_tone(tmp_path / name).with_suffix(".txt").write_text("words")
+    (tmp_path / "mine/again").symlink_to("z")
+    (tmp_path / "mine/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine/self").symlink_to(".")
+    (tmp_path / "elsewhere/deep/back").symlink_to(tmp_path / "mine")
+    (tmp_path / "elsewhere/loop").symlink_to("loop")
+    done = prepare_folder(tmp_path / "mine", tmp_path)
+    assert [one.id for one in read_manifest(done.manifest)] == ["linked-deep-b", "z-a"]
+    assert done.problems == []
+
+
+def test_ids_of_a_folder_come_back_from_trn(tmp_path: Path) -> None:
+    write_tone(tmp_path / "mine/my voice/Recording (1).wav").with_suffix(".txt").write_text("words")
+    (one,) = read_manifest(prepare_folder(tmp_path / "mine", tmp_path).manifest)
+    assert one.id == "my_voice-Recording__1_"
+    (tmp_path / "heard.trn").write_text(f"{one.text} ({one.id})\n")
+    assert dict(read_transcripts(tmp_path / "heard.trn").texts) == {one.id: one.text}
+
+
 def test_folder_with_a_table(tmp_path: Path) -> None:
     for name in ("x/1.wav", "2.wav"):
         write_tone(tmp_path / name)
@@ -126,6 +168,27 @@ def test_folder_with_a_table(tmp_path: Path) -> None:
     found = [(one.id, one.text, one.speaker) for one in read_manifest(done.manifest)]
     assert found == [("x-1", "ONE TWO", "me"), ("2", "CHAPTER THREE", "me")]
     assert ["line 4" in done.problems[0], "2.wav" in done.problems[1], "3.wav" in done.problems[2]] == [True] * 3
+
+
+def test_a_third_column_is_not_spoken(tmp_path: Path) -> None:
+    for name in "1234":
+        write_tone(tmp_path / f"{name}.wav")
+    table = "1.wav\thello world\tanna\n2.wav\thello\t\t\n3.wav\t\tanna\textra\n4.wav\t\n"
+    (tmp_path / "transcripts.tsv").write_text(table)
+    done = prepare_folder(tmp_path, tmp_path / "out", name="mine")
+    assert [(one.id, one.text) for one in read_manifest(done.manifest)] == [("2", "HELLO"), ("4", "")]
+    assert [problem.partition(", ")[2] for problem in done.problems] == [
+        "line 1: 3 columns instead of two, path and text",
+        "line 3: 4 columns instead of two, path and text",
+    ]
+
+
+def test_a_line_of_a_table_ends_where_its_line_does(tmp_path: Path) -> None:
+    write_tone(tmp_path / "1.wav")
+    (tmp_path / "transcripts.tsv").write_bytes("1.wav\tone\u0085two\u2028three\r\n".encode())
+    done = prepare_folder(tmp_path, tmp_path / "out", name="mine")
+    assert [one.text for one in read_manifest(done.manifest)] == ["ONE TWO THREE"]
+    assert done.problems == []
 
 
 @pytest.mark.parametrize(

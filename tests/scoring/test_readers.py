@@ -43,6 +43,20 @@ def test_formats_are_told_apart(tmp_path: Path, name: str, content: str, form: F
     assert (found.format, dict(found.texts)) == (form, TEXTS)
 
 
+@pytest.mark.parametrize(
+    ("line", "text", "identity"),
+    [
+        ("good morning (Recording_(1))", "good morning", "Recording_(1)"),
+        ("(a_(1)_(2)-b)", "", "a_(1)_(2)-b"),
+        ("(um) good (laughs)(u1)", "(um) good (laughs)", "u1"),
+        ("good (um(u1)", "good (um", "u1"),
+        ("f(x)(y)", "f(x)", "y"),
+    ],
+)
+def test_parentheses_in_ids_and_texts_of_trn(tmp_path: Path, line: str, text: str, identity: str) -> None:
+    assert dict(read_transcripts(write(tmp_path, "a.trn", f"{line}\n")).texts) == {identity: text}
+
+
 def test_plain_text_keeps_empty_and_one_letter_lines(tmp_path: Path) -> None:
     found = read_transcripts(write(tmp_path, "a.txt", "seven days later\n\na\n7 days\n"))
     assert (found.format, list(found.texts.values())) == ("plain", ["seven days later", "", "a", "7 days"])
