@@ -31,7 +31,7 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     temporary: Path | None = None
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
+        if is_stream(path):
             with path.open(mode, **options) as file:
                 yield file
             return
@@ -51,6 +51,12 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     except BaseException:
         _discard(temporary)
         raise
+
+
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is a pipe or a device: what is read from it is gone, and it holds no file to replace."""
+    path = Path(path)
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def make_folder(path: Path) -> None:

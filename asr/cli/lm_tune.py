@@ -79,9 +79,9 @@ def tune(
     recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None
     # What is neither given nor tuned here stays as it was.
     given: dict[str, Any] = {"beam": beam, "token_threshold": threshold, "nbest": nbest}
-    kept = {name: getattr(before, name) for name in (*given, "score_margin", "closed_vocabulary", "end_of_sentence")}
-    kept |= {"rescore_weight": before.rescore_weight, "rescore_bonus": before.rescore_bonus}
-    start = DecodingConfig(**kept | {name: value for name, value in given.items() if value is not None})
+    kept = (*given, "score_margin", "closed_vocabulary", "end_of_sentence", "rescore_weight", "rescore_bonus")
+    settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
+    start = DecodingConfig(**settings)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
         spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)

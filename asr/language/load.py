@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import ModelError
+from asr.files import is_stream
 from asr.language.arpa import read_arpa
 from asr.language.binary import is_binary, read_binary
 from asr.language.ngram import NgramModel
@@ -20,6 +21,6 @@ def load_language_model(path: Path | str) -> NgramModel:
         raise ModelError(f"{path} is a folder, not an n-gram model", "Name a file: .ngram, .arpa or .arpa.gz.")
     if not path.exists():
         raise ModelError(f"the language model {path} does not exist", "Train one with `asr lm train`.")
-    if not path.is_file():
+    if is_stream(path):
         raise ModelError(f"{path} is a pipe or a device, not a file", "Write the language model to a file first.")
     return read_binary(path) if is_binary(path) else read_arpa(path)

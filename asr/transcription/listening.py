@@ -21,6 +21,7 @@ from asr.audio.probe import probe_audio
 from asr.audio.source import AudioInput, Samples
 from asr.audio.stream import AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
+from asr.files import is_stream
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def listen(
     split = job.channel == "split"
     if split and not isinstance(audio, (str, bytes)) and hasattr(audio, "read"):
         audio = audio.read()  # each channel reads the recording again
-    elif split and isinstance(audio, (str, os.PathLike)) and _is_special(audio):
+    elif split and isinstance(audio, (str, os.PathLike)) and is_stream(audio):
         audio = Path(audio).read_bytes()  # a pipe can be read but once
     channels: list[Channel] = list(range(1, probe_audio(audio).channels + 1)) if split else [job.channel]
     duration, notices = 0.0, []
@@ -112,10 +113,6 @@ def listen(
             notices += [f"{notice} (channel {label})" if label else notice for notice in stream.notices()]
     only = job.channel if isinstance(job.channel, int) else None
     yield End(number, job.name, duration, tuple(notices), only)
-
-
-def _is_special(path: str | os.PathLike[str]) -> bool:
-    return Path(path).exists() and not Path(path).is_file()
 
 
 def _listen_to_samples(
