@@ -1,4 +1,4 @@
-"""A speech recogniser with a recurrent acoustic model: small, fast, honest.
+"""A speech recognizer with a recurrent acoustic model: small, fast, honest.
 
     import asr
 
@@ -17,8 +17,8 @@ __version__ = "0.1.0"
 _LAZY: dict[str, str] = {
     "load_model": "asr.transcription.loading",
     "Recognizer": "asr.transcription.recognizer",
-    "SearchOptions": "asr.transcription.searching",
-    "Job": "asr.transcription.listening",
+    "DecodeOptions": "asr.transcription.decoder",
+    "Request": "asr.transcription.reader",
     "Failure": "asr.transcription.result",
     "Segment": "asr.transcription.result",
     "Transcript": "asr.transcription.result",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import yaml
 
 from asr.errors import UsageError
+from asr.former_names import modernize
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ def validate(kind: type[T], data: Any, where: str) -> T:
     """Build the (nested) dataclass `kind` from plain `data`; `where` names the source in errors."""
     from pydantic import TypeAdapter, ValidationError
 
+    data = modernize(kind, data)
     _refuse_unknown(kind, data, where, "")
     try:
         return TypeAdapter(kind).validate_python(data)

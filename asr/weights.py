@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from asr.errors import ModelError
-from asr.files import write_whole
+from asr.io import write_whole
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], half: bool = True) -> None:

@@ -4,7 +4,7 @@ set -euo pipefail
 script=$(readlink -f "$0") here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stage=0 stop=99 processes=1 corpora=data judge= scribe=
+stage=0 stop=99 processes=1 corpora=data rescorer=
 manifests=data/manifests
 
 command -v asr >/dev/null || PATH=$PWD/.venv/bin:$PATH
@@ -33,7 +33,7 @@ option() {
     --stage) stage=$2 ;;
     --stop-stage) stop=$2 ;;
     --processes) processes=$2 ;;
-    --rescore) judge=$(absolute "$2") ;;
+    --rescore) rescorer=$(absolute "$2") ;;
     *) usage ;;
   esac
 }
@@ -72,33 +72,25 @@ training() {
 # The acoustic training of $conf.
 train() { training "$exp" train "$conf" "${overrides[@]}"; }
 
-# learn MANIFEST [TEXT...]: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $judge) on the
-# manifest. With $scribe, the configuration of one, the model then learns from the texts how words are written.
+# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $rescorer) on the
+# manifest.
 learn() {
-  local learned=$exp
   if begin 4 "acoustic model"; then
     train
   fi
-  if [ -n "$scribe" ]; then
-    learned=$exp/scribe
-    if begin 4 "how words are written"; then
-      training "$learned" scribe "$scribe" hearing.init_from="$exp/best" "texts=[$(printf '"%s",' "${@:2}")]" \
-        output="$learned"
-    fi
-  fi
   if begin 5 "the best epoch, in half precision"; then
-    asr average "$learned" -o "$model"
+    asr average "$exp" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
-    asr lm tune "$model" "$1" --lm "$lm" ${judge:+--rescore "$judge"} --beam 300 --token-threshold -8 --utterances 160 \
+    asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-threshold -8 --utterances 160 \
       -o "$exp/tuning"
   fi
 }
 
-# evaluate MODEL MANIFEST PREFIX: without and with $lm (and $judge), into reports whose names begin with the prefix.
+# evaluate MODEL MANIFEST PREFIX: without and with $lm (and $rescorer), into reports whose names begin with the prefix.
 evaluate() {
   asr evaluate "$1" "$2" --greedy -o "$exp/reports/${3}greedy"
-  asr evaluate "$1" "$2" --lm "$lm" ${judge:+--rescore "$judge"} -o "$exp/reports/${3}lm"
+  asr evaluate "$1" "$2" --lm "$lm" ${rescorer:+--rescore "$rescorer"} -o "$exp/reports/${3}lm"
 }
 
 # Stage 8: a table of all reports.

@@ -1,8 +1,8 @@
 """Controlled comparisons: the same short training again and again, one thing changed each time.
 
-compare.py COMPARISONS.yaml [NAME...]      train and judge these (default: all), then print the table
+compare.py COMPARISONS.yaml [NAME...]      train and evaluate these (default: all), then print the table
 
-What was trained and judged before is kept, and what was interrupted goes on; delete its folder to do it again. The
+What was trained and evaluated before is kept, and what was interrupted goes on; delete its folder to do it again. The
 language model is the bundled one with the same weight for all, so that nothing but the acoustics differs.
 """
 
@@ -20,7 +20,7 @@ from safetensors import safe_open
 
 from asr.config import read_yaml, validate
 from asr.corpus.manifest import read_manifest
-from asr.scoring.certainty import difference_interval
+from asr.scoring.bootstrap import difference_interval
 from asr.scoring.readers import read_transcripts
 from asr.scoring.result import Score, score
 
@@ -44,11 +44,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Where to begin, what to change, and on what to judge."""
+    """Where to begin, what to change, and on what to evaluate."""
 
     conf: Path
     output: Path
-    judge: Path
+    evaluate: Path
     baseline: str
     comparisons: dict[str, Variant]
 
@@ -59,25 +59,25 @@ def read_comparisons(path: Path) -> Comparisons:
 
 
 def run(plan: Comparisons, name: str) -> None:
-    """Train a variant and judge it, if that has not been done."""
+    """Train a variant and evaluate it, if that has not been done."""
     if is_done(plan, name):
         return
     folder = plan.output / name
     settings = [*plan.comparisons[name].settings, f"output={folder}"]
     asr("train", plan.conf, *settings, *(["--resume"] if (folder / "last.pt").exists() else []))
     for search, options in SEARCHES.items():
-        asr("evaluate", folder / "best", plan.judge, *options, "-o", folder / search)
+        asr("evaluate", folder / "best", plan.evaluate, *options, "-o", folder / search)
 
 
 def table(plan: Comparisons, before: str = "") -> str:
-    """A row for each variant that has been judged here, or in a table made `before`."""
+    """A row for each variant that has been evaluated here, or in a table made `before`."""
     kept = {line.split("|")[1].strip(): line for line in before.splitlines() if line.startswith("|")}
     rows = [row(plan, name) if is_done(plan, name) else kept.get(name) for name in plan.comparisons]
     return "\n".join([*HEAD, *filter(None, rows)]) + "\n"
 
 
 def is_done(plan: Comparisons, name: str) -> bool:
-    """Whether a variant has been trained and judged."""
+    """Whether a variant has been trained and evaluated."""
     return all((plan.output / name / search / "report.json").exists() for search in SEARCHES)
 
 
@@ -110,7 +110,7 @@ def difference(plan: Comparisons, name: str) -> str:
 
 def scored(plan: Comparisons, name: str) -> Score:
     """The greedy texts of a variant against what was said."""
-    said = {one.id: one.text for one in read_manifest(plan.judge)}
+    said = {one.id: one.text for one in read_manifest(plan.evaluate)}
     heard = read_transcripts(plan.output / name / "greedy" / "hypotheses.trn", "hypothesis").texts
     return score(said.values(), [heard[one] for one in said], ids=said)
 

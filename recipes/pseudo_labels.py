@@ -1,4 +1,4 @@
-"""Self-training: speech with what a recogniser heard in place of what was said.
+"""Self-training: speech with what a recognizer heard in place of what was said.
 
     pseudo_labels.py EVALUATION MANIFEST.jsonl OUT.jsonl
 
@@ -21,9 +21,9 @@ heard = {line["id"]: line["pred_text"].strip() for line in map(json.loads, lines
 utterances = read_manifest(manifest)
 if missing := [utterance.id for utterance in utterances if utterance.id not in heard]:
     raise SystemExit(f"asr: {evaluation} has not heard {missing[0]} of {manifest}; evaluate the whole manifest first")
-labelled = [replace(utterance, text=heard[utterance.id]) for utterance in utterances if heard[utterance.id]]
-if not labelled:
+labeled = [replace(utterance, text=heard[utterance.id]) for utterance in utterances if heard[utterance.id]]
+if not labeled:
     raise SystemExit(f"asr: nothing was heard in {evaluation}; a model must know something to teach it")
-write_manifest(target, labelled)
-words = sum(len(utterance.text.split()) for utterance in labelled)
-print(f"{target}: {len(labelled)} of {len(utterances)} utterances, {words} words")
+write_manifest(target, labeled)
+words = sum(len(utterance.text.split()) for utterance in labeled)
+print(f"{target}: {len(labeled)} of {len(utterances)} utterances, {words} words")

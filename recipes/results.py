@@ -21,7 +21,7 @@ from typing import Any
 
 import compare
 
-from asr.files import write_text
+from asr.io import write_text
 
 HEAD = (
     "| manifest | search | utterances | words | WER % | 95 % | CER % | × real time | command |",
@@ -67,12 +67,12 @@ def search(decoding: dict[str, Any]) -> str:
     if decoding["search"] == "greedy":
         return "greedy"
     model = decoding["language_model"]
-    fusion = f", {Path(model).name} × {decoding['lm_weight']:g}, bonus {decoding['word_bonus']:g}" if model else ""
+    fusion = f", {Path(model).name} × {decoding['lm_weight']:g}, bonus {decoding['word_score']:g}" if model else ""
     if decoding.get("prior_weight"):
         fusion += f", prior × {decoding['prior_weight']:g}"
     if decoding.get("rescore", "none") != "none":
-        fusion += f", rescored × {decoding['rescore_weight']:g}, bonus {decoding['rescore_bonus']:g}"
-    return f"beam {decoding['beam']}{fusion}"
+        fusion += f", rescored × {decoding['rescore_weight']:g}, bonus {decoding['rescore_word_score']:g}"
+    return f"beam {decoding['beam_size']}{fusion}"
 
 
 def command(settings: dict[str, Any]) -> str:

@@ -25,17 +25,17 @@ def corpora() -> Path:
 
 
 @pytest.fixture(scope="session")
-def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model with random weights that finds letters in any sound."""
     import torch
 
     from asr.features.extractor import FeatureConfig
     from asr.model.acoustic import AcousticConfig, AcousticModel
+    from asr.model.bundle import save_model
     from asr.model.encoder import EncoderConfig
-    from asr.model.saved import save_model
     from asr.text.tokenizer import CharacterTokenizer
 
-    folder = tmp_path_factory.mktemp("babbler")
+    folder = tmp_path_factory.mktemp("tiny_model")
     tokenizer = CharacterTokenizer.train(["THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG'S"])
     torch.manual_seed(7)
     encoder = EncoderConfig(layers=1, width=32, channels=[4, 4, 4], strides=[2, 2, 2])
@@ -46,20 +46,20 @@ def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hearer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_phone_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model with random weights that hears phones, knows eight words and their language model."""
     import torch
 
     from asr.features.extractor import FeatureConfig
+    from asr.lexicon import Lexicon
+    from asr.lexicon.g2p import G2P
+    from asr.lexicon.phones import VOCABULARY
     from asr.model.acoustic import AcousticConfig, AcousticModel
+    from asr.model.bundle import save_model
     from asr.model.encoder import EncoderConfig
-    from asr.model.saved import save_model
-    from asr.pronunciation import Pronunciations
-    from asr.pronunciation.phones import VOCABULARY
-    from asr.pronunciation.spelling import Speller
     from asr.text.tokenizer import CharacterTokenizer
 
-    folder = tmp_path_factory.mktemp("hearer")
+    folder = tmp_path_factory.mktemp("tiny_phone_model")
     spoken = {"THE": ["ðʌ", "ði"], "QUICK": ["kwɪk"], "BROWN": ["brUn"], "FOX": ["fɑks"], "KNOWS": ["nOz"]}
     spoken |= {"NOSE": ["nOz"], "A": ["ʌ", "E"], "EYE": ["I"]}
     arpa = ["\\data\\", f"ngram 1={3 + len(spoken)}", "", "\\1-grams:", "-9 <unk>", "-99 <s>", "-1 </s>"]
@@ -72,15 +72,15 @@ def hearer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.output.weight.data *= 8
     network.phones.weight.data *= 8
     network.phones.bias.data[[VOCABULARY.index(sign) for sign in "▁ʌEI"]] += 8  # of which words can be made
-    pronunciations = Pronunciations(spoken, Speller(hidden=4, layers=1, embedding=4))
-    save_model(folder, network, tokenizer, "librispeech", pronunciations=pronunciations)
+    pronunciations = Lexicon(spoken, G2P(hidden=4, layers=1, embedding=4))
+    save_model(folder, network, tokenizer, "librispeech", lexicon=pronunciations)
     return folder
 
 
 @pytest.fixture(scope="session")
-def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny recurrent language model that has read one sentence, with the babbler's letters."""
-    from asr.language.recurrent_training import read_experiment, train_recurrent
+def tiny_rnn_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny recurrent language model that has read one sentence, with the tiny_model's letters."""
+    from asr.training.rnn_lm import read_experiment, train_recurrent
 
     folder = tmp_path_factory.mktemp("writer")
     (folder / "text.txt").write_text("The quick brown fox jumps over the lazy dog's\n" * 50)

@@ -35,14 +35,13 @@ def align(
     """Find the times of the words of a known text, one segment for each of its lines."""
     spoken = _read_text(text)
 
-    from asr.files import write_text
+    from asr.io import write_text
     from asr.transcription.align import align_text
-    from asr.transcription.formats import FORMATS
-    from asr.transcription.loading import load_hearing
-    from asr.transcription.textgrid import as_textgrid
+    from asr.transcription.loading import load_acoustic_model
+    from asr.transcription.writers import FORMATS, as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
-    transcript = align_text(load_hearing(model), recording, spoken)
+    transcript = align_text(load_acoustic_model(model), recording, spoken)
     rendered = as_textgrid(transcript) if form is Format.textgrid else FORMATS[form.value](transcript)
     if output is None:
         typer.echo(rendered, nl=False)

@@ -24,8 +24,8 @@ def average(
     must have learned from one another or from the same one.
     """
     from asr.errors import UsageError
+    from asr.model.average import average_models, last_models
     from asr.model.folder import model_folder
-    from asr.training.combine import average_models, last_models
 
     if len(folders) == 1:
         chosen = last_models(model_folder(folders[0]), last)

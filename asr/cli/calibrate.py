@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.search import (
+from asr.cli.options import (
     Beam,
     Greedy,
     LanguageModel,
@@ -23,31 +23,31 @@ from asr.cli.search import (
 def calibrate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder; its confidence.json is written.")],
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Speech with known texts, unseen in training.")],
-    judge_on: Annotated[
-        Path | None, typer.Option("--judge", metavar="MANIFEST", help="Other speech, to judge the result on.")
+    report_on: Annotated[
+        Path | None, typer.Option("--report-on", metavar="MANIFEST", help="Other speech, to report the quality on.")
     ] = None,
     greedy: Greedy = False,
     beam: Beam = None,
     lm: LanguageModel = None,
     lm_weight: LanguageWeight = None,
-    word_bonus: WordBonus = None,
+    word_score: WordBonus = None,
     rescore: Rescore = None,
     rescore_weight: RescoreWeight = None,
-    rescore_bonus: RescoreBonus = None,
+    rescore_word_score: RescoreBonus = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
 ) -> None:
     """Fit the confidences of words to speech with known texts, for a model and the search it is used with."""
     from asr.corpus.manifest import read_manifest
     from asr.evaluation.calibration import calibrate as fit
-    from asr.evaluation.calibration import judge
+    from asr.evaluation.calibration import measure_quality
+    from asr.transcription.decoder import DecodeOptions
     from asr.transcription.loading import load_model
-    from asr.transcription.searching import SearchOptions
 
-    search = SearchOptions(greedy, beam, lm, lm_weight, word_bonus, (), rescore, rescore_weight, rescore_bonus)
+    search = DecodeOptions(greedy, beam, lm, lm_weight, word_score, (), rescore, rescore_weight, rescore_word_score)
     utterances = read_manifest(manifest)
-    others = read_manifest(judge_on) if judge_on is not None else []
+    others = read_manifest(report_on) if report_on is not None else []
     recognizer = load_model(model, threads=threads, search=search)
     fit(recognizer, utterances).save(recognizer.model.path)
     if others:
-        for name, value in asdict(judge(recognizer, others)).items():
+        for name, value in asdict(measure_quality(recognizer, others)).items():
             typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")

@@ -39,7 +39,7 @@ def _remark(text: str) -> None:
 def _wer(references: list[str], hypotheses: list[str]) -> str:
     import asr
 
-    result = asr.score(references, hypotheses, normaliser="librispeech")
+    result = asr.score(references, hypotheses, normalizer="librispeech")
     return f"{100 * result.wer:.1f} % ({result.words.errors} of {result.words.reference} words)"
 
 

@@ -1,4 +1,4 @@
-"""`asr evaluate`: a recogniser's word error rate on a manifest, with a report."""
+"""`asr evaluate`: a recognizer's word error rate on a manifest, with a report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.search import (
+from asr.cli.options import (
     Beam,
     Greedy,
     Hotwords,
@@ -31,12 +31,12 @@ def evaluate(
     beam: Beam = None,
     lm: LanguageModel = None,
     lm_weight: LanguageWeight = None,
-    word_bonus: WordBonus = None,
+    word_score: WordBonus = None,
     rescore: Rescore = None,
     rescore_weight: RescoreWeight = None,
-    rescore_bonus: RescoreBonus = None,
+    rescore_word_score: RescoreBonus = None,
     hotword: Hotwords = None,
-    normaliser: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
+    normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
@@ -49,13 +49,13 @@ def evaluate(
     """
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest
-    from asr.evaluation.run import default_folder
-    from asr.evaluation.run import evaluate as evaluate_manifest
+    from asr.evaluation.evaluate import default_folder
+    from asr.evaluation.evaluate import evaluate as evaluate_manifest
+    from asr.transcription.decoder import DecodeOptions, describe_search
     from asr.transcription.loading import load_model
-    from asr.transcription.searching import SearchOptions, describe_search
 
-    search = SearchOptions(
-        greedy, beam, lm, lm_weight, word_bonus, hotword or (), rescore, rescore_weight, rescore_bonus
+    search = DecodeOptions(
+        greedy, beam, lm, lm_weight, word_score, hotword or (), rescore, rescore_weight, rescore_word_score
     )
     counts = [len(read_manifest(manifest)) for manifest in manifests]
     recognizer = load_model(model, device=device, threads=threads, search=search)
@@ -71,9 +71,9 @@ def evaluate(
                 manifest,
                 folder,
                 decoding=decoding,
-                normaliser=normaliser,
+                normalizer=normalizer,
                 embed_audio=embed_audio,
-                heard=progress.advance,
+                on_progress=progress.advance,
             )
         for identity, reason in evaluation.decoding.failures.items():
             print(f"asr: {identity}: {reason}", file=sys.stderr)

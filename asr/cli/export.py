@@ -22,8 +22,8 @@ def export(
     if find_spec("onnx") is None:
         raise UsageError("export needs the onnx package", "Install it with: pip install 'asr[onnx]'")
 
-    from asr.model.saved import load_saved_model
-    from asr.transcription.export import export_onnx, largest_difference
+    from asr.model.bundle import load_saved_model
+    from asr.model.onnx.export import export_onnx, largest_difference
 
     saved = load_saved_model(model)
     path = export_onnx(saved, output)

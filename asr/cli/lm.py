@@ -29,7 +29,7 @@ Outputs = Annotated[
         show_default=False,
     ),
 ]
-Normaliser = Annotated[str, typer.Option("--normaliser", help="How texts are written: none, librispeech or ljspeech.")]
+Normalizer = Annotated[str, typer.Option("--normalizer", help="How texts are written: none, librispeech or ljspeech.")]
 Threshold = Annotated[
     float | None,
     typer.Option("--prune", metavar="X", help="Leave out n-grams that raise the perplexity by less than this share."),
@@ -58,7 +58,7 @@ def train(
     ] = "",
     threshold: Threshold = None,
     size: Size = None,
-    normaliser: Normaliser = "librispeech",
+    normalizer: Normalizer = "librispeech",
     rnn: Annotated[bool, typer.Option("--rnn", help="Train a recurrent model instead; LM is its folder.")] = False,
     validation: Annotated[
         list[Path] | None,
@@ -77,19 +77,19 @@ def train(
                 "--vocabulary, --cutoffs, --prune and --size are for n-gram models",
                 "The sizes of a recurrent model are set by --set network.units=512.",
             )
-        from asr.language.recurrent_training import read_experiment, train_recurrent
+        from asr.training.rnn_lm import read_experiment, train_recurrent
 
         if len(out) != 1:
             raise typer.BadParameter("one folder, please", param_hint="--out")
-        experiment = read_experiment(texts, validation or [], out[0], normaliser, settings or [])
+        experiment = read_experiment(texts, validation or [], out[0], normalizer, settings or [])
         typer.echo(train_recurrent(experiment, resume))
         return
     if validation or settings or resume:
         raise UsageError("--validation, --set and --resume are for recurrent models", "Add --rnn, or leave them out.")
-    from asr.language.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
+    from asr.lm.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
 
     config = NgramConfig(order, vocabulary, parse_cutoffs(cutoffs), threshold, parse_size(size) if size else None)
-    model = build_ngram(texts, config, normaliser, note=_note)
+    model = build_ngram(texts, config, normalizer, note=_note)
     for path in out:
         write_model(model, path)
         _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -98,8 +98,8 @@ def train(
 @app.command()
 def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size = None) -> None:
     """Turn a model of any toolkit (ARPA) into the binary form, or back, and prune it on the way."""
-    from asr.language.build import describe, parse_size, shrink, write_model
-    from asr.language.load import load_language_model
+    from asr.lm.build import describe, parse_size, shrink, write_model
+    from asr.lm.load import load_language_model
 
     loaded = load_language_model(model)
     _note(describe(loaded))
@@ -110,26 +110,26 @@ def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size 
 
 
 @app.command()
-def perplexity(model: Model, texts: Texts, normaliser: Normaliser = "librispeech") -> None:
+def perplexity(model: Model, texts: Texts, normalizer: Normalizer = "librispeech") -> None:
     """Measure how well a language model foretells a text."""
-    from asr.language.text import read_sentences
-    from asr.text.normalise import get_normaliser
+    from asr.lm.text import read_sentences
+    from asr.text.normalize import get_normalizer
 
-    normalise = get_normaliser(normaliser)
+    normalize = get_normalizer(normalizer)
     if model.is_dir():
-        from asr.language.recurrent import load_recurrent, word_perplexity
+        from asr.lm.rnn import load_recurrent, word_perplexity
 
         recurrent = load_recurrent(model)
-        sentences = [sentence for path in texts for sentence in read_sentences(path, normalise)]
+        sentences = [sentence for path in texts for sentence in read_sentences(path, normalize)]
         words = sum(len(sentence.split()) for sentence in sentences)
         typer.echo(f"{len(sentences):,} sentences, {words:,} words")
         typer.echo(f"perplexity {word_perplexity(recurrent.rescore(sentences), sentences):.2f} per word")
         return
-    from asr.language.load import load_language_model
-    from asr.language.perplexity import measure
+    from asr.lm.load import load_language_model
+    from asr.lm.perplexity import measure
 
     ngrams = load_language_model(model)
-    result = measure(ngrams, (sentence for path in texts for sentence in read_sentences(path, normalise)))
+    result = measure(ngrams, (sentence for path in texts for sentence in read_sentences(path, normalize)))
     typer.echo(f"{result.sentences:,} sentences, {result.words:,} words, {result.unknown_rate:.2%} unknown")
     typer.echo(f"perplexity {result.perplexity:.2f}, with unknown words {result.perplexity_with_unknown:.2f}")
 
@@ -145,7 +145,7 @@ def sample(
     if model.is_dir():
         import torch
 
-        from asr.language.recurrent import load_recurrent
+        from asr.lm.rnn import load_recurrent
 
         recurrent, generator = load_recurrent(model), torch.Generator().manual_seed(seed)
         for _ in range(count):
@@ -153,8 +153,8 @@ def sample(
         return
     import numpy as np
 
-    from asr.language.load import load_language_model
-    from asr.language.sample import sample_sentence
+    from asr.lm.load import load_language_model
+    from asr.lm.sample import sample_sentence
 
     loaded, random = load_language_model(model), np.random.default_rng(seed)
     for _ in range(count):

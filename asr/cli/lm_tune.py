@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.search import Rescore
+from asr.cli.options import Rescore
 
 
 def tune(
@@ -17,7 +17,7 @@ def tune(
     lm: Annotated[Path, typer.Option("--lm", metavar="LM", help="Language model of words.", show_default=False)],
     rescore: Rescore = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and what was heard.")
+        Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and the emissions.")
     ] = None,
     utterances: Annotated[
         int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
@@ -40,9 +40,9 @@ def tune(
 ) -> None:
     """Search language model weight, word bonus and the prior's weight for the lowest word error rate.
 
-    With a recurrent model (--rescore), its weight and bonus follow, on the best readings under the best settings.
+    With a recurrent model (--rescore), its weight and bonus follow, on the best hypotheses under the best settings.
     The best settings go into the model folder (decoding.json), where `asr transcribe` and `asr evaluate` find them.
-    The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and surface.svg; the network's output
+    The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and heat_map.svg; the network's output
     is kept there too, so that tuning again, with another language model, only decodes.
     """
     from dataclasses import asdict, replace
@@ -50,67 +50,73 @@ def tune(
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest
     from asr.decoding import DecodingConfig
-    from asr.evaluation.hearing import evenly, hear_manifest
-    from asr.evaluation.rescoring import describe as describe_rescoring
-    from asr.evaluation.rescoring import tune_rescoring
-    from asr.evaluation.run import default_folder
-    from asr.evaluation.surface import draw_surface
-    from asr.evaluation.tuning import BONUSES, WEIGHTS, describe, prior_of, settings_count
+    from asr.evaluation.emissions import evenly, manifest_emissions
+    from asr.evaluation.evaluate import default_folder
+    from asr.evaluation.tuning import (
+        BONUSES,
+        WEIGHTS,
+        describe_rescoring,
+        describe_tuning,
+        draw_heat_map,
+        prior_of,
+        settings_count,
+        tune_rescoring,
+    )
     from asr.evaluation.tuning import tune as search
-    from asr.files import write_text
-    from asr.language.load import load_language_model
-    from asr.transcription.loading import load_hearing
-    from asr.transcription.searching import (
+    from asr.io import write_text
+    from asr.lm.load import load_language_model
+    from asr.transcription.decoder import (
         SETTINGS,
-        SearchOptions,
-        load_judge,
+        DecodeOptions,
+        load_rescorer,
         make_decoder,
         read_settings,
-        recurrent_model,
+        rescorer_folder,
         write_settings,
     )
+    from asr.transcription.loading import load_acoustic_model
 
     count = len(read_manifest(manifest))
     language_model = load_language_model(lm)
-    recognizer = load_hearing(model, device=device, threads=threads)
+    recognizer = load_acoustic_model(model, device=device, threads=threads)
     saved = recognizer.model
     before = read_settings(saved.path)
-    judge = recurrent_model(saved.path, SearchOptions(rescore=rescore))
-    recurrent = load_judge(judge, saved.tokenizer.vocabulary) if judge is not None else None
+    rescorer = rescorer_folder(saved.path, DecodeOptions(rescore=rescore))
+    recurrent = load_rescorer(rescorer, saved.tokenizer.vocabulary) if rescorer is not None else None
     # What is neither given nor tuned here stays as it was.
-    given: dict[str, Any] = {"beam": beam, "token_threshold": threshold, "nbest": nbest}
-    kept = (*given, "score_margin", "closed_vocabulary", "end_of_sentence", "rescore_weight", "rescore_bonus")
+    given: dict[str, Any] = {"beam_size": beam, "token_min_logp": threshold, "nbest": nbest}
+    kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence", "rescore_weight", "rescore_word_score")
     settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
     start = DecodingConfig(**settings)
     folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
     with shown(count, quiet) as progress:
-        spoken = hear_manifest(recognizer, manifest, folder / "heard.npz", progress.advance)
-    spoken = evenly(spoken, utterances) if utterances else spoken
-    decoder = make_decoder(saved, replace(start, prior=prior_of(spoken)), language_model)
+        examples = manifest_emissions(recognizer, manifest, folder / "emissions.npz", progress.advance)
+    examples = evenly(examples, utterances) if utterances else examples
+    decoder = make_decoder(saved, replace(start, prior=prior_of(examples)), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
-        tuning = search(spoken, decoder, threads=threads, tried=progress.advance)
+        tuning = search(examples, decoder, threads=threads, on_progress=progress.advance)
     best, rescored = tuning.best, None
     if recurrent is not None:
         decoder = decoder.with_config(best)
-        with shown(sum(len(each.pieces) for each in spoken), quiet) as progress:
-            rescored = tune_rescoring(spoken, decoder, recurrent, threads=threads, judged=progress.advance)
+        with shown(sum(len(each.chunks) for each in examples), quiet) as progress:
+            rescored = tune_rescoring(examples, decoder, recurrent, threads=threads, on_progress=progress.advance)
         best = rescored.best
 
-    description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe(tuning)}
+    description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe_tuning(tuning)}
     if rescored is not None:
-        description |= {"best": asdict(best), "rescore": str(judge), "rescoring": describe_rescoring(rescored)}
+        description |= {"best": asdict(best), "rescore": str(rescorer), "rescoring": describe_rescoring(rescored)}
     write_text(folder / "tuning.json", json.dumps(description, indent=1) + "\n")
-    draw_surface(tuning, folder / "surface.svg")
+    draw_heat_map(tuning, folder / "heat_map.svg")
     if not dry_run:
         write_settings(saved.path, best)
     if not quiet:
         greedy = f"{100 * tuning.greedy_wer:.2f} % greedy, " if tuning.greedy_wer is not None else ""
         print(f"WER {greedy}{100 * tuning.best_wer:.2f} % with {lm.name}")
-        print(f"weight {best.lm_weight:g}, bonus {best.word_bonus:g}, prior {best.prior_weight:g}, ", end="")
-        print(f"unknown word {best.unknown_score:g} and {best.unknown_letter:g} a letter; ", end="")
-        print(f"picture in {folder / 'surface.svg'}")
+        print(f"weight {best.lm_weight:g}, bonus {best.word_score:g}, prior {best.prior_weight:g}, ", end="")
+        print(f"unknown word {best.unk_score:g} and {best.unk_char_score:g} a letter; ", end="")
+        print(f"picture in {folder / 'heat_map.svg'}")
         if rescored is not None:
-            print(f"WER {100 * rescored.best_wer:.2f} % rescored with {judge}: ", end="")
-            print(f"weight {best.rescore_weight:g}, bonus {best.rescore_bonus:g}")
+            print(f"WER {100 * rescored.best_wer:.2f} % rescored with {rescorer}: ", end="")
+            print(f"weight {best.rescore_weight:g}, bonus {best.rescore_word_score:g}")
         if not dry_run:
             print(f"settings written to {saved.path / SETTINGS}")

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 
 import typer
 
-from asr.cli import align, average, calibrate, evaluate, export, info, lm, prepare, score, scribe, train, transcribe
+from asr.cli import align, average, calibrate, evaluate, export, info, lm, prepare, score, train, transcribe
 from asr.errors import AsrError
+from asr.former_names import modern_options
 
 app = typer.Typer(
     name="asr",
-    help="Transcribe recordings, train recurrent speech recognisers, and read honest WER reports.",
+    help="Transcribe recordings, train recurrent speech recognizers, and read honest WER reports.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,7 +33,6 @@ app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )
 app.command("train")(train.train)
-app.command("scribe")(scribe.scribe)
 app.command("average")(average.average)
 app.command("export")(export.export)
 app.command("evaluate")(evaluate.evaluate)
@@ -53,7 +53,7 @@ def command() -> None:
 def run() -> None:
     """Do what the command line says. Ends in `SystemExit`."""
     with plain_errors():
-        app()
+        app(args=modern_options(sys.argv[1:]))
 
 
 def _leave(leaving: SystemExit) -> None:

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from asr.corpus.download import Report
     from asr.corpus.manifest import Utterance
-    from asr.corpus.preparation import Preparation
+    from asr.corpus.prepare import Preparation
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,7 +20,7 @@ Root = Annotated[Path, typer.Option("--root", help="Folder of the corpus.", show
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the manifests.", show_default=False)]
 Name = Annotated[str, typer.Option("--name", help="Manifest name (default: the folder's).", show_default=False)]
 Download = Annotated[bool, typer.Option("--download", help="Fetch what is not in --root yet (resumable, checked).")]
-Normalise = Annotated[str, typer.Option("--normalise", help="How texts are written: none, librispeech, ljspeech.")]
+Normalize = Annotated[str, typer.Option("--normalize", help="How texts are written: none, librispeech, ljspeech.")]
 
 
 @app.command()
@@ -66,7 +66,7 @@ def folder(
         str | None,
         typer.Option("--speaker-from", metavar="REGEX", help="Finds the speaker in the relative path (one group)."),
     ] = None,
-    normalise: Normalise = "librispeech",
+    normalize: Normalize = "librispeech",
 ) -> None:
     """Your own recordings: a .txt beside each, or a transcripts.tsv of path, tab and text."""
     from asr.corpus.folder import prepare_folder
@@ -74,18 +74,18 @@ def folder(
     _conclude(
         [
             prepare_folder(
-                root, out, name=name, normaliser=normalise, speaker=speaker, speaker_from=speaker_from, track=_track
+                root, out, name=name, normalizer=normalize, speaker=speaker, speaker_from=speaker_from, track=_track
             )
         ]
     )
 
 
 @app.command()
-def kaldi(root: Root, out: Out, name: Name = "", normalise: Normalise = "none") -> None:
+def kaldi(root: Root, out: Out, name: Name = "", normalize: Normalize = "none") -> None:
     """A Kaldi data directory: wav.scp, text, utt2spk, segments."""
     from asr.corpus.kaldi import prepare_kaldi
 
-    _conclude([prepare_kaldi(root, out, name=name, normaliser=normalise, track=_track)])
+    _conclude([prepare_kaldi(root, out, name=name, normalizer=normalize, track=_track)])
 
 
 @app.command()

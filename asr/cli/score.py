@@ -64,7 +64,7 @@ def score(
     missing: Annotated[
         Missing, typer.Option(help="A reference without a hypothesis: refuse, count its words as deleted, leave out.")
     ] = Missing.error,
-    normaliser: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
+    normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     aligner: Annotated[Aligner, typer.Option(help="Fewest errors, or sclite's costs 4/3/3.")] = Aligner.levenshtein,
     speaker_from: Speaker = None,
     vocabulary: Vocabulary = None,
@@ -87,7 +87,7 @@ def score(
         against=against,
         by=by or (),
         missing=missing.value,
-        normaliser=normaliser,
+        normalizer=normalizer,
         aligner=aligner.value,
         speaker_from=speaker_from,
         vocabulary=vocabulary,

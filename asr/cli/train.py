@@ -26,9 +26,7 @@ def train(
 
     experiment = run.read_experiment(config, overrides or [])
     if dry_run:
-        from asr.training.dry_run import rehearse
-
-        for line in rehearse(experiment):
+        for line in run.dry_run(experiment):
             typer.echo(line)
     elif overfit:
         wer, updates = run.overfit(experiment, overfit)

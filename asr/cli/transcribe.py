@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.search import (
+from asr.cli.options import (
     Beam,
     Greedy,
     Hotwords,
@@ -87,10 +87,10 @@ def transcribe(
     beam: Beam = None,
     lm: LanguageModel = None,
     lm_weight: LanguageWeight = None,
-    word_bonus: WordBonus = None,
+    word_score: WordBonus = None,
     rescore: Rescore = None,
     rescore_weight: RescoreWeight = None,
-    rescore_bonus: RescoreBonus = None,
+    rescore_word_score: RescoreBonus = None,
     hotword: Hotwords = None,
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
@@ -128,14 +128,12 @@ def transcribe(
         raise UsageError("several formats need -o, a folder to write them to")
 
     from asr.text.case import Case
-    from asr.transcription.inputs import collect
-    from asr.transcription.outputs import OutputFolder, Printer
+    from asr.transcription.decoder import DecodeOptions
+    from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe
     from asr.transcription.result import Failure, Transcript
-    from asr.transcription.run import Summary, deliver, describe
-    from asr.transcription.searching import SearchOptions
 
-    search = SearchOptions(
-        greedy, beam, lm, lm_weight, word_bonus, hotword or (), rescore, rescore_weight, rescore_bonus
+    search = DecodeOptions(
+        greedy, beam, lm, lm_weight, word_score, hotword or (), rescore, rescore_weight, rescore_word_score
     )
 
     found, missing = collect(inputs, recursive)
@@ -155,9 +153,9 @@ def transcribe(
             summary.skipped, found = len(found) - len(rest), rest
     if found:
         from asr.cli.progress import shown
-        from asr.transcription.listening import Job
+        from asr.transcription.reader import Request
 
-        jobs = [Job(each.audio, each.name, chosen) for each in found]
+        requests = [Request(each.audio, each.name, chosen) for each in found]
         wants_words = words or target.needs_words
         outcomes: Iterator[Transcript | Failure]
         if engine is Engine.ray:
@@ -165,10 +163,10 @@ def transcribe(
 
             cluster = RayOptions(threads=threads or 1)
             outcomes = transcribe_with_ray(
-                jobs, model, words=wants_words, device=device.value, search=search, options=cluster
+                requests, model, words=wants_words, device=device.value, search=search, options=cluster
             )
         else:
-            from asr.precision import bfloat16_is_fast
+            from asr.nn.precision import bfloat16_is_fast
             from asr.transcription.loading import load_model
 
             recognizer = load_model(
@@ -176,8 +174,8 @@ def transcribe(
             )
             if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
                 note("this processor was not built for bfloat16: float32, the default, is several times as fast")
-            outcomes = recognizer.transcribe_many(jobs, words=wants_words)
-        with shown(len(jobs), quiet) as progress:
+            outcomes = recognizer.transcribe_many(requests, words=wants_words)
+        with shown(len(requests), quiet) as progress:
             deliver(progress.count(outcomes), target.write, _tell, note, summary)
     several = summary.files + summary.skipped + len(summary.failures) > 1
     if summary.failed or (several and sys.stderr.isatty()):

@@ -19,7 +19,7 @@ import numpy as np
 
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError
-from asr.files import make_folder, write_whole
+from asr.io import make_folder, write_whole
 
 SHARD = 256
 _SCALE = 32768.0

@@ -67,14 +67,14 @@ class SpeechStream:
         seed: int,
         sample_rate: int,
         augment: Augment | None = None,
-        ascending_epochs: int = 0,
-        plain_epochs: int = 0,
+        sortagrad_epochs: int = 0,
+        augment_warmup_epochs: int = 0,
         workers: int = 1,
         pinned: bool = False,
     ) -> None:
         self.corpora = list(corpora)
         self.config, self.seed, self.augment = config, seed, augment
-        self.ascending_epochs, self.plain_epochs = ascending_epochs, plain_epochs
+        self.sortagrad_epochs, self.augment_warmup_epochs = sortagrad_epochs, augment_warmup_epochs
         self.workers, self.pinned = workers, pinned
         self._places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus.utterances))]
         self._durations = np.array([self.corpora[c].audio.samples(i) / sample_rate for c, i in self._places])
@@ -88,7 +88,7 @@ class SpeechStream:
             epoch,
         )
         return make_batches(
-            self._durations, drawn, self.config, self.seed, epoch, ascending=epoch < self.ascending_epochs
+            self._durations, drawn, self.config, self.seed, epoch, ascending=epoch < self.sortagrad_epochs
         )
 
     def hours(self, epoch: int) -> dict[str, float]:
@@ -111,7 +111,7 @@ class SpeechStream:
             ids.append(self.corpora[corpus].utterances[place].id)
             targets.append(self.corpora[corpus].targets[place])
             phones += self.corpora[corpus].phones[place : place + 1]
-        augmented = epoch >= self.plain_epochs
+        augmented = epoch >= self.augment_warmup_epochs
         if self.augment is not None and augmented:
             waveforms = self.augment(waveforms, np.random.default_rng([self.seed, epoch, int(indices[0]), 3]))
         padded, lengths = pad_waveforms(waveforms, self.pinned)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from asr.corpus.manifest import Utterance
-from asr.corpus.preparation import Preparation, Track, is_audio, prepare
+from asr.corpus.prepare import Preparation, Track, is_audio, prepare
 from asr.errors import DataError, UsageError
-from asr.text.normalise import get_normaliser
+from asr.text.normalize import get_normalizer
 
 TABLE = "transcripts.tsv"
 # Names of texts that lie beside recordings and belong to none of them.
-ABOUT = frozenset({"readme", "license", "licence", "copying", "notice", "transcripts"})
+ABOUT = frozenset({"readme", "licence", "license", "copying", "notice", "transcripts"})
 
 
 def prepare_folder(
@@ -26,7 +26,7 @@ def prepare_folder(
     out_dir: Path,
     *,
     name: str = "",
-    normaliser: str = "librispeech",
+    normalizer: str = "librispeech",
     speaker: str | None = None,
     speaker_from: str | None = None,
     track: Track | None = None,
@@ -40,7 +40,7 @@ def prepare_folder(
     if not root.exists():
         raise DataError(f"{root} does not exist")
     find_speaker = _speaker_finder(speaker, speaker_from)
-    normalise = get_normaliser(normaliser)
+    normalize = get_normalizer(normalizer)
     problems: list[str] = []
     table = root if root.is_file() else root / TABLE
     folder = table.parent
@@ -53,7 +53,7 @@ def prepare_folder(
             f"no recordings with texts in {root}",
             f"Put a .txt beside each recording, or a {TABLE} of path, tab and text into the folder.",
         )
-    return prepare(name or folder.resolve().name, drafts, out_dir, normalise, problems=problems, track=track)
+    return prepare(name or folder.resolve().name, drafts, out_dir, normalize, problems=problems, track=track)
 
 
 def _from_table(table: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asr.corpus.manifest import Utterance
-from asr.corpus.preparation import Preparation, Track, prepare
+from asr.corpus.prepare import Preparation, Track, prepare
 from asr.errors import DataError
-from asr.files import write_text
-from asr.text.normalise import get_normaliser
+from asr.io import write_text
+from asr.text.normalize import get_normalizer
 
 
 def prepare_kaldi(
-    root: Path, out_dir: Path, *, name: str = "", normaliser: str = "none", track: Track | None = None
+    root: Path, out_dir: Path, *, name: str = "", normalizer: str = "none", track: Track | None = None
 ) -> Preparation:
     """Write `<out_dir>/<name>.jsonl` (the directory's own name by default) of a Kaldi data directory.
 
@@ -31,7 +31,7 @@ def prepare_kaldi(
     problems: list[str] = []
     drafts = list(_read(root, problems))
     return prepare(
-        name or root.resolve().name, drafts, out_dir, get_normaliser(normaliser), problems=problems, track=track
+        name or root.resolve().name, drafts, out_dir, get_normalizer(normalizer), problems=problems, track=track
     )
 
 

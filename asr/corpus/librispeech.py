@@ -12,10 +12,9 @@ from pathlib import Path
 
 from asr.corpus.download import Archive, Report, download
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.preparation import Preparation, Size, Track, is_audio, prepare, save
-from asr.corpus.split import alternate
+from asr.corpus.prepare import Preparation, Size, Track, alternate, is_audio, prepare, save
 from asr.errors import DataError, UsageError
-from asr.text.normalise import librispeech
+from asr.text.normalize import librispeech
 
 # Utterances and words as published; where no word count is known to us, none is checked.
 SIZES = {

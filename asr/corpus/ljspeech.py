@@ -1,14 +1,14 @@
 """LJSpeech 1.1: one voice reading non-fiction, 13,100 clips, public domain (Keith Ito and Linda Johnson, 2017).
 
-Layout: `wavs/LJ001-0001.wav` …; any audio extension will do; `metadata.csv` has `id|text|normalised text` a line,
-without quoting. The normalised column spells numbers out; the `ljspeech` normaliser does the rest.
+Layout: `wavs/LJ001-0001.wav` …; any audio extension will do; `metadata.csv` has `id|text|normalized text` a line,
+without quoting. The normalized column spells numbers out; the `ljspeech` normalizer does the rest.
 
 LJSpeech has no standard division for recognition, so two are fixed here and written beside the whole manifest:
 
     ljspeech-random-{train,dev,test}     clips drawn at random: the easier figure, since a chapter is on both sides
     ljspeech-chapters-{train,dev,test}   whole chapters held out for the test: the figure for text not heard before
 
-Each clip's side follows from its id alone (`asr.corpus.split.share`), so a part of LJSpeech is divided as the whole is.
+Each clip's side follows from its id alone (`asr.corpus.prepare.share`), so a part is divided as the whole is.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 
 from asr.corpus.download import Archive, Report, download
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.preparation import Preparation, Size, Track, is_audio, prepare, save
-from asr.corpus.split import share
+from asr.corpus.prepare import Preparation, Size, Track, is_audio, prepare, save, share
 from asr.errors import DataError
-from asr.text.normalise import ljspeech
+from asr.text.normalize import ljspeech
 
 SIZE = Size(13_100)
 ARCHIVE = Archive(
@@ -102,6 +101,6 @@ def _read(root: Path, problems: list[str]) -> Iterator[Utterance]:
         elif identity not in recordings:
             problems.append(f"{identity}: no recording in {folder}")
         else:
-            # A few published lines leave the normalised column empty.
+            # A few published lines leave the normalized column empty.
             text = texts[-1] or texts[0]
             yield Utterance(identity, recordings[identity], 0.0, text, "LJ", extra={"chapter": _chapter(identity)})

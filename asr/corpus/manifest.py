@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
-from asr.files import write_whole
+from asr.io import write_whole
 
 
 @dataclass(frozen=True)

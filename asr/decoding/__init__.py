@@ -13,7 +13,7 @@ from asr.decoding.hotwords import Hotword, parse_hotword, read_hotwords
 from asr.decoding.hypothesis import Hypothesis, spell
 
 if TYPE_CHECKING:
-    from asr.decoding.beam import BeamDecoder
+    from asr.decoding.beam_search import BeamDecoder
 
 __all__ = [
     "BeamDecoder",
@@ -29,7 +29,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "BeamDecoder":
-        from asr.decoding.beam import BeamDecoder
+        from asr.decoding.beam_search import BeamDecoder
 
         return BeamDecoder
     raise AttributeError(f"module 'asr.decoding' has no attribute {name!r}")

@@ -12,32 +12,32 @@ from asr.errors import UsageError
 class DecodingConfig:
     """How to search and how to weigh the language models. All scores are natural logarithms."""
 
-    beam: int = 50  # prefixes kept after each frame
-    token_threshold: float = -6.0  # tokens below this log-probability in a frame are not tried there
-    score_margin: float = 12.0  # prefixes this much worse than the best are dropped
+    beam_size: int = 50  # prefixes kept after each frame
+    token_min_logp: float = -6.0  # tokens below this log-probability in a frame are not tried there
+    beam_threshold: float = 12.0  # prefixes this much worse than the best are dropped
     lm_weight: float = 0.5  # factor on the language model's log-probabilities
-    word_bonus: float = 2.0  # added per word: balances the language model's taste for short texts
-    unknown_score: float = -4.0  # added per word that the language model does not know …
-    unknown_letter: float = -1.0  # … and per letter of it: else one long unknown word is cheaper than many known ones
+    word_score: float = 2.0  # added per word: balances the language model's taste for short texts
+    unk_score: float = -4.0  # added per word that the language model does not know …
+    unk_char_score: float = -1.0  # … and per letter of it: else one long unknown word is cheaper than many known ones
     prior_weight: float = 0.0  # how much of `prior` is taken from the network's log-probabilities
     prior: tuple[float, ...] = ()  # log-probability of each piece whatever is heard, the blank's among them
     closed_vocabulary: bool = False  # only words of the language model (and hotwords)
     end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
-    nbest: int = 30  # readings that a recurrent model, where there is one, judges as whole sentences
+    nbest: int = 30  # hypotheses that a recurrent model, where there is one, rescores as whole sentences
     rescore_weight: float = 0.3  # factor on that model's log-probabilities
-    rescore_bonus: float = 1.0  # added per word: balances its taste for short texts
+    rescore_word_score: float = 1.0  # added per word: balances its taste for short texts
 
     def __post_init__(self) -> None:
-        if self.beam < 1:
-            raise UsageError(f"beam must be at least 1, not {self.beam}")
-        if not self.score_margin > 0:
-            raise UsageError(f"score_margin must be positive, not {self.score_margin}")
+        if self.beam_size < 1:
+            raise UsageError(f"beam_size must be at least 1, not {self.beam_size}")
+        if not self.beam_threshold > 0:
+            raise UsageError(f"beam_threshold must be positive, not {self.beam_threshold}")
         if not self.lm_weight >= 0:
             raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
         if not 0 <= self.prior_weight < math.inf or not all(map(math.isfinite, self.prior)):
             raise UsageError("prior_weight must not be negative, and prior must hold numbers")
-        if not self.unknown_letter <= 0:
-            raise UsageError(f"unknown_letter must not be positive, not {self.unknown_letter}")
+        if not self.unk_char_score <= 0:
+            raise UsageError(f"unk_char_score must not be positive, not {self.unk_char_score}")
         if self.nbest < 1:
             raise UsageError(f"nbest must be at least 1, not {self.nbest}")
         if not self.rescore_weight >= 0:

@@ -10,7 +10,7 @@ from asr.text.tokenizer import pieces_to_text
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One reading of an utterance. `score = acoustic + language`, natural logarithms; the larger, the better."""
+    """One hypothesis of an utterance. `score = acoustic + language`, natural logarithms; the larger, the better."""
 
     tokens: tuple[int, ...]
     frames: tuple[int, ...]  # output frame (not seconds) in which each token begins, one per token

@@ -6,7 +6,7 @@ power of the prior,
 
     log p(piece | sound) − weight · log p(piece),
 
-as hybrid recognisers do to get from posteriors to likelihoods (Bourlard and Morgan 1994) and Miao et al. 2015 do for
+as hybrid recognizers do to get from posteriors to likelihoods (Bourlard and Morgan 1994) and Miao et al. 2015 do for
 CTC, whose prior includes the blank. It needs a language model: without one, frequent pieces are right to win.
 """
 

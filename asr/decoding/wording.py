@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from asr.decoding.hotwords import Hotword
-from asr.decoding.lexicon import ROOT, Lexicon
+from asr.decoding.lexicon_trie import ROOT, LexiconTrie
 from asr.errors import UsageError
-from asr.language.ngram import UNKNOWN_ID
+from asr.lm.ngram import UNKNOWN_ID
 
 if TYPE_CHECKING:
-    from asr.language.ngram import NgramModel
+    from asr.lm.ngram import NgramModel
 
-Spellings = Mapping[str, Sequence[str]]
+PronunciationTable = Mapping[str, Sequence[str]]
 """Of each word the ways in which pieces spell it."""
 
 _MOST_WAYS = 8  # to speak a hotword of several words
@@ -41,18 +41,18 @@ class Wording:
 
     def __init__(
         self,
-        lexicon: Lexicon,
+        lexicon: LexiconTrie,
         alphabet: Sequence[str],
         model: NgramModel,
         hotwords: Sequence[Hotword],
-        spellings: Spellings,
+        pronunciations: PronunciationTable,
     ) -> None:
-        """`spellings` are those of the hotwords' words at least. Words that the model lacks come before all others."""
-        self._lexicon, self._model = lexicon, model
+        """`pronunciations` are those of the hotwords' words at least. What the model lacks comes before all others."""
+        self._trie, self._model = lexicon, model
         self._letter_of = {letter: number for number, letter in enumerate(alphabet, start=1)}
         self._meanings = lru_cache(maxsize=None)(self._look_up)
         phrases = [(hotword.phrase.split(), hotword.boost) for hotword in hotwords]
-        ways = {word: frozenset(spellings.get(word, ())) for words, _ in phrases for word in words}
+        ways = {word: frozenset(pronunciations.get(word, ())) for words, _ in phrases for word in words}
         self._expected = {way: word for word in sorted(ways) if word not in model.vocabulary for way in ways[word]}
         self._phrases = [(words, [ways[word] for word in words], boost) for words, boost in phrases]
 
@@ -110,22 +110,20 @@ class Wording:
         """The ids of the words that are spelled so."""
         node = ROOT
         for letter in map(self._letter_of.__getitem__, spelled):
-            first, end = self._lexicon.first_child[node], self._lexicon.first_child[node + 1]
-            child = int(first + np.searchsorted(self._lexicon.letter[first:end], letter))
-            if child == end or self._lexicon.letter[child] != letter:
+            first, end = self._trie.first_child[node], self._trie.first_child[node + 1]
+            child = int(first + np.searchsorted(self._trie.letter[first:end], letter))
+            if child == end or self._trie.letter[child] != letter:
                 return []
             node = child
-        ids: list[int] = self._lexicon.word[
-            self._lexicon.first_word[node] : self._lexicon.first_word[node + 1]
-        ].tolist()
+        ids: list[int] = self._trie.word[self._trie.first_word[node] : self._trie.first_word[node + 1]].tolist()
         return ids
 
 
-def spell_phrases(hotwords: Iterable[Hotword], spellings: Spellings) -> list[Hotword]:
+def spell_phrases(hotwords: Iterable[Hotword], pronunciations: PronunciationTable) -> list[Hotword]:
     """The hotwords as pieces spell them, each in up to eight ways. Raises `UsageError` naming one that none spells."""
     phrases = []
     for hotword in hotwords:
-        ways = list(islice(product(*(spellings.get(word, ()) for word in hotword.phrase.split())), _MOST_WAYS))
+        ways = list(islice(product(*(pronunciations.get(word, ()) for word in hotword.phrase.split())), _MOST_WAYS))
         if not ways:
             raise UsageError(f"nobody can tell how the hotword {hotword.phrase!r} is spoken", "Spell it as it sounds.")
         phrases += [Hotword(" ".join(way), hotword.boost) for way in ways]

@@ -1,1 +1,1 @@
-"""Evaluating a recogniser: decode a manifest and score it."""
+"""Evaluating a recognizer: decode a manifest and score it."""

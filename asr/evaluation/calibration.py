@@ -1,4 +1,4 @@
-"""Fit word confidences to a model and its search, and judge them on other speech."""
+"""Fit word confidences to a model and its search, and measure them on other speech."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from asr.corpus.manifest import Utterance
 from asr.errors import DataError
-from asr.evaluation.parts import job_of
-from asr.model.alignment import TokenAlignment
+from asr.evaluation.decode import job_of
+from asr.model.forced_alignment import TokenAlignment
 from asr.scoring.alignment import find_edits, iterate_pairs
 from asr.transcription.confidence import Calibration, Floats, Spans, fit, word_features
 from asr.transcription.recognizer import Recognizer
@@ -26,14 +26,14 @@ class Quality:
     """How far confidences can be trusted.
 
     `expected_calibration_error`: mean distance of confidence from share correct over ten equal bins (Guo et al. 2017).
-    `normalised_cross_entropy`: the part of the uncertainty that they take away (NIST); at most 1, below 0 worse than
+    `normalized_cross_entropy`: the part of the uncertainty that they take away (NIST); at most 1, below 0 worse than
     saying the mean everywhere. `auroc`: the probability that a right word has a higher confidence than a wrong one.
     """
 
     words: int
     correct: float
     expected_calibration_error: float
-    normalised_cross_entropy: float
+    normalized_cross_entropy: float
     auroc: float
 
 
@@ -46,7 +46,7 @@ def calibrate(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibr
     notebook = _Notebook()
     before, recognizer.confidence = recognizer.confidence, notebook
     try:
-        words, correct = recognised_words(recognizer, utterances)
+        words, correct = recognized_words(recognizer, utterances)
     finally:
         recognizer.confidence = before
     if not len(words) or correct.all() or not correct.any():
@@ -57,9 +57,9 @@ def calibrate(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibr
     return calibration
 
 
-def judge(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Quality:
-    """The quality of the recogniser's confidences on utterances with known texts."""
-    words, correct = recognised_words(recognizer, utterances)
+def measure_quality(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Quality:
+    """The quality of the recognizer's confidences on utterances with known texts."""
+    words, correct = recognized_words(recognizer, utterances)
     return quality(np.array([word.confidence for word in words]), correct)
 
 
@@ -72,20 +72,20 @@ def quality(confidence: Floats, correct: Booleans) -> Quality:
         words=len(correct),
         correct=float(correct.mean()),
         expected_calibration_error=float(sum(gaps) / len(correct)),
-        normalised_cross_entropy=float(1 - _cross_entropy(confidence, correct) / base),
+        normalized_cross_entropy=float(1 - _cross_entropy(confidence, correct) / base),
         auroc=_auroc(confidence, correct),
     )
 
 
-def recognised_words(recognizer: Recognizer, utterances: Sequence[Utterance]) -> tuple[list[Word], Booleans]:
+def recognized_words(recognizer: Recognizer, utterances: Sequence[Utterance]) -> tuple[list[Word], Booleans]:
     """All words that `recognizer` finds in the utterances, and whether each is right (Levenshtein alignment).
 
     Raises `AsrError` naming a recording that cannot be read.
     """
     words: list[Word] = []
     correct: list[bool] = []
-    jobs = (job_of(utterance, recognizer.model.sample_rate) for utterance in utterances)
-    for utterance, outcome in zip(utterances, recognizer.transcribe_many(jobs), strict=True):
+    requests = (job_of(utterance, recognizer.model.sample_rate) for utterance in utterances)
+    for utterance, outcome in zip(utterances, recognizer.transcribe_many(requests), strict=True):
         if isinstance(outcome, Failure):
             raise outcome.error
         words += outcome.words

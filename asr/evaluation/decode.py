@@ -15,10 +15,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from asr.audio.probe import probe_audio
+from asr.audio.read import read_audio
 from asr.corpus.manifest import Utterance
 from asr.errors import AsrError, AudioError
-from asr.evaluation.parts import job_of
-from asr.transcription.listening import Job
+from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure
 
@@ -64,9 +65,9 @@ def decode_manifest(
     utterances: Sequence[Utterance],
     folder: Path,
     made_by: Mapping[str, Any],
-    heard: Callable[[int], None] = lambda count: None,
+    on_progress: Callable[[int], None] = lambda count: None,
 ) -> Decoding:
-    """Decode `utterances`, keeping each in `folder` as soon as it is done; `heard` is told how many are.
+    """Decode `utterances`, keeping each in `folder` as soon as it is done; `on_progress` is told how many are.
 
     An utterance that cannot be read stops no other and is a failure. Raises `AsrError` when `folder` cannot be
     written.
@@ -75,14 +76,14 @@ def decode_manifest(
     decoding = Decoding(_resume(part, made_by))
     decoding.resumed = len(decoding.texts)
     wanted = [utterance for utterance in utterances if utterance.id not in decoding.texts]
-    heard(decoding.resumed)
+    on_progress(decoding.resumed)
     try:
         with part.open("a", encoding="utf-8") as file:
             for decoded in _decode(recognizer, wanted, decoding.failures):
                 decoding.texts[decoded.id] = decoded
                 file.write(json.dumps(asdict(decoded), ensure_ascii=False) + "\n")
                 file.flush()
-                heard(1)
+                on_progress(1)
     except OSError as error:
         raise AsrError(
             f"cannot write {part}: {error.strerror or error}", "Free some space or choose another place."
@@ -115,18 +116,18 @@ def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
 def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: dict[str, str]) -> Iterator[Decoded]:
     waiting: deque[Utterance] = deque()
 
-    def jobs() -> Iterator[Job]:
+    def requests() -> Iterator[Request]:
         for utterance in utterances:
             try:
-                job = job_of(utterance, recognizer.model.sample_rate)
+                request = job_of(utterance, recognizer.model.sample_rate)
             except AudioError as error:
                 failures[utterance.id] = str(error)
                 continue
             waiting.append(utterance)
-            yield job
+            yield request
 
     began = perf_counter()
-    for outcome in recognizer.transcribe_many(jobs(), words=False):
+    for outcome in recognizer.transcribe_many(requests(), words=False):
         utterance = waiting.popleft()
         now = perf_counter()
         if isinstance(outcome, Failure):
@@ -134,3 +135,18 @@ def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: d
         else:
             yield Decoded(utterance.id, outcome.text, outcome.duration, round(now - began, 4))
         began = now
+
+
+_SLACK = 0.1
+"""Seconds by which a recording may be longer than its utterance and still be all of it."""
+
+
+def job_of(utterance: Utterance, sample_rate: int) -> Request:
+    """What of the utterance's recording is to be read, by the recognizer as far as it is all of it.
+
+    Raises `AudioError` for a recording that cannot be opened.
+    """
+    if not utterance.offset and probe_audio(utterance.audio).duration <= utterance.duration + _SLACK:
+        return Request(utterance.audio, utterance.id)
+    samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
+    return Request(samples, utterance.id, sample_rate=sample_rate)

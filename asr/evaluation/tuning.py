@@ -7,18 +7,21 @@ and the unknown-word scores matter less and follow one by one (coordinate descen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.decoding import DecodingConfig, greedy, spell
-from asr.decoding.beam import BeamDecoder
+from asr.decoding.beam_search import BeamDecoder
 from asr.decoding.prior import measure_prior
+from asr.decoding.rescoring import SentenceModel, score_texts
 from asr.errors import DataError
-from asr.evaluation.hearing import Spoken
+from asr.evaluation.emissions import Example, Floats
+from asr.io import write_whole
 from asr.scoring.result import count_words
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)
@@ -27,8 +30,8 @@ PRIOR_WEIGHT = 0.5
 """Of the grid, where the decoder has a prior: the valley is flat around it."""
 OTHERS: dict[str, tuple[float, ...]] = {
     "prior_weight": (0.0, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9),
-    "unknown_score": (-10.0, -7.0, -4.0, -2.0, 0.0),
-    "unknown_letter": (-2.0, -1.0, -0.5, 0.0),
+    "unk_score": (-10.0, -7.0, -4.0, -2.0, 0.0),
+    "unk_char_score": (-2.0, -1.0, -0.5, 0.0),
 }
 
 
@@ -39,38 +42,38 @@ class Tuning:
     weights: tuple[float, ...]
     bonuses: tuple[float, ...]
     wer: npt.NDArray[np.float64]  # (weights, bonuses), fractions
-    greedy_wer: float | None  # None where pieces are phones, which spell no words by themselves
+    greedy_wer: float | None  # None where tokens are phones, which spell no words by themselves
     best_wer: float
     best: DecodingConfig
 
 
 def tune(
-    spoken: Sequence[Spoken],
+    examples: Sequence[Example],
     decoder: BeamDecoder,
     weights: Sequence[float] = WEIGHTS,
     bonuses: Sequence[float] = BONUSES,
     threads: int | None = None,
-    tried: Callable[[int], None] = lambda count: None,
+    on_progress: Callable[[int], None] = lambda count: None,
 ) -> Tuning:
     """Search weight × bonus, then the prior's weight and the unknown-word scores; all else stays as in `decoder`.
 
-    Of settings with the same word error rate the first counts. `tried` is told of every setting that was measured.
+    Of settings with the same word error rate the first counts. `on_progress` is told of every setting measured.
     Raises `DataError` when nothing was said.
     """
-    if not any(each.reference.split() for each in spoken):
+    if not any(each.reference.split() for each in examples):
         raise DataError("there is nothing to tune on: no utterance has a text")
 
     def measure(config: DecodingConfig) -> float:
-        rate = word_error_rate(spoken, decoder.with_config(config), threads)
-        tried(1)
+        rate = word_error_rate(examples, decoder.with_config(config), threads)
+        on_progress(1)
         return rate
 
     start = replace(decoder.config, prior_weight=PRIOR_WEIGHT if decoder.config.prior else 0.0)
     wer = np.array(
-        [[measure(replace(start, lm_weight=weight, word_bonus=bonus)) for bonus in bonuses] for weight in weights]
+        [[measure(replace(start, lm_weight=weight, word_score=bonus)) for bonus in bonuses] for weight in weights]
     )
     row, column = divmod(int(wer.argmin()), len(bonuses))
-    best, best_wer = replace(start, lm_weight=weights[row], word_bonus=bonuses[column]), float(wer[row, column])
+    best, best_wer = replace(start, lm_weight=weights[row], word_score=bonuses[column]), float(wer[row, column])
     for name, values in OTHERS.items():
         if name == "prior_weight" and not start.prior:
             continue
@@ -79,16 +82,16 @@ def tune(
             candidate = replace(best, **changed)
             if candidate != best and (rate := measure(candidate)) < best_wer:
                 best, best_wer = candidate, rate
-    greedy_wer = None if decoder.spells_sounds else word_error_rate(spoken, None, threads, decoder.vocabulary)
+    greedy_wer = None if decoder.reads_phones else word_error_rate(examples, None, threads, decoder.vocabulary)
     return Tuning(tuple(weights), tuple(bonuses), wer, greedy_wer, best_wer, best)
 
 
-def prior_of(spoken: Sequence[Spoken]) -> tuple[float, ...]:
-    """How probable the network finds each piece, on average over speech: natural log, rounded for a settings file."""
-    pieces = [piece for each in spoken for piece in each.pieces]
-    if not any(map(len, pieces)):
+def prior_of(examples: Sequence[Example]) -> tuple[float, ...]:
+    """How probable the network finds each token, on average over speech: natural log, rounded for a settings file."""
+    chunks = [chunk for each in examples for chunk in each.chunks]
+    if not any(map(len, chunks)):
         return ()
-    return tuple(measure_prior(pieces).round(3).tolist())
+    return tuple(measure_prior(chunks).round(3).tolist())
 
 
 def settings_count(weights: Sequence[float], bonuses: Sequence[float]) -> int:
@@ -97,30 +100,30 @@ def settings_count(weights: Sequence[float], bonuses: Sequence[float]) -> int:
 
 
 def word_error_rate(
-    spoken: Sequence[Spoken], decoder: BeamDecoder | None, threads: int | None = None, vocabulary: Sequence[str] = ()
+    examples: Sequence[Example], decoder: BeamDecoder | None, threads: int | None = None, vocabulary: Sequence[str] = ()
 ) -> float:
-    """Word errors over words, a fraction; without a decoder by greedy search with the pieces of `vocabulary`."""
-    pieces = [piece for each in spoken for piece in each.pieces]
+    """Word errors over words, a fraction; without a decoder by greedy search with the tokens of `vocabulary`."""
+    chunks = [chunk for each in examples for chunk in each.chunks]
     if decoder is not None:
-        texts = [best.text for best, *_ in decoder.decode_many(pieces, threads=threads)]
+        texts = [best.text for best, *_ in decoder.decode_many(chunks, threads=threads)]
     else:
-        texts = [spell(vocabulary, greedy(piece[None], [len(piece)])[0].tokens) for piece in pieces]
-    return error_rate(spoken, texts)
+        texts = [spell(vocabulary, greedy(chunk[None], [len(chunk)])[0].tokens) for chunk in chunks]
+    return error_rate(examples, texts)
 
 
-def error_rate(spoken: Sequence[Spoken], texts: Sequence[str]) -> float:
-    """Word errors over words, a fraction; `texts` are those of all pieces, one utterance after the other."""
+def error_rate(examples: Sequence[Example], texts: Sequence[str]) -> float:
+    """Word errors over words, a fraction; `texts` are those of all chunks, one utterance after the other."""
     remaining = iter(texts)
     errors = words = 0
-    for each in spoken:
-        text = " ".join(next(remaining) for _ in each.pieces)
+    for each in examples:
+        text = " ".join(next(remaining) for _ in each.chunks)
         counts = count_words(each.reference, text)
         errors += counts.errors
         words += counts.reference
     return errors / words
 
 
-def describe(tuning: Tuning) -> dict[str, object]:
+def describe_tuning(tuning: Tuning) -> dict[str, object]:
     """The tuning as plain data, for a JSON file."""
     return {
         "weights": list(tuning.weights),
@@ -130,3 +133,127 @@ def describe(tuning: Tuning) -> dict[str, object]:
         "best_wer": tuning.best_wer,
         "best": asdict(tuning.best),
     }
+
+
+RESCORE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+RESCORE_BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+TOGETHER = 64
+"""Chunks searched and rescored at a time: sentences of like length then find each other."""
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """The word error rates of the grid, and the best settings found."""
+
+    weights: tuple[float, ...]
+    bonuses: tuple[float, ...]
+    wer: npt.NDArray[np.float64]  # (weights, bonuses), fractions
+    best_wer: float
+    best: DecodingConfig
+
+
+@dataclass(frozen=True)
+class ScoredNbest:
+    """An n-best list of N hypotheses, best first, and what is known of each."""
+
+    texts: list[str]
+    scores: npt.NDArray[np.float64]  # (N,) of the search
+    log_probs: npt.NDArray[np.float64]  # (N,) of the recurrent model
+    words: npt.NDArray[np.int64]  # (N,)
+
+    def best(self, weight: float, bonus: float) -> str:
+        """The first text of what `rescore_nbest` makes of the list."""
+        return self.texts[int((self.scores + (weight * self.log_probs + bonus * self.words)).argmax())]
+
+
+def tune_rescoring(
+    examples: Sequence[Example],
+    decoder: BeamDecoder,
+    model: SentenceModel,
+    weights: Sequence[float] = RESCORE_WEIGHTS,
+    bonuses: Sequence[float] = RESCORE_BONUSES,
+    threads: int | None = None,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> Rescoring:
+    """Search the n-best lists of `decoder`, let `model` score them, and try every weight and bonus.
+
+    Of settings with the same word error rate the first counts. `on_progress` is told of chunks as they are done.
+    Raises `DataError` when nothing was said, or for texts that `model` cannot read.
+    """
+    if not any(each.reference.split() for each in examples):
+        raise DataError("there is nothing to tune on: no utterance has a text")
+    lists: list[ScoredNbest] = []
+    for some in score_nbests([chunk for each in examples for chunk in each.chunks], decoder, model, threads):
+        lists += some
+        on_progress(len(some))
+    wer = np.array(
+        [
+            [error_rate(examples, [each.best(weight, bonus) for each in lists]) for bonus in bonuses]
+            for weight in weights
+        ]
+    )
+    row, column = divmod(int(wer.argmin()), len(bonuses))
+    best = replace(decoder.config, rescore_weight=weights[row], rescore_word_score=bonuses[column])
+    return Rescoring(tuple(weights), tuple(bonuses), wer, float(wer[row, column]), best)
+
+
+def score_nbests(
+    chunks: Sequence[Floats], decoder: BeamDecoder, model: SentenceModel, threads: int | None = None
+) -> Iterator[list[ScoredNbest]]:
+    """The n-best lists of `chunks` (T, V), some at a time."""
+    for start in range(0, len(chunks), TOGETHER):
+        nbests = decoder.decode_many(chunks[start : start + TOGETHER], decoder.config.nbest, threads)
+        lm_scores = score_texts(nbests, model)
+        yield [
+            ScoredNbest(
+                texts=[hypothesis.text for hypothesis in nbest],
+                scores=np.array([hypothesis.score for hypothesis in nbest]),
+                log_probs=np.array([lm_scores[hypothesis.text] for hypothesis in nbest]),
+                words=np.array([len(hypothesis.text.split()) for hypothesis in nbest]),
+            )
+            for nbest in nbests
+        ]
+
+
+def describe_rescoring(rescoring: Rescoring) -> dict[str, object]:
+    """The tuning as plain data, for a JSON file."""
+    return {
+        "weights": list(rescoring.weights),
+        "bonuses": list(rescoring.bonuses),
+        "wer": rescoring.wer.round(6).tolist(),
+        "best_wer": rescoring.best_wer,
+    }
+
+
+def draw_heat_map(tuning: Tuning, path: Path) -> None:
+    """Write the grid as a colored table, SVG or PNG by the name of `path`; the best point is framed.
+
+    Rates more than half as large again as the best share one color: the valley is what matters.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.patches import Rectangle
+
+    percent = 100 * tuning.wer
+    rows, columns = percent.shape
+    figure, axes = pyplot.subplots(figsize=(1.5 + 0.8 * columns, 1.5 + 0.5 * rows), layout="constrained")
+    image = axes.imshow(percent, cmap="viridis_r", vmax=1.5 * percent.min(), origin="lower", aspect="auto")
+    for row in range(rows):
+        for column in range(columns):
+            dark = percent[row, column] > 1.25 * percent.min()
+            label = f"{percent[row, column]:.1f}"
+            axes.text(column, row, label, ha="center", va="center", color="white" if dark else "black")
+    best_row, best_column = divmod(int(tuning.wer.argmin()), columns)
+    axes.add_patch(Rectangle((best_column - 0.5, best_row - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=2))
+    axes.set_xticks(range(columns), [f"{bonus:g}" for bonus in tuning.bonuses])
+    axes.set_yticks(range(rows), [f"{weight:g}" for weight in tuning.weights])
+    axes.set_xlabel("word bonus")
+    axes.set_ylabel("language model weight")
+    greedy = f"greedy {100 * tuning.greedy_wer:.1f}, " if tuning.greedy_wer is not None else ""
+    axes.set_title(f"WER %: {greedy}best {100 * tuning.best_wer:.1f}")
+    figure.colorbar(image, ax=axes, extend="max")
+    with write_whole(path, "wb") as file:
+        figure.savefig(file, format=path.suffix.lstrip(".") or "png")
+    pyplot.close(figure)

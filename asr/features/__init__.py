@@ -1,1 +1,1 @@
-"""Features: filterbank, MFCC, normalisation, augmentation."""
+"""Features: filterbank, MFCC, normalization, augmentation."""

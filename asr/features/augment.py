@@ -34,7 +34,7 @@ class WaveformAugmentConfig:
 
 @dataclass(frozen=True)
 class SpecAugmentConfig:
-    """Masks over features; a masked region is set to zero, the mean of normalised features."""
+    """Masks over features; a masked region is set to zero, the mean of normalized features."""
 
     frequency_masks: int = 2
     frequency_width: int = 27

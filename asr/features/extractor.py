@@ -1,4 +1,4 @@
-"""From waveforms to normalised features: the same module in training, evaluation and transcription."""
+"""From waveforms to normalized features: the same module in training, evaluation and transcription."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FeatureConfig:
     """Mel bands, or cepstral coefficients before differences (13 is usual)."""
     deltas: bool = True
     """First and second differences (MFCC only)."""
-    normalise: Literal["utterance", "global", "none"] = "utterance"
+    normalize: Literal["utterance", "global", "none"] = "utterance"
     """Zero mean and unit variance of each dimension, over the utterance or over the training set."""
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class FeatureConfig:
 class FeatureExtractor(nn.Module):
     """Waveforms (B, N) in [-1, 1], lengths (B,) in samples → features (B, T, F) and lengths (B,) in frames.
 
-    Frames beyond an utterance's length are zero. `mean` and `deviation` (F,) are used by global normalisation and
+    Frames beyond an utterance's length are zero. `mean` and `deviation` (F,) are used by global normalization and
     stored with the model.
     """
 
@@ -66,10 +66,10 @@ class FeatureExtractor(nn.Module):
         with torch.autocast(waveforms.device.type, enabled=False):
             features, frames = self.transform(waveforms.float(), lengths)
             mask = length_mask(frames, features.shape[1]).unsqueeze(2)
-            if self.config.normalise == "utterance":
+            if self.config.normalize == "utterance":
                 mean, deviation = masked_statistics(features, mask)
                 features = (features - mean) / deviation
-            elif self.config.normalise == "global":
+            elif self.config.normalize == "global":
                 features = (features - self.mean) / self.deviation
             return features * mask, frames
 

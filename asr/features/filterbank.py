@@ -1,6 +1,6 @@
 """Log-mel filterbank energies, equal to Kaldi's (`compute-fbank-feats`, dither 0).
 
-Each frame of 25 ms is freed of its mean, pre-emphasised (0.97), multiplied by Povey's window (a Hann window to the
+Each frame of 25 ms is freed of its mean, pre-emphasized (0.97), multiplied by Povey's window (a Hann window to the
 power 0.85), transformed (power spectrum of the next power of two), summed in triangular mel bands and logged.
 Frames start every 10 ms and lie wholly inside the signal (`snip_edges`), so that padding never enters one.
 """
@@ -69,10 +69,10 @@ class Filterbank(nn.Module):
         # Kaldi's convention is 16-bit integers; the scale only shifts the logarithm, but the floor depends on it.
         frames = frames * 32768.0
         frames -= frames.mean(dim=-1, keepdim=True)
-        emphasised = frames.clone()
-        emphasised[..., 1:] -= PREEMPHASIS * frames[..., :-1]
-        emphasised[..., 0] -= PREEMPHASIS * frames[..., 0]
-        spectrum = torch.fft.rfft(emphasised.mul_(self.window), n=self.fft)
+        emphasized = frames.clone()
+        emphasized[..., 1:] -= PREEMPHASIS * frames[..., :-1]
+        emphasized[..., 0] -= PREEMPHASIS * frames[..., 0]
+        spectrum = torch.fft.rfft(emphasized.mul_(self.window), n=self.fft)
         power = spectrum.real.square().add_(spectrum.imag.square())
         energies: Tensor = power @ self.mel
         return energies.clamp_min_(FLOOR).log_()
@@ -90,9 +90,9 @@ def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:
 
     lowest, highest = (1127.0 * math.log1p(hertz / 700.0) for hertz in (LOWEST_HZ, sample_rate / 2))
     edges = torch.linspace(lowest, highest, bands + 2, dtype=torch.float64)
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    left, center, right = edges[:-2], edges[1:-1], edges[2:]
     bins = mel(torch.arange(fft // 2 + 1, dtype=torch.float64) * sample_rate / fft).unsqueeze(1)
-    triangles = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0.0)
+    triangles = torch.minimum((bins - left) / (center - left), (right - bins) / (right - center)).clamp_min(0.0)
     triangles[-1] = 0.0  # Kaldi leaves the Nyquist bin out
     return triangles.float()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from asr.lexicon.phones import PHONES
 from asr.model.acoustic import parameters
-from asr.model.saved import SavedModel, load_saved_model
-from asr.pronunciation.phones import PHONES
+from asr.model.bundle import SavedModel, load_saved_model
 
 SHOWN_TOKENS = 8
 
@@ -18,32 +18,22 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
     features, encoder = model.config.features, model.config.encoder
     vocabulary = model.tokenizer.vocabulary
     return [
-        ("features", f"{features.kind}, {model.network.features.size} a frame, normalised by {features.normalise}"),
+        ("features", f"{features.kind}, {model.network.features.size} a frame, normalized by {features.normalize}"),
         ("sample rate", f"{features.sample_rate:,} Hz"),
-        ("network", f"{encoder.layers} × {encoder.width} {_memory(encoder.memory)}"),
+        ("network", f"{encoder.layers} × {encoder.width} {_memory(encoder.rnn_type)}"),
         ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {_megabytes(model):.1f} MB on disk"),
         ("output", f"{1 / model.frame_seconds:g} steps a second"),
         ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
         *_phones(model),
-        *_scribe(model),
-        ("normaliser", model.normaliser),
+        ("normalizer", model.normalizer),
         *_facts(model.training),
     ]
 
 
 def _phones(model: SavedModel) -> list[tuple[str, str]]:
-    if model.pronunciations is None:
+    if model.lexicon is None:
         return []
-    return [("phones", f"{len(PHONES)}; how {len(model.pronunciations):,} words are spoken, others are guessed")]
-
-
-def _scribe(model: SavedModel) -> list[tuple[str, str]]:
-    scribe = model.config.scribe
-    return (
-        [("scribe", f"{scribe.layers} × {scribe.width} {_memory('bidirectional')}, from phones to tokens")]
-        if scribe
-        else []
-    )
+    return [("phones", f"{len(PHONES)}; a lexicon of {len(model.lexicon):,} words, G2P for others")]
 
 
 def _facts(training: dict[str, Any], of: str = "") -> list[tuple[str, str]]:

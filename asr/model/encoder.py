@@ -19,15 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from asr.features.extractor import length_mask
-from asr.model.dropout import Dropout
-from asr.recurrence.directions import Bidirectional, Memoryless, Unidirectional
+from asr.nn.dropout import Dropout
+from asr.nn.rnn import Bidirectional, Memoryless, Unidirectional
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
     """Sizes of the encoder."""
 
-    memory: Literal["bidirectional", "unidirectional", "none"] = "bidirectional"
+    rnn_type: Literal["bidirectional", "unidirectional", "none"] = "bidirectional"
     """GRU in both directions, past only, or no recurrence at all."""
     layers: int = 4
     width: int = 640
@@ -86,9 +86,9 @@ class RecurrentBlock(nn.Module):
         width = config.width
         self.norm = nn.LayerNorm(width)
         self.recurrent: nn.Module
-        if config.memory == "bidirectional":
+        if config.rnn_type == "bidirectional":
             self.recurrent = Bidirectional(width, width // 2)
-        elif config.memory == "unidirectional":
+        elif config.rnn_type == "unidirectional":
             self.recurrent = Unidirectional(width, width)
         else:
             self.recurrent = Memoryless(width, 2 * width, width)

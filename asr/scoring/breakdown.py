@@ -45,7 +45,7 @@ class Confusions:
     deletions: Counter[str]
     insertions: Counter[str]
     wrong: Counter[str]
-    spoken: Counter[str]
+    occurrences: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def count_confusions(score: Score) -> Confusions:
     pairs: Counter[tuple[str, str]] = Counter()
     deleted: Counter[str] = Counter()
     inserted: Counter[str] = Counter()
-    spoken: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     for utterance in score.utterances:
         reference = utterance.reference.split()
-        spoken.update(reference)
+        occurrences.update(reference)
         if not utterance.edits:
             continue
         hypothesis = utterance.hypothesis.split()
@@ -135,7 +135,7 @@ def count_confusions(score: Score) -> Confusions:
     wrong = Counter(deleted)
     for (word, _), count in pairs.items():
         wrong[word] += count
-    return Confusions(_ordered(pairs), _ordered(deleted), _ordered(inserted), _ordered(wrong), spoken)
+    return Confusions(_ordered(pairs), _ordered(deleted), _ordered(inserted), _ordered(wrong), occurrences)
 
 
 def worst(score: Score, limit: int = 20) -> list[ScoredUtterance]:
@@ -148,10 +148,10 @@ def worst(score: Score, limit: int = 20) -> list[ScoredUtterance]:
 def outside_vocabulary(score: Score, vocabulary: Collection[str]) -> VocabularyShare:
     """The share of errors on reference words that are not in `vocabulary`."""
     confusions = count_confusions(score)
-    unknown = [word for word in confusions.spoken if word not in vocabulary]
+    unknown = [word for word in confusions.occurrences if word not in vocabulary]
     return VocabularyShare(
-        words=confusions.spoken.total(),
-        outside=sum(confusions.spoken[word] for word in unknown),
+        words=confusions.occurrences.total(),
+        outside=sum(confusions.occurrences[word] for word in unknown),
         wrong=confusions.wrong.total(),
         wrong_outside=sum(confusions.wrong[word] for word in unknown),
     )

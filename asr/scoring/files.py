@@ -10,8 +10,8 @@ from asr.scoring.alignment import ALIGNERS, Aligner
 from asr.scoring.pairing import Missing, Pairing, pair
 from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
 from asr.scoring.report import Report, build_report
-from asr.scoring.result import normalise_word
-from asr.text.normalise import get_normaliser
+from asr.scoring.result import normalize_word
+from asr.text.normalize import get_normalizer
 
 
 def report_on_files(
@@ -21,7 +21,7 @@ def report_on_files(
     against: Path | None = None,
     by: Sequence[str] = (),
     missing: Missing = "error",
-    normaliser: str = "none",
+    normalizer: str = "none",
     aligner: Aligner = "levenshtein",
     speaker_from: str | None = None,
     vocabulary: Path | None = None,
@@ -38,12 +38,12 @@ def report_on_files(
             raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
     if aligner not in ALIGNERS:
         raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
-    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding, normaliser)
+    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding, normalizer)
     references = read_transcripts(reference, "reference", reference_format, encoding)
     hypotheses = read_transcripts(hypothesis, "hypothesis", hypothesis_format, encoding)
     pairing = pair(references, hypotheses, missing, speaker_from)
     inputs = _inputs(references, hypotheses, pairing)
-    score = pairing.score(normaliser, aligner)
+    score = pairing.score(normalizer, aligner)
     if against is None:
         return build_report(score, name=hypothesis.stem, by=by, vocabulary=known, inputs=inputs)
     others = read_transcripts(against, "hypothesis", hypothesis_format, encoding)
@@ -58,20 +58,20 @@ def report_on_files(
         score,
         name=name,
         by=by,
-        against=other_pairing.score(normaliser, aligner),
+        against=other_pairing.score(normalizer, aligner),
         baseline=baseline,
         vocabulary=known,
         inputs=inputs | _baseline_inputs(others, other_pairing),
     )
 
 
-def read_vocabulary(path: Path, encoding: str | None = None, normaliser: str = "none") -> set[str]:
-    """Every word that occurs in a text; of JSON lines, in their texts. Words are normalised one by one."""
-    normalise = get_normaliser(normaliser)
+def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str = "none") -> set[str]:
+    """Every word that occurs in a text; of JSON lines, in their texts. Words are normalized one by one."""
+    normalize = get_normalizer(normalizer)
     form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
     texts = read_transcripts(path, "reference", form, encoding).texts
     written = {word for text in texts.values() for word in text.split()}
-    words = {word for each in written for word in normalise_word(normalise, each).split()}
+    words = {word for each in written for word in normalize_word(normalize, each).split()}
     if not words:
         raise DataError(f"{path} holds no word")
     return words

@@ -34,12 +34,12 @@ class Pairing:
     doubled: tuple[str, ...]
     policy: Missing
 
-    def score(self, normaliser: str = "none", aligner: Aligner = "levenshtein") -> Score:
+    def score(self, normalizer: str = "none", aligner: Aligner = "levenshtein") -> Score:
         """Score the pairs."""
         return score(
             self.references,
             self.hypotheses,
-            normaliser=normaliser,
+            normalizer=normalizer,
             aligner=aligner,
             ids=self.ids,
             speakers=self.speakers,

@@ -185,8 +185,12 @@ def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
             raise DataError(f"{path}, line {number}: neither id nor audio_filepath")
         if isinstance(audio, str):
             record["audio_filepath"] = str(base / audio)
-        spoken = {key for keys in TEXT_FIELDS.values() for key in keys}
-        yield str(identity), record[name], {key: value for key, value in record.items() if key not in spoken | {"id"}}
+        occurrences = {key for keys in TEXT_FIELDS.values() for key in keys}
+        yield (
+            str(identity),
+            record[name],
+            {key: value for key, value in record.items() if key not in occurrences | {"id"}},
+        )
 
 
 def _parse_ctm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:

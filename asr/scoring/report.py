@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
-from asr.files import write_text
+from asr.io import write_text
+from asr.scoring.bootstrap import Interval, error_rate_interval
 from asr.scoring.breakdown import (
     Breakdown,
     Confusions,
@@ -23,7 +24,6 @@ from asr.scoring.breakdown import (
     outside_vocabulary,
     worst,
 )
-from asr.scoring.certainty import Interval, error_rate_interval
 from asr.scoring.result import Score, ScoredUtterance
 from asr.scoring.significance import Comparison, compare, conclude
 

@@ -30,7 +30,7 @@ LETTERS: dict[Kind, str] = {"equal": "C", "replace": "S", "delete": "D", "insert
 
 @dataclass(frozen=True, slots=True)
 class ScoredUtterance:
-    """One reference with its hypothesis, both as scored: normalised, words parted by one space.
+    """One reference with its hypothesis, both as scored: normalized, words parted by one space.
 
     `fields` holds what the manifest knows beyond the text (`duration` in seconds, `audio_filepath`, `level_db`, …).
     """
@@ -67,11 +67,11 @@ class Score:
     """Counts over a corpus, and the aligned utterances behind them.
 
     `words`, `characters` (spaces included, as jiwer counts them) and `letters` (spaces left out) are sums over all
-    utterances. `raw_words` counts the words of the same texts without the normaliser.
+    utterances. `raw_words` counts the words of the same texts without the normalizer.
     """
 
     utterances: Sequence[ScoredUtterance]
-    normaliser: str = "none"
+    normalizer: str = "none"
     aligner: Aligner = "levenshtein"
     raw_words: Counts | None = None
 
@@ -136,7 +136,7 @@ def score(
     references: Iterable[str] | str,
     hypotheses: Iterable[str] | str,
     *,
-    normaliser: str = "none",
+    normalizer: str = "none",
     aligner: Aligner = "levenshtein",
     ids: Iterable[str] | None = None,
     speakers: Iterable[str | None] | None = None,
@@ -144,11 +144,11 @@ def score(
 ) -> Score:
     """Score `hypotheses` against `references`, pair by pair.
 
-    `normaliser` names one of `asr.text`'s normalisers and is applied to both sides. `ids`, `speakers` and `fields`
+    `normalizer` names one of `asr.text`'s normalizers and is applied to both sides. `ids`, `speakers` and `fields`
     run beside the texts. An empty reference counts the words of its hypothesis as insertions; an empty hypothesis
     counts the words of its reference as deletions.
 
-    Raises `DataError` when the lists differ in length, `UsageError` for an unknown normaliser or aligner.
+    Raises `DataError` when the lists differ in length, `UsageError` for an unknown normalizer or aligner.
     """
     references, hypotheses = _listed(references), _listed(hypotheses)
     size = len(references)
@@ -162,15 +162,15 @@ def score(
     voices = _beside("speakers", speakers, size, [None] * size)
     extras = _beside("fields", fields, size, [{}] * size)
     raw = None
-    if normaliser != "none":
+    if normalizer != "none":
         raw = _total(count_words(left, right, aligner) for left, right in zip(references, hypotheses, strict=True))
-        references = _normalised(normaliser, references, names, "reference")
-        hypotheses = _normalised(normaliser, hypotheses, names, "hypothesis")
+        references = _normalized(normalizer, references, names, "reference")
+        hypotheses = _normalized(normalizer, hypotheses, names, "hypothesis")
     utterances = [
         score_utterance(name, reference, hypothesis, aligner, voice, extra)
         for name, reference, hypothesis, voice, extra in zip(names, references, hypotheses, voices, extras, strict=True)
     ]
-    return Score(utterances, normaliser, aligner, raw)
+    return Score(utterances, normalizer, aligner, raw)
 
 
 def score_utterance(
@@ -181,7 +181,7 @@ def score_utterance(
     speaker: str | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> ScoredUtterance:
-    """Align one pair of texts, already normalised; runs of white space count as one space."""
+    """Align one pair of texts, already normalized; runs of white space count as one space."""
     left, right = reference.split(), hypothesis.split()
     edits = tuple(find_edits(left, right, aligner))
     reference, hypothesis = " ".join(left), " ".join(right)
@@ -204,31 +204,31 @@ def count_words(reference: str, hypothesis: str, aligner: Aligner = "levenshtein
     return count_edits(find_edits(left, right, aligner), len(left))
 
 
-def normalise_word(normalise: Callable[[str], str], word: str) -> str:
-    """`word` under a normaliser, which may part it into several; what cannot be written stays as it is."""
+def normalize_word(normalize: Callable[[str], str], word: str) -> str:
+    """`word` under a normalizer, which may part it into several; what cannot be written stays as it is."""
     try:
-        return normalise(word)
+        return normalize(word)
     except DataError:
         return word
 
 
-def _normalised(name: str, texts: list[str], ids: list[str], side: str) -> list[str]:
-    """`texts` under the normaliser `name`. What it cannot write is an error in a reference, naming the utterance.
+def _normalized(name: str, texts: list[str], ids: list[str], side: str) -> list[str]:
+    """`texts` under the normalizer `name`. What it cannot write is an error in a reference, naming the utterance.
 
-    In a hypothesis, such a word stays as it is and so counts as wrong: one stray letter that a recogniser invents
+    In a hypothesis, such a word stays as it is and so counts as wrong: one stray letter that a recognizer invents
     must not keep the other utterances from being scored.
     """
-    from asr.text.normalise import get_normaliser
+    from asr.text.normalize import get_normalizer
 
-    normalise = get_normaliser(name)
+    normalize = get_normalizer(name)
     results = []
     for identity, text in zip(ids, texts, strict=True):
         try:
-            results.append(normalise(text))
+            results.append(normalize(text))
         except DataError as error:
             if side == "reference":
                 raise DataError(f"reference of utterance {identity}: {error.message}", error.hint) from error
-            results.append(" ".join(normalise_word(normalise, word) for word in text.split()))
+            results.append(" ".join(normalize_word(normalize, word) for word in text.split()))
     return results
 
 

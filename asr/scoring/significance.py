@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asr.errors import DataError
-from asr.scoring.certainty import Interval, difference_interval
+from asr.scoring.bootstrap import Interval, difference_interval
 from asr.scoring.result import Score, ScoredUtterance
 
 BUFFER = 2  # words that both systems have right between two segments, as in sc_stats
@@ -70,8 +70,8 @@ def compare(first: Score, second: Score) -> Comparison:
     ids = [utterance.id for utterance in first.utterances]
     if ids != [utterance.id for utterance in second.utterances]:
         raise DataError("the two systems were not scored on the same utterances", "Score both against one reference.")
-    if (first.normaliser, first.aligner) != (second.normaliser, second.aligner):
-        raise DataError("the two systems were not scored with the same normaliser and aligner")
+    if (first.normalizer, first.aligner) != (second.normalizer, second.aligner):
+        raise DataError("the two systems were not scored with the same normalizer and aligner")
     over_utterances = difference_interval(first, second, "utterances")
     if over_utterances is None:
         raise DataError("there is no utterance to compare the systems on")

@@ -1,1 +1,1 @@
-"""Text: normalisers, letter case, tokenizers."""
+"""Text: normalizers, letter case, tokenizers."""

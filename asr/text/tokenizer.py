@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from asr.errors import DataError, ModelError
-from asr.files import write_whole
+from asr.io import write_whole
 
 BLANK = 0
 BLANK_PIECE = "<blank>"
@@ -70,7 +70,7 @@ class CharacterTokenizer:
         pieces = WORD_START.join(text.split())
         missing = sorted(set(pieces) - self._index.keys())
         if missing:
-            raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALISE)
+            raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALIZE)
         return [self._index[piece] for piece in pieces]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -137,7 +137,7 @@ class SentencePieceTokenizer:
         ids: list[int] = self._processor.encode(text)
         if BLANK in ids:
             missing = sorted(set(text) - self._letters)
-            raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALISE)
+            raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALIZE)
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -157,7 +157,7 @@ def pieces_to_text(pieces: Iterable[str]) -> str:
 
 
 def train_tokenizer(config: TokenizerConfig, texts: Sequence[str]) -> Tokenizer:
-    """Train the configured tokenizer on transcripts that are already normalised."""
+    """Train the configured tokenizer on transcripts that are already normalized."""
     if config.kind == "characters":
         return CharacterTokenizer.train(texts)
     return SentencePieceTokenizer.train(texts, config.kind, config.size)
@@ -183,7 +183,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     return tokenizer
 
 
-_NORMALISE = "Prepare the corpus with a normaliser that leaves only the model's letters."
+_NORMALIZE = "Prepare the corpus with a normalizer that leaves only the model's letters."
 
 
 def _write_description(folder: Path, description: dict[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,14 @@ import yaml
 from asr.config import apply_overrides, read_yaml, validate
 from asr.errors import UsageError
 from asr.features.augment import WaveformAugmentConfig
-from asr.files import make_folder, write_text
+from asr.io import make_folder, write_text
 from asr.model.acoustic import parameters
-from asr.precision import chosen
-from asr.training import distributed
-from asr.training.checkpoint import Position
-from asr.training.experiment import AcousticTask, ExperimentConfig, check
-from asr.training.loop import LAST, Trainer
-from asr.training.overfit import fit_by_heart
+from asr.nn.precision import chosen, products
+from asr.trainer import distributed
+from asr.trainer.checkpoint import TrainState
+from asr.trainer.logger import clock
+from asr.trainer.trainer import LAST, LoopConfig, Trainer
+from asr.training.acoustic import AcousticTask, ExperimentConfig, check
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,7 +39,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     return config
 
 
-def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -> Position:
+def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -> TrainState:
     """Train as configured; the best model is `<output>/best`, everything to go on from is `<output>/last.pt`."""
     if not resume and (config.output / LAST).exists():
         raise UsageError(
@@ -50,19 +51,19 @@ def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         make_folder(config.output)
-        task = _build(config, device, world, quiet or not world.leads)
+        task = _build(config, device, world, quiet or not world.is_main)
         trainer = Trainer(task, config.loop, config.output, world, device)
-        if world.leads:
+        if world.is_main:
             text = as_yaml(resolved(task))
             changed = changes(config.output / CONFIG, text) if resume else []
             write_text(config.output / CONFIG, text)
             for line in [*changed, *describe(task)]:
-                trainer.journal.note(line)
-        position = trainer.run(resume)
-        if world.leads:
+                trainer.logger.note(line)
+        state = trainer.run(resume)
+        if world.is_main:
             _draw(config.output)
         distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
-        return position
+        return state
     finally:
         distributed.leave_world()
 
@@ -76,14 +77,14 @@ def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
         acoustic=replace(config.acoustic, encoder=replace(config.acoustic.encoder, dropout=0.0)),
         spec_augment=None,
         waveform=WaveformAugmentConfig(),
-        ascending_epochs=0,
+        sortagrad_epochs=0,
     )
     if config.threads:
         torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as scratch:  # a run's own folder may hold the tokenizer of other texts
         task = AcousticTask(replace(learning, output=Path(scratch)), device, only=count)
-    return fit_by_heart(task, config.loop)
+    return overfit_test(task, config.loop)
 
 
 def resolved(task: AcousticTask) -> ExperimentConfig:
@@ -123,7 +124,7 @@ def _build(config: ExperimentConfig, device: torch.device, world: distributed.Wo
     """The leader first: it decodes audio and trains the tokenizer that the others then find on disk."""
     if world.size == 1:
         return AcousticTask(config, device, quiet)
-    task = AcousticTask(config, device, quiet) if world.leads else None
+    task = AcousticTask(config, device, quiet) if world.is_main else None
     distributed.wait_for_all(world)
     return task or AcousticTask(config, device, quiet)
 
@@ -146,7 +147,73 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 def _draw(folder: Path) -> None:
     try:
-        from asr.training.curves import draw_curves
+        from asr.trainer.plot import draw_curves
     except ImportError:
         return
     draw_curves(folder)
+
+
+MOST_UPDATES = 600
+WARMUP_UPDATES = 10
+LOOK_EVERY = 20
+
+
+def overfit_test(task: AcousticTask, config: LoopConfig) -> tuple[float, int]:
+    """Train on the task's utterances until greedy decoding returns every word; (word error rate, updates used)."""
+    module = task.module.to(task.device).train()
+    optimizer = torch.optim.AdamW(module.parameters())
+    wer = 1.0
+    epoch = 0
+    update = 0
+    while update < MOST_UPDATES:
+        for batch in task.load(epoch, 0, 1):
+            for group in optimizer.param_groups:
+                group["lr"] = config.schedule.peak * min(1.0, (update + 1) / WARMUP_UPDATES)
+            with products(config.precision, task.device):
+                loss = task.loss(batch, torch.Generator().manual_seed(update))
+            optimizer.zero_grad()
+            loss.value.backward()
+            torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+            optimizer.step()
+            update += 1
+            if update % LOOK_EVERY == 0:
+                wer = task.training_wer()
+                task.report(f"update {update}: loss {loss.value.item():.3f}, WER {wer:.1%}")
+                if wer == 0.0:
+                    return wer, update
+        epoch += 1
+    return wer, update
+
+
+TIMED_UPDATES = 3
+
+
+def dry_run(config: ExperimentConfig) -> Iterator[str]:
+    """The resolved configuration, data statistics, sizes, and the expected time from a few real updates."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with tempfile.TemporaryDirectory() as scratch:
+        task = AcousticTask(replace(config, output=Path(scratch)), device)
+        yield as_yaml(replace(resolved(task), output=config.output))
+        yield from describe(task)
+        speed = measure(Trainer(task, config.loop, Path(scratch), distributed.World(), device), config.sortagrad_epochs)
+    hours = sum(task.stream.hours(config.sortagrad_epochs).values())
+    yield f"{speed:.0f} seconds of audio a second: {clock(hours * 3600 / speed)} an epoch, "
+    yield f"{clock(config.loop.epochs * hours * 3600 / speed)} for {config.loop.epochs} epochs, validation not included"
+
+
+def measure(trainer: Trainer, epoch: int) -> float:
+    """Seconds of audio learned from in a second of computing, from a few updates of an epoch."""
+    count = trainer.task.batches(epoch)
+    trainer.state.epoch = epoch
+    trainer.module.train()
+    # The first update pays for allocation and is not timed, unless an epoch has no more.
+    updates = min(1 + TIMED_UPDATES, trainer.usable(count) // trainer.config.accumulate)
+    loader = trainer.task.load(epoch, 0, 1)
+    learned, start = 0.0, time.monotonic()
+    for number in range(updates):
+        trainer.update(loader, count)
+        if number == 0 and updates > 1:
+            learned, start = trainer.state.audio_seconds, time.monotonic()
+    return max(1e-9, (trainer.state.audio_seconds - learned) / (time.monotonic() - start))

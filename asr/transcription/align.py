@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 
 from asr.errors import DataError
-from asr.model.alignment import align_tokens
-from asr.text.normalise import get_normaliser
-from asr.transcription.listening import End, Heard, Job, listen
+from asr.model.forced_alignment import align_tokens
+from asr.text.normalize import get_normalizer
+from asr.transcription.reader import EndOfAudio, Request, RequestChunk, read_chunks
 from asr.transcription.recognizer import Audio, Floats, Recognizer, audio_name
 from asr.transcription.result import Segment, Transcript
-from asr.transcription.words import time_words
+from asr.transcription.timestamps import time_words
 
 # The lattice of steps × states that fits into memory: about half an hour of speech.
 _LARGEST_LATTICE = 1_000_000_000
@@ -63,27 +63,27 @@ class _Spelled:
 
 def _tokens(recognizer: Recognizer, line: str) -> list[_Spelled]:
     """The words of a line with their tokens; punctuation by itself is no word."""
-    normalise = get_normaliser(recognizer.model.normaliser)
-    words = [(word, normalise(word)) for word in line.split()]
+    normalize = get_normalizer(recognizer.model.normalizer)
+    words = [(word, normalize(word)) for word in line.split()]
     return [_Spelled(word, spoken, recognizer.encode(spoken)) for word, spoken in words if spoken]
 
 
 def _between(recognizer: Recognizer, word: _Spelled) -> list[int]:
-    """What stands between two words: a boundary among characters and phones, nothing where pieces bear it."""
+    """What stands between two words: a boundary among characters and phones, nothing where chunks bear it."""
     twice = recognizer.encode(f"{word.spoken} {word.spoken}")
     return twice[len(word.tokens) : len(twice) - len(word.tokens)]
 
 
-def _hear(recognizer: Recognizer, audio: Audio, name: str) -> tuple[Floats, list[float], End]:
-    """Log-probabilities (T, V) of all pieces one after the other, and the time of each step and of the end."""
+def _hear(recognizer: Recognizer, audio: Audio, name: str) -> tuple[Floats, list[float], EndOfAudio]:
+    """Log-probabilities (T, V) of all chunks one after the other, and the time of each step and of the end."""
     rate, step = recognizer.model.sample_rate, recognizer.model.frame_seconds
     parts: list[Floats] = []
     seconds: list[float] = []
-    end = End(0, name)
-    for item in listen(0, Job(audio, name), rate, recognizer.cutting):
-        if isinstance(item, Heard):
-            log_probs = recognizer.hear([item])[0]
-            begin = (item.piece.start + item.piece.before) / rate
+    end = EndOfAudio(0, name)
+    for item in read_chunks(0, Request(audio, name), rate, recognizer.segmentation):
+        if isinstance(item, RequestChunk):
+            log_probs = recognizer.emissions([item])[0]
+            begin = (item.chunk.start + item.chunk.before) / rate
             parts.append(log_probs)
             seconds += [begin + number * step for number in range(len(log_probs))]
         else:

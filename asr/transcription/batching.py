@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from asr.transcription.listening import End, Heard
+from asr.transcription.reader import EndOfAudio, RequestChunk
 
 BATCH_SECONDS = 120.0
 """Sound in a batch, padding included: larger batches fall out of the processor's cache and are slower."""
@@ -12,16 +12,16 @@ _FIRST_WINDOW = 60.0
 _LARGEST_WINDOW = 900.0
 
 
-def windows(items: Iterable[Heard | End], sample_rate: int) -> Iterator[list[Heard | End]]:
-    """Group a stream of pieces, in order, by a minute of sound at first and a quarter of an hour in the end.
+def windows(items: Iterable[RequestChunk | EndOfAudio], sample_rate: int) -> Iterator[list[RequestChunk | EndOfAudio]]:
+    """Group a stream of chunks, in order, by a minute of sound at first and a quarter of an hour in the end.
 
     Small windows give the first words soon, large ones give batches of like lengths.
     """
-    window: list[Heard | End] = []
+    window: list[RequestChunk | EndOfAudio] = []
     samples, limit = 0, _FIRST_WINDOW
     for item in items:
         window.append(item)
-        samples += len(item.piece.samples) if isinstance(item, Heard) else 0
+        samples += len(item.chunk.samples) if isinstance(item, RequestChunk) else 0
         if samples >= limit * sample_rate:
             yield window
             window, samples, limit = [], 0, min(2 * limit, _LARGEST_WINDOW)
@@ -29,14 +29,14 @@ def windows(items: Iterable[Heard | End], sample_rate: int) -> Iterator[list[Hea
         yield window
 
 
-def batches(pieces: list[Heard], sample_rate: int) -> Iterator[list[Heard]]:
-    """Divide pieces into batches of at most `BATCH_SECONDS` of padded sound, the longest first."""
-    batch: list[Heard] = []
-    for heard in sorted(pieces, key=lambda each: -len(each.piece.samples)):
-        longest = len((batch[0] if batch else heard).piece.samples)
+def batches(chunks: list[RequestChunk], sample_rate: int) -> Iterator[list[RequestChunk]]:
+    """Divide chunks into batches of at most `BATCH_SECONDS` of padded sound, the longest first."""
+    batch: list[RequestChunk] = []
+    for part in sorted(chunks, key=lambda each: -len(each.chunk.samples)):
+        longest = len((batch[0] if batch else part).chunk.samples)
         if batch and longest * (len(batch) + 1) > BATCH_SECONDS * sample_rate:
             yield batch
             batch = []
-        batch.append(heard)
+        batch.append(part)
     if batch:
         yield batch

@@ -1,8 +1,8 @@
-"""How probable it is that a recognised word is right: how sure the network was of its pieces, and the search of it.
+"""How probable it is that a recognized word is right: how sure the network was of its pieces, and the search of it.
 
-Logistic regression on a handful of features of the alignment, on the word's share among the readings of the search, and
-on the products of each two, fitted to a model and its search on speech with known texts (`asr calibrate`). A share of
-0.6 means little where the network was deaf and much where it was sure: the products say so. Without a fit, the
+Logistic regression on a handful of features of the alignment, on the word's share among the hypotheses of the search,
+and on the products of each two, fitted to a model and its search on speech with known texts (`asr calibrate`). A share
+of 0.6 means little where the network was deaf and much where it was sure: the products say so. Without a fit, the
 confidence is the probability of the word's least certain piece.
 """
 
@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from asr.config import validate
 from asr.errors import ModelError, UsageError
-from asr.files import write_text
-from asr.model.alignment import TokenAlignment
+from asr.io import write_text
+from asr.model.forced_alignment import TokenAlignment
 
 Floats = npt.NDArray[np.float64]
 Spans = Sequence[tuple[int, int]]
 Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], Floats]
 """From words, the span of tokens of each, their alignment and their posteriors to a confidence (W,) in [0, 1].
 
-Posteriors (`asr.decoding.posteriors`) are empty where the search knew one reading only.
+Posteriors (`asr.decoding.word_posteriors`) are empty where the search knew one hypothesis only.
 """
 
 FILE = "confidence.json"
@@ -46,29 +46,29 @@ RIDGE = 100.0
 class Calibration:
     """The fitted logistic regression; stored as `confidence.json` in the model folder.
 
-    Features count as their distance from `centre` in units of `spread`; `weights` has one for each, then one for each
+    Features count as their distance from `center` in units of `spread`; `weights` has one for each, then one for each
     product of two, themselves with themselves among them.
     """
 
     bias: float
-    centre: list[float]
+    center: list[float]
     spread: list[float]
     weights: list[float]
 
     def __post_init__(self) -> None:
-        count = len(self.centre)
+        count = len(self.center)
         if len(self.spread) != count or len(self.weights) != count + count * (count + 1) // 2:
-            raise ValueError("centre, spread and weights do not belong together")
+            raise ValueError("center, spread and weights do not belong together")
 
     def __call__(
         self, texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
     ) -> Floats:
         """The confidence of each word (W,)."""
-        return self.judge(word_features(texts, spans, alignment, posteriors))
+        return self.predict(word_features(texts, spans, alignment, posteriors))
 
-    def judge(self, features: Floats) -> Floats:
+    def predict(self, features: Floats) -> Floats:
         """σ(bias + w · expanded features): (W, F) → (W,)."""
-        distances = (features - np.array(self.centre)) / np.array(self.spread)
+        distances = (features - np.array(self.center)) / np.array(self.spread)
         return sigmoid(self.bias + with_products(distances) @ np.array(self.weights))
 
     def save(self, folder: Path) -> None:
@@ -85,8 +85,8 @@ def load_confidence(folder: Path) -> Confidence:
         calibration = validate(Calibration, json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError, UsageError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
-    if len(calibration.centre) != len(FEATURES):
-        raise ModelError(f"{path} is for {len(calibration.centre)} features, not {len(FEATURES)}", "Calibrate again.")
+    if len(calibration.center) != len(FEATURES):
+        raise ModelError(f"{path} is for {len(calibration.center)} features, not {len(FEATURES)}", "Calibrate again.")
     return calibration
 
 
@@ -124,9 +124,9 @@ def with_products(features: Floats) -> Floats:
 
 def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) -> Calibration:
     """The logistic regression of `correct` (W,) on `features` (W, F) and their products, by Newton's method."""
-    centre, spread = features.mean(axis=0), features.std(axis=0)
+    center, spread = features.mean(axis=0), features.std(axis=0)
     spread[spread < TINY] = 1.0  # a feature that is always the same tells nothing
-    expanded = with_products((features - centre) / spread)
+    expanded = with_products((features - center) / spread)
     expanded = np.column_stack([np.ones(len(expanded)), expanded])
     weights = np.zeros(expanded.shape[1])
     precision = np.full(len(weights), ridge)
@@ -139,7 +139,7 @@ def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) 
         weights += step
         if np.abs(step).max() < 1e-9:
             break
-    return Calibration(_rounded(weights[:1])[0], _rounded(centre), _rounded(spread), _rounded(weights[1:]))
+    return Calibration(_rounded(weights[:1])[0], _rounded(center), _rounded(spread), _rounded(weights[1:]))
 
 
 def _rounded(values: Floats) -> list[float]:

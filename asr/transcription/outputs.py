@@ -5,18 +5,20 @@ from __future__ import annotations
 import glob
 import json
 import os
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import IO
 
-from asr.errors import AsrError, UsageError
-from asr.files import write_text
+from asr.errors import AsrError, AudioError, UsageError
+from asr.io import write_text
 from asr.text.case import Case
-from asr.transcription.formats import as_record, ctm_name, render
-from asr.transcription.inputs import Input
-from asr.transcription.result import Transcript
+from asr.transcription.result import Failure, Transcript
+from asr.transcription.writers import as_record, ctm_name, render
 
 # Formats that cannot do without the times of words.
 _WORD_FORMATS = {"srt", "vtt", "ctm", "json"}
@@ -103,8 +105,161 @@ class OutputFolder:
 
 
 def _discard_leftovers(path: Path) -> None:
-    """What a run that was killed in mid-write left behind (the names of `asr.files.write_whole`)."""
+    """What a run that was killed in mid-write left behind (the names of `asr.io.write_whole`)."""
     if path.parent.is_dir():
         for leftover in path.parent.glob(f".{glob.escape(path.name[:80])}.*.part"):
             with suppress(OSError):
                 leftover.unlink()
+
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".sph", ".caf"}
+SUFFIXES |= {".m4a", ".mp4", ".aac", ".webm", ".mkv", ".wma", ".amr"}
+"""What counts as a recording when a folder is searched; a file that is named itself may be called anything."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One recording: `audio` is its path, or the bytes of standard input; `place` is where its outputs go under -o."""
+
+    audio: str | bytes
+    name: str
+    place: Path
+
+
+def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Input], list[Failure]]:
+    """The recordings that `arguments` name, each once, and those arguments that name none."""
+    found: dict[str, Input] = {}
+    failures: list[Failure] = []
+    roots: list[Path] = []
+    paths: list[Path] = []
+    for argument in arguments:
+        if argument == "-":
+            found["-"] = Input(sys.stdin.buffer.read(), "-", Path("stdin.wav"))
+            continue
+        try:
+            for root, path in _expand(argument, recursive):
+                roots.append(root)
+                paths.append(path)
+        except AudioError as error:
+            failures.append(Failure(argument, error))
+    base = os.path.commonpath([_absolute(root) for root in roots]) if roots else ""
+    for path in paths:
+        place = _absolute(path).relative_to(base)
+        found.setdefault(str(_absolute(path)), Input(str(path), str(path), place))
+    return list(found.values()), failures
+
+
+def _expand(argument: str, recursive: bool) -> list[tuple[Path, Path]]:
+    """Pairs of a root and a recording at or beneath it."""
+    path = Path(argument)
+    if path.is_dir():
+        recordings = [(path, recording) for recording in _search(path, recursive)]
+        if not recordings:
+            hint = "" if recursive else "Use -r to look into the folders within it."
+            raise AudioError(f"{argument} holds no recordings", hint)
+        return recordings
+    if glob.has_magic(argument) and not os.path.lexists(path):
+        matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 — may be absolute
+        if not matches:
+            raise AudioError(f"nothing matches {argument}")
+        return [(match.parent, match) for match in matches if not match.is_dir() or _named(match)]
+    return [(path.parent, path)]
+
+
+def _search(folder: Path, recursive: bool) -> Iterator[Path]:
+    """Recordings in a folder, in order of their names; a folder named like a recording counts as a (broken) one."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if recursive and path.is_dir():
+            within = list(_search(path, recursive))
+            yield from within or ([path] if _named(path) else [])
+        elif _named(path):
+            yield path
+
+
+def _absolute(path: Path) -> Path:
+    """Without `.` and `..`, but through links: a tree is mirrored as the user sees it."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _named(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+@dataclass
+class Summary:
+    """What a run came to; `seconds` of sound, `elapsed` seconds by the clock."""
+
+    files: int = 0
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    skipped: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    notices: dict[str, int] = field(default_factory=dict)
+    """How many recordings each kind of notice concerns."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether any recording has no transcript."""
+        return bool(self.failures)
+
+    def __str__(self) -> str:
+        files = f"{self.files} recording{'' if self.files == 1 else 's'}"
+        parts = [f"{files}, {self._length()} of sound in {self.elapsed:.1f} s"]
+        if self.elapsed and self.files:
+            parts[0] += f" ({self.seconds / self.elapsed:.0f} × real time)"
+        if self.skipped:
+            parts.append(f"{self.skipped} skipped: their outputs were there")
+        if self.failures:
+            parts.append(f"{len(self.failures)} failed")
+        return "; ".join(parts)
+
+    def _length(self) -> str:
+        if self.seconds < 60:
+            return f"{self.seconds:.1f} s"
+        return f"{self.seconds / 60:.1f} min" if self.seconds < 3600 else f"{self.seconds / 3600:.2f} h"
+
+
+def deliver(
+    outcomes: Iterable[Transcript | Failure],
+    write: Callable[[Transcript], None],
+    tell: Callable[[str], None],
+    note: Callable[[str], None],
+    summary: Summary,
+) -> None:
+    """Write each transcript as it comes, `tell` of failures and (once for each kind) `note` what is odd.
+
+    Whatever `write` raises ends the run: a full disk is no fault of one recording. `summary` is kept up to date, so
+    that it is right after an interruption too.
+    """
+    began = perf_counter()
+    try:
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                summary.failures.append(outcome)
+                tell(describe(outcome))
+                continue
+            write(outcome)
+            summary.files += 1
+            summary.seconds += outcome.duration
+            for notice in outcome.notices:
+                _note(outcome.name, notice, note, summary)
+    finally:
+        summary.elapsed = perf_counter() - began
+        for kind, count in summary.notices.items():
+            if count > 1:
+                note(f"{count - 1} more recordings: {kind}")
+
+
+def describe(failure: Failure) -> str:
+    """One line (and a hint) that names the recording and the reason."""
+    text = str(failure.error)
+    return text if failure.name in text else f"{failure.name}: {text}"
+
+
+def _note(name: str, notice: str, note: Callable[[str], None], summary: Summary) -> None:
+    kind = notice.split(" (")[0]
+    summary.notices[kind] = summary.notices.get(kind, 0) + 1
+    if summary.notices[kind] == 1:
+        note(f"{name} {notice}")

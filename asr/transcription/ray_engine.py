@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import AsrError, UsageError
-from asr.model.saved import load_saved_model
-from asr.transcription.listening import Job
+from asr.model.bundle import load_saved_model
+from asr.transcription.decoder import DecodeOptions, make_decode
+from asr.transcription.reader import Request
 from asr.transcription.result import Failure, Transcript
-from asr.transcription.searching import SearchOptions, make_decode
 
 _CHUNK = 16
 """Files that a worker takes at a time: enough to fill batches, few enough to lose."""
@@ -37,15 +37,15 @@ class RayOptions:
 
 
 def transcribe_with_ray(
-    jobs: Sequence[Job],
+    requests: Sequence[Request],
     model: Path | str | None = None,
     *,
     words: bool = True,
     device: str = "auto",
-    search: SearchOptions | None = None,
+    search: DecodeOptions | None = None,
     options: RayOptions | None = None,
 ) -> Iterator[Transcript | Failure]:
-    """The outcome of each job in order, as `Recognizer.transcribe_many` gives them.
+    """The outcome of each request in order, as `Recognizer.transcribe_many` gives them.
 
     Every worker must find the model and the recordings under the same paths; all run on processors. Raises `UsageError`
     when Ray is not installed, for a GPU and for a faulty search, `ModelError` when a model cannot be loaded.
@@ -60,7 +60,7 @@ def transcribe_with_ray(
     options = options or RayOptions()
     if not ray.is_initialized():
         ray.init(address=options.address, log_to_driver=False, configure_logging=False)
-    chunks = [list(jobs[start : start + _CHUNK]) for start in range(0, len(jobs), _CHUNK)]
+    chunks = [list(requests[start : start + _CHUNK]) for start in range(0, len(requests), _CHUNK)]
     available = int(ray.cluster_resources().get("CPU", 1)) // options.threads
     count = max(1, min(options.workers or available, len(chunks)))
     crew = _Crew(count, options.threads, (str(model) if model is not None else None, "cpu", options.threads, search))
@@ -73,14 +73,14 @@ def transcribe_with_ray(
 class Worker:
     """One model in one process of the cluster."""
 
-    def __init__(self, model: str | None, device: str, threads: int, search: SearchOptions | None) -> None:
+    def __init__(self, model: str | None, device: str, threads: int, search: DecodeOptions | None) -> None:
         from asr.transcription.loading import load_model
 
         self._recognizer = load_model(model, device=device, threads=threads, search=search)
 
-    def transcribe(self, jobs: list[Job], words: bool) -> list[Transcript | Failure]:
-        """The outcome of each job, in order."""
-        return list(self._recognizer.transcribe_many(jobs, words=words))
+    def transcribe(self, requests: list[Request], words: bool) -> list[Transcript | Failure]:
+        """The outcome of each request, in order."""
+        return list(self._recognizer.transcribe_many(requests, words=words))
 
 
 class _Crew:
@@ -96,7 +96,7 @@ class _Crew:
     def _hire(self) -> Any:
         return self._ray.remote(num_cpus=self._threads)(Worker).remote(*self._arguments)
 
-    def transcribe(self, chunks: list[list[Job]], words: bool) -> Iterator[Transcript | Failure]:
+    def transcribe(self, chunks: list[list[Request]], words: bool) -> Iterator[Transcript | Failure]:
         """Outcomes in the order of the chunks."""
         waiting = deque(range(len(chunks)))
         attempts = [0] * len(chunks)
@@ -118,11 +118,11 @@ class _Crew:
                 if attempts[number] < _ATTEMPTS:
                     waiting.appendleft(number)
                 else:
-                    done[number] = [_lost(job) for job in chunks[number]]
+                    done[number] = [_lost(request) for request in chunks[number]]
             yield from done.pop(turn)
 
     def dismiss(self) -> None:
-        """End all workers."""
+        """EndOfAudio all workers."""
         for worker in [*self._idle, *(worker for _, worker in self._busy.values())]:
             self._ray.kill(worker)
 
@@ -135,5 +135,5 @@ class _Crew:
             return None
 
 
-def _lost(job: Job) -> Failure:
-    return Failure(job.name, AsrError(f"{job.name}: the worker was lost {_ATTEMPTS} times"))
+def _lost(request: Request) -> Failure:
+    return Failure(request.name, AsrError(f"{request.name}: the worker was lost {_ATTEMPTS} times"))

@@ -1,4 +1,4 @@
-"""The recogniser: recordings in, transcripts out.
+"""The recognizer: recordings in, transcripts out.
 
 reader threads              this thread             decoder thread
 read → resample → cut   →   batch → network     →   search → words   →   transcripts, in the order of the input
@@ -18,23 +18,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr.audio.cut import CutConfig
+from asr.audio.segmentation import SegmentationConfig
 from asr.audio.source import AudioInput
 from asr.audio.stream import Channel
 from asr.decoding import Hypothesis
 from asr.errors import UsageError
+from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
-from asr.model.alignment import TokenAlignment, align_tokens
-from asr.model.saved import SavedModel
-from asr.pronunciation.phones import VOCABULARY as PHONES
+from asr.model.bundle import SavedModel
+from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
 from asr.transcription.confidence import load_confidence
-from asr.transcription.listening import End, Heard, Job, Listener
+from asr.transcription.decoder import Decode, best_path
 from asr.transcription.loading import Precision
+from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
-from asr.transcription.searching import Decode, best_path
-from asr.transcription.words import keep_apart, spell_words, time_words
+from asr.transcription.timestamps import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
 Audio = AudioInput | npt.NDArray[Any]
@@ -45,7 +45,7 @@ class StageTimes:
     """Seconds spent since loading: processor time of the readers, and by the clock what follows them."""
 
     reading: float = 0.0
-    cutting: float = 0.0
+    segmentation: float = 0.0
     features: float = 0.0
     network: float = 0.0
     search: float = 0.0
@@ -63,13 +63,13 @@ class Recognizer:
         threads: int | None = None,
         decode: Decode = best_path,
         precision: Precision = "float32",
-        cutting: CutConfig | None = None,
+        segmentation: SegmentationConfig | None = None,
         phones: bool = False,
     ) -> None:
         """`phones` says that `decode` reads phones and spells words with them."""
         self.model = model
         self.device = _device(device)
-        self.cutting = cutting or CutConfig()
+        self.segmentation = segmentation or SegmentationConfig()
         self.confidence = load_confidence(model.path)
         self.times = StageTimes()
         self._precision = precision
@@ -77,7 +77,7 @@ class Recognizer:
         self._threads = threads or os.cpu_count() or 1
         self._decode = decode
         self._phones = phones
-        speech = model.pronunciations if phones else None
+        speech = model.lexicon if phones else None
         self.vocabulary = PHONES if phones else model.tokenizer.vocabulary
         self.encode = speech.encode if speech else model.tokenizer.encode
         """Text to the ids in `vocabulary` of what is heard when it is spoken."""
@@ -97,8 +97,8 @@ class Recognizer:
         "split"; `case` is the letter case of the text; `words` asks for times and confidences.
         Raises `AudioError` naming a recording that cannot be read.
         """
-        job = Job(audio, audio_name(audio), channel, sample_rate)
-        (outcome,) = self.transcribe_many([job], words=words)
+        request = Request(audio, audio_name(audio), channel, sample_rate)
+        (outcome,) = self.transcribe_many([request], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
         return outcome.in_case(case)
@@ -113,26 +113,26 @@ class Recognizer:
         words: bool = True,
     ) -> Iterator[Segment]:
         """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`."""
-        job = Job(audio, audio_name(audio), channel, sample_rate)
-        for item in self._recognise([job], words):
-            if isinstance(item, _Spoken):
+        request = Request(audio, audio_name(audio), channel, sample_rate)
+        for item in self._recognize([request], words):
+            if isinstance(item, _SegmentEvent):
                 yield item.segment.in_case(case)
             elif item.error is not None:
                 raise item.error
 
     def transcribe_many(
         self,
-        jobs: Iterable[Job],
+        requests: Iterable[Request],
         *,
         words: bool = True,
     ) -> Iterator[Transcript | Failure]:
-        """Transcribe recordings together, in the model's own letter case: each outcome in the order of `jobs`.
+        """Transcribe recordings together, in the model's own letter case: each outcome in the order of `requests`.
 
         A recording that cannot be read is a `Failure` and stops no other.
         """
         segments: list[Segment] = []
-        for item in self._recognise(jobs, words):
-            if isinstance(item, _Spoken):
+        for item in self._recognize(requests, words):
+            if isinstance(item, _SegmentEvent):
                 segments.append(item.segment)
                 continue
             if item.error is not None:
@@ -142,12 +142,12 @@ class Recognizer:
                 yield Transcript(item.name, round(item.duration, 3), tuple(segments), item.notices, item.channel)
             segments = []
 
-    def hear(self, batch: list[Heard]) -> list[Floats]:
-        """Natural log-probabilities (T, V) of each piece, without the steps that belong to its neighbours.
+    def emissions(self, batch: list[RequestChunk]) -> list[Floats]:
+        """Natural log-probabilities (T, V) of each chunk, without the steps that belong to its neighbors.
 
-        V counts the tokenizer's pieces, or the phones for a search that reads them.
+        V counts the tokenizer's chunks, or the phones for a search that reads them.
         """
-        signals = [each.piece.samples for each in batch]
+        signals = [each.chunk.samples for each in batch]
         lengths = torch.tensor([len(signal) for signal in signals])
         waveforms = torch.zeros(len(signals), int(lengths.max()))
         for row, signal in enumerate(signals):
@@ -157,65 +157,65 @@ class Recognizer:
         with torch.inference_mode(), half:
             features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
             extracted = perf_counter()
-            log_probs, steps = self._network.recognise(features, frames, self._phones)
+            log_probs, steps = self._network.recognize(features, frames, self._phones)
         together, counts = log_probs.cpu().numpy(), steps.tolist()
         self.times.features += extracted - began
         self.times.network += perf_counter() - extracted
         step = self.model.frame_seconds * self.model.sample_rate
-        heard = []
+        emissions = []
         for row, each in enumerate(batch):
-            first = round(each.piece.before / step)
-            last = max(first, counts[row] - round(each.piece.after / step))
-            heard.append(together[row, first:last])
-        return heard
+            first = round(each.chunk.before / step)
+            last = max(first, counts[row] - round(each.chunk.after / step))
+            emissions.append(together[row, first:last])
+        return emissions
 
-    def _recognise(self, jobs: Iterable[Job], words: bool) -> Iterator[_Spoken | End]:
-        listener = Listener(jobs, self.model.sample_rate, self.cutting, self._threads)
-        with closing(listener), ThreadPoolExecutor(1) as searcher:
+    def _recognize(self, requests: Iterable[Request], words: bool) -> Iterator[_SegmentEvent | EndOfAudio]:
+        reader = AudioReader(requests, self.model.sample_rate, self.segmentation, self._threads)
+        with closing(reader), ThreadPoolExecutor(1) as search_thread:
             ends: dict[int | None, float] = {}  # of what has been said in each channel of the recording at hand
-            for window in windows(listener, self.model.sample_rate):
-                for item in self._recognise_window(window, words, searcher):
-                    if isinstance(item, End):
+            for window in windows(reader, self.model.sample_rate):
+                for item in self._recognize_window(window, words, search_thread):
+                    if isinstance(item, EndOfAudio):
                         ends = {}
                     else:
-                        item = _Spoken(item.job, _after(item.segment, ends.get(item.segment.channel, 0.0)))
+                        item = _SegmentEvent(item.request, _after(item.segment, ends.get(item.segment.channel, 0.0)))
                         ends[item.segment.channel] = item.segment.end
                     yield item
-            self.times.reading += listener.clock.reading
-            self.times.cutting += listener.clock.cutting
+            self.times.reading += reader.clock.reading
+            self.times.segmentation += reader.clock.segmentation
 
-    def _recognise_window(
+    def _recognize_window(
         self,
-        window: list[Heard | End],
+        window: list[RequestChunk | EndOfAudio],
         words: bool,
-        searcher: ThreadPoolExecutor,
-    ) -> Iterator[_Spoken | End]:
+        search_thread: ThreadPoolExecutor,
+    ) -> Iterator[_SegmentEvent | EndOfAudio]:
         """The network runs on one batch while the search is at work on the one before."""
         rate = self.model.sample_rate
-        pending: list[tuple[list[Heard], Future[list[Segment | None]]]] = []
-        for batch in batches([item for item in window if isinstance(item, Heard)], rate):
-            pending.append((batch, searcher.submit(self._read, batch, self.hear(batch), words)))
+        pending: list[tuple[list[RequestChunk], Future[list[Segment | None]]]] = []
+        for batch in batches([item for item in window if isinstance(item, RequestChunk)], rate):
+            pending.append((batch, search_thread.submit(self._read, batch, self.emissions(batch), words)))
         segments = {
             id(each): segment for batch, search in pending for each, segment in zip(batch, search.result(), strict=True)
         }
         for item in window:
-            if isinstance(item, End):
+            if isinstance(item, EndOfAudio):
                 yield item
             elif (segment := segments[id(item)]) is not None:
-                yield _Spoken(item.job, segment)
+                yield _SegmentEvent(item.request, segment)
 
-    def _read(self, batch: list[Heard], heard: list[Floats], words: bool) -> list[Segment | None]:
+    def _read(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
         """Search a batch for its texts, and the texts for their words."""
         began = perf_counter()
-        steps = [len(log_probs) for log_probs in heard]
-        padded = np.zeros((len(heard), max(steps), heard[0].shape[1]), dtype=np.float32)
-        for row, log_probs in enumerate(heard):
+        steps = [len(log_probs) for log_probs in emissions]
+        padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
+        for row, log_probs in enumerate(emissions):
             padded[row, : len(log_probs)] = log_probs
-        readings = self._decode(padded, steps, posteriors=words)
+        hypotheses = self._decode(padded, steps, posteriors=words)
         searched = perf_counter()
-        alignments = align_tokens(padded, steps, [reading.tokens for reading in readings]) if words else None
+        alignments = align_tokens(padded, steps, [hypothesis.tokens for hypothesis in hypotheses]) if words else None
         segments = [
-            self._segment(each, readings[row], steps[row], alignments[row] if alignments else None)
+            self._segment(each, hypotheses[row], steps[row], alignments[row] if alignments else None)
             for row, each in enumerate(batch)
         ]
         self.times.search += searched - began
@@ -223,28 +223,28 @@ class Recognizer:
         return segments
 
     def _segment(
-        self, heard: Heard, reading: Hypothesis, steps: int, alignment: TokenAlignment | None
+        self, part: RequestChunk, hypothesis: Hypothesis, steps: int, alignment: TokenAlignment | None
     ) -> Segment | None:
-        text = reading.text if self._phones else self.model.tokenizer.decode(reading.tokens)
+        text = hypothesis.text if self._phones else self.model.tokenizer.decode(hypothesis.tokens)
         if not text:
             return None
-        piece, rate = heard.piece, self.model.sample_rate
-        begin = (piece.start + piece.before) / rate
-        end = (piece.start + len(piece.samples) - piece.after) / rate
+        chunk, rate = part.chunk, self.model.sample_rate
+        begin = (chunk.start + chunk.before) / rate
+        end = (chunk.start + len(chunk.samples) - chunk.after) / rate
         words: tuple[Word, ...] = ()
         if alignment is not None:
-            texts, spans = spell_words(reading.tokens, self.vocabulary)
+            texts, spans = spell_words(hypothesis.tokens, self.vocabulary)
             texts = text.split() if self._phones else texts
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
-            confidence = self.confidence(texts, spans, alignment, reading.posteriors)
+            confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
             words = time_words(texts, spans, alignment, seconds, end, confidence)
             begin, end = words[0].start, words[-1].end
-        return Segment(round(begin, 3), round(end, 3), text, words, heard.channel)
+        return Segment(round(begin, 3), round(end, 3), text, words, part.channel)
 
 
 @dataclass(frozen=True)
-class _Spoken:
-    job: int
+class _SegmentEvent:
+    request: int
     segment: Segment
 
 
@@ -263,9 +263,9 @@ def _in_precision(network: AcousticModel, precision: Precision) -> AcousticModel
         return network
     if next(network.parameters()).is_cuda:
         raise UsageError("int8 is for CPUs only", "Use --precision bfloat16.")
-    from asr.model.quantised import quantise
+    from asr.model.quantized import quantize
 
-    return quantise(network)
+    return quantize(network)
 
 
 def _device(name: str) -> torch.device:

@@ -72,7 +72,7 @@ def _joined(words: Sequence[Word]) -> str:
 
 
 def _time(groups: list[Cue], duration: float) -> list[Cue]:
-    """Show each for at least a second where its neighbours leave room, and never two at a time."""
+    """Show each for at least a second where its neighbors leave room, and never two at a time."""
     timed: list[Cue] = []
     for number, cue in enumerate(groups):
         floor = timed[-1].end if timed else 0.0

@@ -4,13 +4,12 @@
 #   recipes/librispeech/run.sh --config mini --processes 2
 #   recipes/librispeech/run.sh --config mini --stage 4 --stop-stage 4 -- loop.epochs=80
 #
-#   0 download   1 prepare   2 tokenizer   3 language model, pronunciations   4 train, scribe   5 average
+#   0 download   1 prepare   2 tokenizer   3 language model, lexicon   4 train   5 average
 #   6 tune   7 evaluate   8 report
 #
 # --config NAME       a file of conf/: mini (default), all, train-clean-100, librispeech-960
 # --corpora DIR       holds LibriSpeech/ and, for `all`, CommonVoice-v1/, CMU-ARCTIC/, … (default: data)
-# --text FILE         a text for the language model and the scribe, repeatable (default: the training transcripts)
-# --scribe FILE       teach the model to write, by such a configuration as conf/scribe.yaml, which is for `all`
+# --text FILE         a text for the language model, repeatable (default: the training transcripts)
 # --lm FILE           a language model that is there already; none is trained then
 # --rescore FOLDER    a recurrent language model that has the last word
 # --processes N       train with a process for each core or graphics card (default: 1)
@@ -27,7 +26,6 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     --config) config=$2 ;;
     --text) texts+=("$(absolute "$2")") ;;
     --lm) lm=$(absolute "$2") ;;
-    --scribe) scribe=$(absolute "$2") ;;
     *) option "$@" ;;
   esac
   shift 2
@@ -99,11 +97,11 @@ if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; t
   asr lm train "${texts[@]}" "${order[@]}" -o "$exp/lm/words.ngram"
 fi
 lm=${lm:-$exp/lm/words.ngram}
-# How the words are spoken, of a configuration that learns phones. A speller knows no speech: the bundled one will do.
-spoken=$(setting pronunciation) speller=$(model_folder default)/pronunciation/speller.safetensors
-if [ -n "$spoken" ] && [ ! -e "$spoken/pronunciation" ] && begin 3 "how the words are spoken"; then
-  [ ! -e "$speller" ] || trained=(--speller "$speller")
-  "$python" recipes/pronunciation.py -o "$spoken" --words "$lm" "${transcripts[@]}" "${trained[@]}"
+# The lexicon of a configuration that learns phones. A G2P model knows no speech: the bundled one will do.
+lexicon=$(setting lexicon) g2p=$(model_folder default)/lexicon/g2p.safetensors
+if [ -n "$lexicon" ] && [ ! -e "$lexicon/lexicon" ] && begin 3 "lexicon"; then
+  [ ! -e "$g2p" ] || trained=(--g2p "$g2p")
+  "$python" recipes/pronunciation.py -o "$lexicon" --words "$lm" "${transcripts[@]}" "${trained[@]}"
 fi
 learn "$manifests/$tune.jsonl" "${texts[@]}"
 if begin 7 "evaluate"; then

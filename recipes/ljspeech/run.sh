@@ -55,7 +55,7 @@ if begin 2 "tokenizer" && [ -z "$origin" ]; then
 fi
 bundled=$(model_folder default)
 lm=${lm:-$(language_model "$bundled")}
-[ -n "$judge" ] || [ ! -d "$bundled/rnn" ] || judge=$bundled/rnn
+[ -n "$rescorer" ] || [ ! -d "$bundled/rnn" ] || rescorer=$bundled/rnn
 if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; then
   asr lm train "$manifests/ljspeech-$split-train.jsonl" --order 3 -o "$exp/lm/words.ngram"
 fi

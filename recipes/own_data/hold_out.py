@@ -1,6 +1,6 @@
 """Keep a part of a manifest for judging: `hold_out.py MANIFEST.jsonl SHARE` writes MANIFEST-train and MANIFEST-test.
 
-A sentence is on one side with all its recordings, so that the judged ones say what was never trained on. The side
+A sentence is on one side with all its recordings, so that the test ones say what was never trained on. The side
 follows from the text alone: recordings that are added later move nothing.
 """
 
@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from asr.corpus.manifest import read_manifest, write_manifest
-from asr.corpus.split import share
+from asr.corpus.prepare import share
 
 path, wanted = Path(sys.argv[1]), float(sys.argv[2])
 utterances = read_manifest(path)
-judged = {utterance.text for utterance in utterances if share(utterance.text, seed=0) < wanted}
+test_texts = {utterance.text for utterance in utterances if share(utterance.text, seed=0) < wanted}
 sides = {
-    "train": [utterance for utterance in utterances if utterance.text not in judged],
-    "test": [utterance for utterance in utterances if utterance.text in judged],
+    "train": [utterance for utterance in utterances if utterance.text not in test_texts],
+    "test": [utterance for utterance in utterances if utterance.text in test_texts],
 }
 for side, chosen in sides.items():
     if not chosen:

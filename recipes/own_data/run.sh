@@ -8,7 +8,7 @@
 # FOLDER              recordings with a .txt each, or with one transcripts.tsv (docs/corpora.md)
 # --name NAME         what manifests and results are called (default: the folder's name)
 # --speaker NAME      whose voice it is, or --speaker-from REGEX to find it in the path
-# --normalise NAME    how the texts are read: librispeech (default) or ljspeech, which spells numbers out
+# --normalize NAME    how the texts are read: librispeech (default) or ljspeech, which spells numbers out
 # --model MODEL       where to start (default: the bundled model)
 # --hold-out SHARE    of the sentences, for judging (default: 0.2)
 # --stage, --stop-stage N     the first and the last stage to run
@@ -23,7 +23,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
   case "$1" in
     --name) name=$2 ;;
     --speaker | --speaker-from) who=("$1" "$2") ;;
-    --normalise) reading=$2 ;;
+    --normalize) reading=$2 ;;
     --model) origin=$2; [ "$2" = default ] || origin=$(absolute "$2") ;;
     --hold-out) share=$2 ;;
     *) option "$@" ;;
@@ -38,7 +38,7 @@ model=$exp/model
 test=$manifests/$name-test.jsonl
 
 if begin 1 "manifest"; then
-  asr prepare folder --root "$folder" --name "$name" --normalise "$reading" "${who[@]}" -o "$manifests" ||
+  asr prepare folder --root "$folder" --name "$name" --normalize "$reading" "${who[@]}" -o "$manifests" ||
     { echo "Mend what is named above, or go on without it: --stage 2" >&2; exit 1; }
 fi
 if begin 2 "hold out a share of $share for judging"; then

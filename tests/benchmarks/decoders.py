@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from asr.decoding import DecodingConfig, greedy, spell
 from asr.decoding.prior import measure_prior
-from asr.language.ngram import NgramModel
+from asr.lm.ngram import NgramModel
 from asr.scoring.result import count_words
 from tests.benchmarks.peers import MAKERS, Decode, Task
-from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesise
+from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
 
 BUNDLED = Path(__file__).resolve().parents[2] / "asr" / "pretrained"
 WEIGHTS, BONUSES = (0.3, 0.5, 0.7, 0.9), (0.0, 1.0, 2.0, 3.0, 4.0)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=MAKERS, default=list(MAKERS))
     options = parser.parse_args(arguments)
 
-    from asr.language.load import load_language_model
+    from asr.lm.load import load_language_model
 
     path = options.lm or next(iter(sorted(BUNDLED.glob("lm.*"))), None)
     model = load_language_model(path) if path else None
@@ -74,11 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         arpa = Path(folder) / "lm.arpa"
         for beam in options.beams:
-            compare(Task(speech.vocabulary, DecodingConfig(beam=beam, word_bonus=0.0)), speech, None, options.only)
+            compare(Task(speech.vocabulary, DecodingConfig(beam_size=beam, word_score=0.0)), speech, None, options.only)
             if model is not None:
                 if not arpa.exists():
                     write_for_peers(model, arpa)
-                task = Task(speech.vocabulary, DecodingConfig(beam=beam), model, arpa, encode, prior)
+                task = Task(speech.vocabulary, DecodingConfig(beam_size=beam), model, arpa, encode, prior)
                 compare(task, speech, tuning, options.only)
 
 
@@ -97,9 +97,9 @@ def compare(task: Task, speech: Speech, tuning: Speech | None, names: Sequence[s
         rows.append((milliseconds, name, 100 * word_error_rate(speech, texts), chosen.config))
     rows.sort(key=lambda row: row[0])
     own = next((row[0] for row in rows if row[1] == "asr"), rows[0][0])
-    print(f"\nbeam {task.config.beam}, {'with' if task.model else 'without'} language model")
+    print(f"\nbeam {task.config.beam_size}, {'with' if task.model else 'without'} language model")
     for milliseconds, name, rate, config in rows:
-        weights = f"  weight {config.lm_weight:g} bonus {config.word_bonus:g}" if tuning else ""
+        weights = f"  weight {config.lm_weight:g} bonus {config.word_score:g}" if tuning else ""
         print(f"  {name:<18} {milliseconds:8.2f} ms  × {milliseconds / own:6.2f}  WER {rate:6.2f} %{weights}")
     if skipped:
         print(f"  skipped: {'; '.join(skipped)}")
@@ -107,7 +107,7 @@ def compare(task: Task, speech: Speech, tuning: Speech | None, names: Sequence[s
 
 def choose(name: str, task: Task, tuning: Speech) -> Task:
     """The task with the weights of the grid that make the fewest word errors for this decoder."""
-    grid = [replace(task.config, lm_weight=weight, word_bonus=bonus) for weight in WEIGHTS for bonus in BONUSES]
+    grid = [replace(task.config, lm_weight=weight, word_score=bonus) for weight in WEIGHTS for bonus in BONUSES]
     tasks = [replace(task, config=config) for config in grid]
 
     def errors(candidate: Task) -> float:
@@ -134,28 +134,28 @@ def word_error_rate(speech: Speech, texts: Sequence[str]) -> float:
 
 
 def synthetic_speech(model: NgramModel | None, count: int) -> Speech:
-    """Sentences that the language model writes, or random words, heard by an imagined listener."""
+    """Sentences that the language model writes, or random words, heard by an imagined reader."""
     generator = np.random.default_rng(1)
     if model is not None:
-        from asr.language.sample import sample_sentence
+        from asr.lm.sample import sample_sentence
 
         texts = [" ".join(sample_sentence(model, generator, 0.8) for _ in range(3))[:180] for _ in range(count)]
     else:
         letters = list("ETAOINSHRDLU")
         texts = [" ".join("".join(generator.choice(letters, 4)) for _ in range(36)) for _ in range(count)]
-    heard = [synthesise(spell_out(text, CHARACTERS), len(CHARACTERS), generator, clarity=6.5) for text in texts]
+    heard = [synthesize(spell_out(text, CHARACTERS), len(CHARACTERS), generator, clarity=6.5) for text in texts]
     return Speech(CHARACTERS, texts, heard)
 
 
 def real_speech(model: str, manifest: Path, cache: Path, count: int) -> tuple[Speech, object]:
     """The first `count` utterances of a manifest as the network hears them, and its way to spell a word."""
-    from asr.evaluation.hearing import hear_manifest
+    from asr.evaluation.emissions import manifest_emissions
+    from asr.transcription.decoder import DecodeOptions
     from asr.transcription.loading import load_model
-    from asr.transcription.searching import SearchOptions
 
-    recognizer = load_model(model, search=SearchOptions(greedy=True))
+    recognizer = load_model(model, search=DecodeOptions(greedy=True))
     tokenizer = recognizer.model.tokenizer
-    spoken = hear_manifest(recognizer, manifest, cache / f"{manifest.stem}.npz")
+    spoken = manifest_emissions(recognizer, manifest, cache / f"{manifest.stem}.npz")
     whole = [each for each in spoken if len(each.pieces) == 1]
     chosen = whole[:: max(1, len(whole) // count)][:count]
     vocabulary = tokenizer.vocabulary
@@ -164,7 +164,7 @@ def real_speech(model: str, manifest: Path, cache: Path, count: int) -> tuple[Sp
 
 
 def write_for_peers(model: NgramModel, path: Path) -> None:
-    from asr.language.arpa import write_arpa
+    from asr.lm.arpa import write_arpa
 
     write_arpa(model, path)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from asr.config import validate
 from asr.decoding import BeamDecoder, DecodingConfig, Hotword
 from asr.decoding.hypothesis import Hypothesis
-from asr.language.ngram import UNKNOWN_ID, NgramModel
+from asr.lm.ngram import UNKNOWN_ID, NgramModel
 from tests.benchmarks.decoders import BUNDLED, Speech, real_speech, word_error_rate
 
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--boosts", type=float, nargs="+", default=[0.0, 4.0, 8.0, 12.0])
     options = parser.parse_args(arguments)
 
-    from asr.language.load import load_language_model
+    from asr.lm.load import load_language_model
 
     model = load_language_model(options.lm)
     speech, _ = real_speech(options.model, options.manifest, options.cache, options.utterances)

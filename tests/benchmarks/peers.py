@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding import DecodingConfig, spell
-from asr.language.ngram import NgramModel
+from asr.lm.ngram import NgramModel
 
 Decode = Callable[[NDArray[np.float32]], str]
 
@@ -35,7 +35,7 @@ class Task:
 
 
 def ours(task: Task) -> Decode:
-    from asr.decoding.beam import BeamDecoder
+    from asr.decoding.beam_search import BeamDecoder
 
     decoder = BeamDecoder(task.vocabulary, task.config, task.model)
     return lambda log_probs: decoder.decode(log_probs)[0].text
@@ -52,7 +52,7 @@ def ctc_beam_decoder(task: Task) -> Decode:
     from ctc_beam_decoder import BeamSearchDecoder
 
     decoder = BeamSearchDecoder(_labels(task), **_kenlm(task))
-    return lambda log_probs: decoder.decode(log_probs, beam_width=task.config.beam)
+    return lambda log_probs: decoder.decode(log_probs, beam_width=task.config.beam_size)
 
 
 def pyctcdecode(task: Task) -> Decode:
@@ -60,7 +60,7 @@ def pyctcdecode(task: Task) -> Decode:
     import pyctcdecode
 
     decoder = pyctcdecode.build_ctcdecoder(_labels(task), **_kenlm(task))
-    return lambda log_probs: decoder.decode(log_probs, beam_width=task.config.beam)
+    return lambda log_probs: decoder.decode(log_probs, beam_width=task.config.beam_size)
 
 
 def fast_ctc_decode(task: Task) -> Decode:
@@ -68,11 +68,11 @@ def fast_ctc_decode(task: Task) -> Decode:
 
     if task.model is not None:
         raise NotImplementedError("knows no language model")
-    cut = min(math.exp(task.config.token_threshold), 0.9 / len(task.vocabulary))
+    cut = min(math.exp(task.config.token_min_logp), 0.9 / len(task.vocabulary))
     pieces = ["", *task.vocabulary[1:]]
 
     def decode(log_probs: NDArray[np.float32]) -> str:
-        text, _ = beam_search(np.exp(log_probs), pieces, beam_size=task.config.beam, beam_cut_threshold=cut)
+        text, _ = beam_search(np.exp(log_probs), pieces, beam_size=task.config.beam_size, beam_cut_threshold=cut)
         return str(spell([text], [0]))
 
     return decode
@@ -100,11 +100,11 @@ def flashlight(task: Task) -> Decode:
     trie.smear(SmearingMode.MAX)
     config, log10 = task.config, math.log(10)
     options = LexiconDecoderOptions(
-        config.beam,
+        config.beam_size,
         len(index),
         25.0,
         config.lm_weight * log10,
-        config.word_bonus,
+        config.word_score,
         -math.inf,
         0.0,
         True,
@@ -144,5 +144,5 @@ def _kenlm(task: Task) -> dict[str, Any]:
         "kenlm_model_path": str(task.arpa),
         "unigrams": task.model.words[3:],
         "alpha": task.config.lm_weight,
-        "beta": task.config.word_bonus,
+        "beta": task.config.word_score,
     }

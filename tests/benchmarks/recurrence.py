@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from asr.precision import chosen, products
-from asr.recurrence.directions import Bidirectional
+from asr.nn.precision import chosen, products
+from asr.nn.rnn import Bidirectional
 
 SIZES = {"cpu": ["14x350"], "cuda": ["150x400", "300x400", "600x100"]}
 

@@ -22,14 +22,14 @@ def spell_out(text: str, vocabulary: Sequence[str]) -> list[int]:
     return tokens
 
 
-def synthesise(
+def synthesize(
     tokens: Sequence[int],
     size: int,
     generator: np.random.Generator,
     frames_per_token: float = 2.2,
     clarity: float = 4.5,
 ) -> NDArray[np.float32]:
-    """Log-probabilities `(T, V)` of a listener who hears `tokens`, unsurely: the smaller `clarity`, the less so.
+    """Log-probabilities `(T, V)` of a reader who hears `tokens`, unsurely: the smaller `clarity`, the less so.
 
     Each token has one frame of its own, in which a few random others compete with it, and on average
     `frames_per_token - 1` frames of blank follow, in which it echoes faintly.

@@ -3,7 +3,7 @@
 python -m tests.benchmarks.training                       4 × 640, one thread, then two where there are two cores
 
 Ours is everything that `asr train` does for an update: cached audio, speed perturbation, features, SpecAugment,
-convolutions, recurrent layers, CTC loss, gradients, clipping, optimiser, moving average. The peer is the forward and
+convolutions, recurrent layers, CTC loss, gradients, clipping, optimizer, moving average. The peer is the forward and
 backward pass of padded bidirectional `nn.GRU` layers alone, on random frames. Both in the arithmetic of `--precision`,
 in turn, in one process that is held to as many cores as threads.
 """
@@ -31,11 +31,11 @@ from asr.features.augment import WaveformAugmentConfig
 from asr.features.extractor import FeatureConfig
 from asr.model.acoustic import AcousticConfig
 from asr.model.encoder import EncoderConfig
-from asr.precision import Precision, chosen, products
+from asr.nn.precision import Precision, chosen, products
 from asr.text.tokenizer import TokenizerConfig
-from asr.training.distributed import World
-from asr.training.experiment import AcousticTask, CorpusConfig, ExperimentConfig
-from asr.training.loop import LoopConfig, Trainer
+from asr.trainer.distributed import World
+from asr.trainer.trainer import LoopConfig, Trainer
+from asr.training.acoustic import AcousticTask, CorpusConfig, ExperimentConfig
 
 CPU = torch.device("cpu")
 RATE = 16000
@@ -114,9 +114,9 @@ def whole_update(folder: Path, encoder: EncoderConfig, batch: int, precision: Pr
     loader, count = task.load(0, 0, 1), task.batches(0)
 
     def step() -> float:
-        heard = trainer.position.audio_seconds
+        heard = trainer.state.audio_seconds
         trainer.update(loader, count)
-        return trainer.position.audio_seconds - heard
+        return trainer.state.audio_seconds - heard
 
     return step
 

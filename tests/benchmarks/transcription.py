@@ -101,7 +101,7 @@ def report(
         columns += f"{results[0]['load']:>6.1f}s"
     lengths = (sum(soundfile.info(path).duration for path in alone), soundfile.info(joined).duration)
     for result, truth, length in zip(results, (references, [" ".join(references)]), lengths, strict=False):
-        wer = score(truth, result["texts"], normaliser="librispeech").wer
+        wer = score(truth, result["texts"], normalizer="librispeech").wer
         columns += f"{result['seconds']:>8.1f}s{length / result['seconds']:>8.0f}{100 * wer:>7.1f}"
     print(columns + (f"  left out: {trouble}" if trouble else ""), flush=True)
     if results and results[0]["stages"]:

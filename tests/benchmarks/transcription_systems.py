@@ -17,13 +17,13 @@ Transcribe = Callable[[list[str]], list[str]]
 
 def asr(task: dict[str, Any], **options: Any) -> tuple[Transcribe, Callable[[], dict[str, float]]]:
     import asr as package
-    from asr.transcription.listening import Job
+    from asr.transcription.reader import Request
 
     recognizer = package.load_model(task["model"], threads=task["threads"], **options)
     recognizer.transcribe(task["alone"][0])  # compiled code is loaded, as for the peers
 
     def transcribe(paths: list[str]) -> list[str]:
-        return [each.text for each in recognizer.transcribe_many([Job(path, path) for path in paths], words=False)]
+        return [each.text for each in recognizer.transcribe_many([Request(path, path) for path in paths], words=False)]
 
     return transcribe, lambda: vars(recognizer.times)
 

@@ -10,7 +10,7 @@ import pytest
 
 from asr.audio.probe import probe_audio
 from asr.cli.demo import main
-from asr.text.normalise import librispeech
+from asr.text.normalize import librispeech
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data/samples"
@@ -38,8 +38,10 @@ def test_a_folder_without_samples_is_an_error(tmp_path: Path) -> None:
     assert done.stderr == f"asr: no recordings with texts in {tmp_path}\n"
 
 
-def test_the_demo_prints_transcripts_and_what_they_are_worth(babbler: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(SAMPLES, str(babbler))
+def test_the_demo_prints_transcripts_and_what_they_are_worth(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(SAMPLES, str(tiny_model))
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == len(RECORDINGS)
     assert all(out.splitlines())

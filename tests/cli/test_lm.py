@@ -100,7 +100,7 @@ def test_conversion_prunes(trained: Path) -> None:
         (["train", "absent.txt", "-o", "x.ngram", "--size", "big"], 2, "is not a size"),
         (["train", "absent.txt", "-o", "x.ngram", "--cutoffs", "a"], 2, "cut-offs"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "9MB", "--prune", "1e-8"], 2, "choose one"),
-        (["train", "absent.txt", "-o", "x.ngram", "--normaliser", "what"], 2, "librispeech"),
+        (["train", "absent.txt", "-o", "x.ngram", "--normalizer", "what"], 2, "librispeech"),
         (["perplexity", "absent.ngram", "absent.txt"], 1, "absent.ngram does not exist"),
         (["sample", "absent.ngram"], 1, "absent.ngram does not exist"),
     ],

@@ -1,4 +1,4 @@
-"""`--rescore` from the outside: a recurrent model is trained, judges what is recognised, and has its weight tuned."""
+"""`--rescore` from the outside: a recurrent model is trained, judges what is recognized, and has its weight tuned."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def manifest(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def model(babbler: Path, tmp_path: Path) -> Path:
+def model(tiny_model: Path, tmp_path: Path) -> Path:
     """The tiny model with a language model of words."""
-    folder = shutil.copytree(babbler, tmp_path / "model")
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / "lm.arpa").write_text(ARPA, encoding="utf-8")
-    (folder / "decoding.json").write_text('{"beam": 8, "nbest": 5}')
+    (folder / "decoding.json").write_text('{"beam_size": 8, "nbest": 5}')
     return folder
 
 
@@ -74,21 +74,21 @@ def test_trained_it_judges_what_is_evaluated_and_transcribed(model: Path, manife
     assert before == report(tmp_path / "w0")["settings"]["decoding"]["rescore_fingerprint"]
     assert "rescore" not in report(tmp_path / "plain")["settings"]["decoding"]
 
-    spoken = ["transcribe", "-m", model, tmp_path / "1.wav", "--device", "cpu", "--case", "upper"]
-    heard = run(*spoken, *beam, "--rescore", rnn, "--rescore-weight", "5", "--rescore-bonus", "0")
-    assert heard.exit_code == 0, heard.output
-    assert heard.stdout.split() == texts["w5"].splitlines()[1].removesuffix(" (u1)").split()
+    command = ["transcribe", "-m", model, tmp_path / "1.wav", "--device", "cpu", "--case", "upper"]
+    transcribed = run(*command, *beam, "--rescore", rnn, "--rescore-weight", "5", "--rescore-bonus", "0")
+    assert transcribed.exit_code == 0, transcribed.output
+    assert transcribed.stdout.split() == texts["w5"].splitlines()[1].removesuffix(" (u1)").split()
 
     (rnn / "config.json").write_text((rnn / "config.json").read_text() + "\n")
     run("evaluate", model, manifest, "--rescore", rnn, "-o", tmp_path / "again", "--device", "cpu")
     assert report(tmp_path / "again")["settings"]["decoding"]["rescore_fingerprint"] != before
 
 
-def test_tuned_settings_are_used(model: Path, writer: Path, manifest: Path, tmp_path: Path) -> None:
+def test_tuned_settings_are_used(model: Path, tiny_rnn_lm: Path, manifest: Path, tmp_path: Path) -> None:
     tuning = ["lm", "tune", model, manifest, "--lm", model / "lm.arpa", "-o", tmp_path / "tuning", "--beam", "8"]
-    result = run(*tuning, "--rescore", writer)
+    result = run(*tuning, "--rescore", tiny_rnn_lm)
     assert result.exit_code == 0, result.output
-    assert f"rescored with {writer}: weight" in result.stdout
+    assert f"rescored with {tiny_rnn_lm}: weight" in result.stdout
     tuned = json.loads((tmp_path / "tuning" / "tuning.json").read_text())
     written = json.loads((model / "decoding.json").read_text())
     assert DecodingConfig(**written) == DecodingConfig(**tuned["best"])
@@ -98,17 +98,17 @@ def test_tuned_settings_are_used(model: Path, writer: Path, manifest: Path, tmp_
     assert rescoring["best_wer"] == np.min(rescoring["wer"]) <= tuned["best_wer"]
 
     evaluation = ["evaluate", model, manifest, "--device", "cpu", "-o", tmp_path / "out"]
-    assert run(*evaluation, "--rescore", writer).exit_code == 0
+    assert run(*evaluation, "--rescore", tiny_rnn_lm).exit_code == 0
     evaluated = report(tmp_path / "out")
     assert evaluated["settings"]["decoding"]["rescore_weight"] == written["rescore_weight"]
     assert evaluated["wer"] == pytest.approx(rescoring["best_wer"])
 
-    shutil.copytree(writer, model / "rnn")
+    shutil.copytree(tiny_rnn_lm, model / "rnn")
     assert run(*evaluation).exit_code == 0
     assert report(tmp_path / "out")["settings"]["decoding"]["rescore"] == str(model / "rnn")
     assert report(tmp_path / "out")["wer"] == evaluated["wer"]
 
-    assert run(*tuning, "--rescore", writer, "--nbest", "3").exit_code == 0
+    assert run(*tuning, "--rescore", tiny_rnn_lm, "--nbest", "3").exit_code == 0
     assert json.loads((model / "decoding.json").read_text())["nbest"] == 3
 
     (model / "decoding.json").write_text(json.dumps(written | {"rescore_weight": 0.7}))

@@ -66,7 +66,7 @@ def test_missing_hypotheses_fail_unless_allowed(files: tuple[Path, Path]) -> Non
 
 @pytest.mark.parametrize(
     "options",
-    [["--missing", "ignore"], ["--aligner", "magic"], ["--normaliser", "magic"], ["--by", "accent"], ["--embed-audio"]],
+    [["--missing", "ignore"], ["--aligner", "magic"], ["--normalizer", "magic"], ["--by", "accent"], ["--embed-audio"]],
 )
 def test_usage_errors(files: tuple[Path, Path], options: list[str]) -> None:
     result = CliRunner().invoke(app, ["score", *map(str, files), *options])

@@ -16,16 +16,16 @@ import pytest
 import torch
 
 from asr.cli import main
-from asr.precision import bfloat16_is_fast
+from asr.nn.precision import bfloat16_is_fast
 from tests.audio.recordings import encode, noisy
 
 
 @pytest.fixture
-def asr(babbler, capsys, monkeypatch):
+def asr(tiny_model, capsys, monkeypatch):
     """Run `asr transcribe …` with the tiny model; gives exit code, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["asr", "transcribe", "-m", str(babbler), *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["asr", "transcribe", "-m", str(tiny_model), *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             main.run()
         out, err = capsys.readouterr()
@@ -176,7 +176,7 @@ class TestSkipExisting:
         asr(speech, "-o", out, "--skip-existing", "-f", "txt", "-f", "srt")
         assert tree(out) == ["z.srt", "z.txt"]
 
-    def test_killed_in_mid_run_and_started_again(self, asr, babbler, tmp_path):
+    def test_killed_in_mid_run_and_started_again(self, asr, tiny_model, tmp_path):
         """SIGKILL, then a second start: the same files as one unbroken run, and nothing half-written."""
         folder = tmp_path / "in"
         folder.mkdir()
@@ -184,7 +184,7 @@ class TestSkipExisting:
             (folder / f"{number:03d}.wav").write_bytes(encode(noisy(8.0, number), 16000))
         whole, broken = tmp_path / "whole", tmp_path / "broken"
         arguments = [str(folder), "--skip-existing", "-f", "txt", "-f", "json", "-o"]
-        command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(babbler), *arguments, str(broken)]
+        command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(tiny_model), *arguments, str(broken)]
         process = subprocess.Popen(command)
         while len(list(broken.glob("*.json"))) < 3 and process.poll() is None:
             time.sleep(0.002)
@@ -225,16 +225,16 @@ class TestFaults:
         assert f"{len(names)} failed" in err
         assert "Traceback" not in err
 
-    def test_a_file_that_vanishes_during_the_run(self, babbler, speech):
-        from asr.transcription.listening import Job
+    def test_a_file_that_vanishes_during_the_run(self, tiny_model, speech):
         from asr.transcription.loading import load_model
+        from asr.transcription.reader import Request
 
-        def jobs():
+        def requests():
             for path in sorted(speech.rglob("x.wav")):
                 path.unlink()
-                yield Job(str(path), str(path))
+                yield Request(str(path), str(path))
 
-        outcomes = list(load_model(babbler).transcribe_many(jobs()))
+        outcomes = list(load_model(tiny_model).transcribe_many(requests()))
         assert ["does not exist" in str(outcome.error) for outcome in outcomes] == [True, True]
 
     def test_nothing_found(self, asr, tmp_path):
@@ -261,13 +261,13 @@ class TestFaults:
         assert err.startswith(f"asr: cannot write {tmp_path / 'out'}")
         assert "Traceback" not in err
 
-    def test_a_disk_that_is_full_is_one_error_and_leaves_nothing_half_written(self, babbler, speech, tmp_path):
+    def test_a_disk_that_is_full_is_one_error_and_leaves_nothing_half_written(self, tiny_model, speech, tmp_path):
         """A limit on the size of files stands for the disk: the write fails in the same place."""
         program = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         program += "from asr.cli.main import run\nimport asr.transcription.recognizer\n"
         program += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); run()"
         out = tmp_path / "out"
-        command = [sys.executable, "-c", program, "transcribe", "-m", str(babbler), str(speech / "z.ogg")]
+        command = [sys.executable, "-c", program, "transcribe", "-m", str(tiny_model), str(speech / "z.ogg")]
         done = subprocess.run([*command, "-f", "txt", "-f", "json", "-o", out], capture_output=True, text=True)
         assert done.returncode == 1
         assert done.stderr.startswith(f"asr: cannot write {out / 'z.json'}: File too large")
@@ -275,7 +275,7 @@ class TestFaults:
         assert tree(out) == ["z.txt"]
 
     @pytest.mark.slow
-    def test_interrupted_it_keeps_what_is_done(self, babbler, tmp_path):
+    def test_interrupted_it_keeps_what_is_done(self, tiny_model, tmp_path):
         folder, out = tmp_path / "in", tmp_path / "out"
         folder.mkdir()
         first = folder / "0000.wav"
@@ -283,7 +283,17 @@ class TestFaults:
         # So many that not even a busy machine has done with them before it is interrupted.
         for number in range(1, 5000):
             (folder / f"{number:04d}.wav").hardlink_to(first)
-        command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(babbler), str(folder), "-o", str(out)]
+        command = [
+            sys.executable,
+            "-m",
+            "asr.cli.main",
+            "transcribe",
+            "-m",
+            str(tiny_model),
+            str(folder),
+            "-o",
+            str(out),
+        ]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         while len(list(out.glob("*.txt"))) < 3 and process.poll() is None:
             time.sleep(0.002)
@@ -295,9 +305,9 @@ class TestFaults:
 
     @pytest.mark.slow
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-    def test_full_standard_output_is_one_error(self, babbler, speech):
+    def test_full_standard_output_is_one_error(self, tiny_model, speech):
         with Path("/dev/full").open("w") as full:
-            command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(babbler), str(speech / "z.ogg")]
+            command = [sys.executable, "-m", "asr.cli.main", "transcribe", "-m", str(tiny_model), str(speech / "z.ogg")]
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 1
         assert done.stderr.startswith("asr: cannot write to standard output: No space left")

@@ -25,10 +25,12 @@ def jitter(batch: list[np.ndarray], generator: np.random.Generator) -> list[np.n
     return [samples + np.float32(generator.uniform(0, 1)) for samples in batch]
 
 
-def stream(*corpora: Corpus, seed: int = 1, workers: int = 1, plain_epochs: int = 0) -> SpeechStream:
+def stream(*corpora: Corpus, seed: int = 1, workers: int = 1, augment_warmup_epochs: int = 0) -> SpeechStream:
     drawn = corpora or [corpus("a", 20)]
     batches = BatchConfig(seconds=4.0)
-    return SpeechStream(drawn, batches, seed, 16000, jitter, plain_epochs=plain_epochs, workers=workers)
+    return SpeechStream(
+        drawn, batches, seed, 16000, jitter, augment_warmup_epochs=augment_warmup_epochs, workers=workers
+    )
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -85,7 +87,7 @@ def test_augmentation_differs_between_epochs_seeds_and_utterances() -> None:
 
 
 def test_plain_epochs_are_heard_as_recorded_and_all_others_as_without_them() -> None:
-    plain, usual = stream(plain_epochs=2), stream()
+    plain, usual = stream(augment_warmup_epochs=2), stream()
     for epoch in range(2):
         for batch in plain.load(epoch):
             assert not batch.augmented

@@ -9,7 +9,7 @@ import pytest
 
 from asr.corpus.ljspeech import chapter_side, is_held_out, prepare_ljspeech, random_side
 from asr.corpus.manifest import read_manifest
-from asr.corpus.split import share
+from asr.corpus.prepare import share
 from asr.errors import DataError
 from tests.corpus.recordings import write_tone
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.language.load import load_language_model
-from asr.language.ngram import NgramModel
+from asr.lm.load import load_language_model
+from asr.lm.ngram import NgramModel
 
 # Words over the letters A and B: A, AB, B, BA and BAB; BB and others are unknown.
 ARPA = """\\data\\

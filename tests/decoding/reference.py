@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr.decoding import DecodingConfig, Hotword, spell
-from asr.language.ngram import NgramModel
+from asr.lm.ngram import NgramModel
 
-EXACT = {"beam": 100_000, "token_threshold": -math.inf, "score_margin": math.inf}
+EXACT = {"beam_size": 100_000, "token_min_logp": -math.inf, "beam_threshold": math.inf}
 
 
 def language_score(
@@ -21,13 +21,13 @@ def language_score(
     """The language side's score of a whole text; -inf where a closed vocabulary forbids it."""
     words = text.split()
     expected = {word for hotword in hotwords for word in hotword.phrase.split()}
-    total = config.word_bonus * len(words)
+    total = config.word_score * len(words)
     if model is not None:
         total += config.lm_weight * model.score_sentence(words, end=config.end_of_sentence)
         unknown = [word for word in words if word not in model.vocabulary and word not in expected]
         if unknown and config.closed_vocabulary:
             return -math.inf
-        total += sum(config.unknown_score + config.unknown_letter * len(word) for word in unknown)
+        total += sum(config.unk_score + config.unk_char_score * len(word) for word in unknown)
     padded = f" {text} "
     for hotword in hotwords:
         phrase = f" {hotword.phrase} "

@@ -6,7 +6,7 @@ import pytest
 from asr.decoding import BeamDecoder, DecodingConfig, Hotword, parse_hotword, read_hotwords
 from asr.decoding.hotwords import BETWEEN, build_states, fit_to_alphabet, gather_hotwords
 from asr.errors import UsageError
-from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesise
+from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
 
 ALPHABET = list("'ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -82,23 +82,23 @@ def test_rewards_grow_with_the_letters_and_are_taken_back(phrases, text, expecte
 def test_an_unknown_name_comes_out_when_it_is_spoken_and_not_when_it_is_not(model):
     """Names heard unclearly, with a language model that knows none of them: found where spoken, never invented."""
     names = ["QUIXOTEL", "MERRIDEW", "FIZZBANG"]
-    generator, config = np.random.default_rng(4), DecodingConfig(unknown_score=-8)
+    generator, config = np.random.default_rng(4), DecodingConfig(unk_score=-8)
     plain = BeamDecoder(CHARACTERS, config, model)
     boosted = BeamDecoder(CHARACTERS, config, model, [Hotword(name.title(), 10) for name in names])
     spoken = {"plain": 0, "boosted": 0}
     for turn in range(30):
         name = names[turn % len(names)]
-        heard = synthesise(spell_out(f"AB {name} BA", CHARACTERS), len(CHARACTERS), generator, clarity=5.5)
+        heard = synthesize(spell_out(f"AB {name} BA", CHARACTERS), len(CHARACTERS), generator, clarity=5.5)
         spoken["plain"] += name in plain.decode(heard)[0].text.split()
         spoken["boosted"] += name in boosted.decode(heard)[0].text.split()
-        other = synthesise(spell_out("AB B BAB BA", CHARACTERS), len(CHARACTERS), generator, clarity=5.5)
+        other = synthesize(spell_out("AB B BAB BA", CHARACTERS), len(CHARACTERS), generator, clarity=5.5)
         assert not set(names) & set(boosted.decode(other)[0].text.split())
     assert spoken["boosted"] >= spoken["plain"] + 5
     assert spoken["boosted"] >= 20
 
 
 def test_a_hotword_is_allowed_in_a_closed_vocabulary(model):
-    heard = synthesise(spell_out("ABBA", CHARACTERS), len(CHARACTERS), np.random.default_rng(1), clarity=20.0)
+    heard = synthesize(spell_out("ABBA", CHARACTERS), len(CHARACTERS), np.random.default_rng(1), clarity=20.0)
     closed = DecodingConfig(closed_vocabulary=True)
     assert BeamDecoder(CHARACTERS, closed, model).decode(heard)[0].text != "ABBA"
     assert BeamDecoder(CHARACTERS, closed, model, [Hotword("ABBA")]).decode(heard)[0].text == "ABBA"

@@ -29,9 +29,9 @@ def test_texts_are_ranked_as_by_scores_divided_by_the_prior(seed, frames, weight
     prior = tuple(measure_prior([random_log_probs(seed + 1, 50, len(PIECES), 3.0)]).tolist())
     divided = log_probs - weight * np.array(prior)
     divided = (divided - np.log(np.exp(divided).sum(axis=1, keepdims=True))).astype(np.float32)
-    config = DecodingConfig(**EXACT, word_bonus=0.0)
+    config = DecodingConfig(**EXACT, word_score=0.0)
     expected = BeamDecoder(PIECES, config).decode(divided, nbest=10)
-    config = DecodingConfig(**EXACT, word_bonus=0.0, prior=prior, prior_weight=weight)
+    config = DecodingConfig(**EXACT, word_score=0.0, prior=prior, prior_weight=weight)
     found = BeamDecoder(PIECES, config).decode(log_probs, nbest=10)
     assert len(found) == len(expected)
     offset = found[0].score - expected[0].score  # the same for every text

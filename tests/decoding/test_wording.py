@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asr.decoding import BeamDecoder, DecodingConfig, Hotword
 from asr.errors import UsageError
-from asr.language.ngram import NgramModel
+from asr.lm.ngram import NgramModel
 from tests.decoding.conftest import random_log_probs
 from tests.decoding.reference import EXACT, sum_over_alignments
 
@@ -34,7 +34,7 @@ def likeliest(spelled: str, model: NgramModel, config: DecodingConfig) -> tuple[
             return None
         scores = {word: model.score(state, model.vocabulary[word]) for word in alike}
         word = max(scores, key=lambda one: scores[one][0])
-        total += config.lm_weight * scores[word][0] + config.word_bonus
+        total += config.lm_weight * scores[word][0] + config.word_score
         state = scores[word][1]
         words.append(word)
     return " ".join(words), total + config.lm_weight * model.score(state, model.vocabulary["</s>"])[0]
@@ -44,8 +44,8 @@ def likeliest(spelled: str, model: NgramModel, config: DecodingConfig) -> tuple[
 @given(seed=st.integers(0, 10_000), frames=st.integers(0, 5), weight=st.floats(0.1, 2), bonus=st.floats(-2, 3))
 def test_every_spelled_text_has_its_exact_score_and_its_words(model, seed, frames, weight, bonus):
     log_probs = random_log_probs(seed, frames, len(SOUNDS), 2.0)
-    config = DecodingConfig(**EXACT, lm_weight=weight, word_bonus=bonus)
-    found = BeamDecoder(SOUNDS, config, model, spellings=SPELLINGS).decode(log_probs, nbest=10_000)
+    config = DecodingConfig(**EXACT, lm_weight=weight, word_score=bonus)
+    found = BeamDecoder(SOUNDS, config, model, pronunciations=SPELLINGS).decode(log_probs, nbest=10_000)
     expected = []
     for spelled, acoustic in sum_over_alignments(log_probs, SOUNDS).items():
         if (words := likeliest(spelled, model, config)) is not None:
@@ -56,26 +56,26 @@ def test_every_spelled_text_has_its_exact_score_and_its_words(model, seed, frame
 
 
 def test_the_words_before_choose_among_those_that_sound_alike(model):
-    decoder = BeamDecoder(SOUNDS, DecodingConfig(lm_weight=1.0), model, spellings=SPELLINGS)
+    decoder = BeamDecoder(SOUNDS, DecodingConfig(lm_weight=1.0), model, pronunciations=SPELLINGS)
     assert decoder.decode(said("x"))[0].text == "A"
     assert decoder.decode(said("x_xy_yx_yxy"))[0].text == "A AB B BAB"
     assert decoder.decode(np.zeros((0, 4), np.float32))[0].text == ""
 
 
 def test_what_no_word_is_spelled_like_never_comes_out(model):
-    decoder = BeamDecoder(SOUNDS, DecodingConfig(), model, spellings=SPELLINGS)
+    decoder = BeamDecoder(SOUNDS, DecodingConfig(), model, pronunciations=SPELLINGS)
     texts = [hypothesis.text for hypothesis in decoder.decode(said("yy y x x"), nbest=50)]
     assert all(word in SPELLINGS for text in texts for word in text.split())
 
 
 def test_a_hotword_is_heard_as_it_is_spoken(model):
     sound = 0.5 * said("yx x") + 0.5 * said("y  x")  # in doubt whether an x follows
-    spellings = SPELLINGS | {"YXX": ["yxx"], "ZZ": ["x"]}
-    plain = BeamDecoder(SOUNDS, DecodingConfig(), model, spellings=spellings)
-    hot = BeamDecoder(SOUNDS, DecodingConfig(), model, [Hotword("YXX", 20.0)], spellings=spellings)
+    pronunciations = SPELLINGS | {"YXX": ["yxx"], "ZZ": ["x"]}
+    plain = BeamDecoder(SOUNDS, DecodingConfig(), model, pronunciations=pronunciations)
+    hot = BeamDecoder(SOUNDS, DecodingConfig(), model, [Hotword("YXX", 20.0)], pronunciations=pronunciations)
     assert "YXX" not in plain.decode(sound)[0].text
     assert hot.decode(sound)[0].text == "YXX"
-    phrase = BeamDecoder(SOUNDS, DecodingConfig(), model, [Hotword("B ZZ", 20.0)], spellings=spellings)
+    phrase = BeamDecoder(SOUNDS, DecodingConfig(), model, [Hotword("B ZZ", 20.0)], pronunciations=pronunciations)
     assert phrase.decode(said("y_x"))[0].text == "B ZZ"  # though A sounds the same and is a word of the model
 
 
@@ -86,7 +86,7 @@ def test_a_hotword_is_meant_where_its_boost_outweighs_what_sounds_like_it(model)
 
     def text(sound: str, *hotwords: Hotword) -> str:
         config = DecodingConfig(lm_weight=0.5)
-        return BeamDecoder(SOUNDS, config, model, hotwords, spellings=SPELLINGS).decode(said(sound))[0].text
+        return BeamDecoder(SOUNDS, config, model, hotwords, pronunciations=SPELLINGS).decode(said(sound))[0].text
 
     assert text("x", Hotword("BA", lead + 0.05)) == "BA"
     assert text("x", Hotword("BA", lead - 0.05)) == "A"
@@ -97,15 +97,15 @@ def test_a_hotword_is_meant_where_its_boost_outweighs_what_sounds_like_it(model)
 
 def test_spellings_need_a_language_model():
     with pytest.raises(UsageError, match="needs a language model"):
-        BeamDecoder(SOUNDS, DecodingConfig(), spellings=SPELLINGS)
+        BeamDecoder(SOUNDS, DecodingConfig(), pronunciations=SPELLINGS)
 
 
 def test_a_hotword_that_nobody_can_speak_is_named(model):
     with pytest.raises(UsageError, match="hotword 'QQ' is spoken"):
-        BeamDecoder(SOUNDS, DecodingConfig(), model, [Hotword("QQ")], spellings=SPELLINGS)
+        BeamDecoder(SOUNDS, DecodingConfig(), model, [Hotword("QQ")], pronunciations=SPELLINGS)
 
 
 def test_words_without_a_spelling_are_not_heard(model):
-    spellings = {word: ways for word, ways in SPELLINGS.items() if word != "A"}
-    decoder = BeamDecoder(SOUNDS, DecodingConfig(), model, spellings=spellings)
+    pronunciations = {word: ways for word, ways in SPELLINGS.items() if word != "A"}
+    decoder = BeamDecoder(SOUNDS, DecodingConfig(), model, pronunciations=pronunciations)
     assert decoder.decode(said("x"))[0].text == "BA"

@@ -23,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def desk(babbler, tmp_path, monkeypatch) -> Path:
+def workspace(tiny_model, tmp_path, monkeypatch) -> Path:
     """A folder with the recordings that the page speaks of, and the tiny model in the place of the bundled one."""
     import numpy as np
 
@@ -32,7 +32,7 @@ def desk(babbler, tmp_path, monkeypatch) -> Path:
     for name, samples in (files | {"calls/first.wav": stereo}).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(encode(samples, 16000))
-    model = shutil.copytree(babbler, tmp_path / "bundled")
+    model = shutil.copytree(tiny_model, tmp_path / "bundled")
     monkeypatch.setattr(folder, "BUNDLED", model)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -44,7 +44,7 @@ def test_there_are_examples():
 
 
 @pytest.mark.parametrize("line", [line[2:] for block in blocks("console") for line in block.splitlines()])
-def test_commands(desk, line, monkeypatch, capsys):
+def test_commands(workspace, line, monkeypatch, capsys):
     words = [match for word in shlex.split(line) for match in (sorted(glob.glob(word)) or [word])]  # noqa: PTH207
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as exit_:
@@ -54,7 +54,7 @@ def test_commands(desk, line, monkeypatch, capsys):
     assert out or "-o" in words
 
 
-def test_python(desk, capsys):
+def test_python(workspace, capsys):
     scope: dict[str, object] = {}
     for block in blocks("python"):
         exec(block, scope)

@@ -6,8 +6,8 @@ import pytest
 import asr
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError, ModelError
-from asr.evaluation.calibration import calibrate, quality, recognised_words
-from asr.model.alignment import TokenAlignment
+from asr.evaluation.calibration import calibrate, quality, recognized_words
+from asr.model.forced_alignment import TokenAlignment
 from asr.transcription.confidence import (
     FEATURES,
     SMALLEST,
@@ -35,13 +35,13 @@ class TestQuality:
 
     def test_the_mean_everywhere_takes_away_nothing(self):
         found = quality(np.full(4, 0.75), np.array([True, True, False, True]))
-        assert found.normalised_cross_entropy == pytest.approx(0)
+        assert found.normalized_cross_entropy == pytest.approx(0)
         assert found.expected_calibration_error == pytest.approx(0)
         assert found.auroc == 0.5
 
     def test_certainty_is_one(self):
         found = quality(np.array([1.0, 0.0]), np.array([True, False]))
-        assert (found.normalised_cross_entropy, found.auroc) == (pytest.approx(1), 1.0)
+        assert (found.normalized_cross_entropy, found.auroc) == (pytest.approx(1), 1.0)
 
 
 def test_fit_finds_the_weights_that_made_the_data():
@@ -52,15 +52,15 @@ def test_fit_finds_the_weights_that_made_the_data():
     calibration = fit(features, random.random(40000) < truth, ridge=1e-2)
     assert calibration.bias == pytest.approx(0.3, abs=0.06)
     np.testing.assert_allclose(calibration.weights, [1.0, -2.0, 0.0, 0.5, 0.0], atol=0.08)
-    np.testing.assert_allclose(calibration.judge(features), truth, atol=0.05)
+    np.testing.assert_allclose(calibration.predict(features), truth, atol=0.05)
 
 
 def test_a_feature_that_never_changes_is_left_alone():
     random = np.random.default_rng(0)
     features = np.column_stack([np.full(500, 2.0), random.normal(size=500)])
     calibration = fit(features, random.random(500) < 0.7)
-    assert np.isfinite(calibration.judge(features)).all()
-    assert calibration.judge(features).mean() == pytest.approx(0.7, abs=0.05)
+    assert np.isfinite(calibration.predict(features)).all()
+    assert calibration.predict(features).mean() == pytest.approx(0.7, abs=0.05)
 
 
 def test_products_of_each_two():
@@ -71,11 +71,11 @@ def test_products_of_each_two():
 def test_features_of_words():
     rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT)
     assert rows.shape == (2, len(FEATURES))
-    alone = [1, np.log(SMALLEST)]  # one reading: nothing speaks against the word
-    heard = [np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5]
-    np.testing.assert_allclose(rows[1], [*heard, alone[0], 0, alone[1]], rtol=1e-6)
+    alone = [1, np.log(SMALLEST)]  # one hypothesis: nothing speaks against the word
+    aligned = [np.log(0.4), np.log(0.32), 0.4, 0.32, 2, 4, 2, 0.5, -1.5]
+    np.testing.assert_allclose(rows[1], [*aligned, alone[0], 0, alone[1]], rtol=1e-6)
     rows = word_features(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT, [1.0, 0.25])
-    np.testing.assert_allclose(rows[1], [*heard, 0.25, np.log(0.25), np.log(0.75)], rtol=1e-6)
+    np.testing.assert_allclose(rows[1], [*aligned, 0.25, np.log(0.25), np.log(0.75)], rtol=1e-6)
     np.testing.assert_allclose(least_certain(["THE", "CATS"], [(0, 1), (1, 3)], ALIGNMENT), [0.5, 0.4], rtol=1e-6)
     assert word_features([], [], ALIGNMENT).shape == (0, len(FEATURES))
 
@@ -86,7 +86,7 @@ def test_saved_and_loaded(tmp_path):
     calibration = Calibration(0.2, [0.1] * count, [2.0] * count, [0.3] * (count + count * (count + 1) // 2))
     calibration.save(tmp_path)
     assert load_confidence(tmp_path) == calibration
-    of_one = '{"bias": 0, "centre": [0], "spread": [1], "weights": [1, 1]}'
+    of_one = '{"bias": 0, "center": [0], "spread": [1], "weights": [1, 1]}'
     for content in ("{", of_one, of_one.replace("[0]", "[0, 0]"), '{"weights": "x"}', '{"other": 1}'):
         (tmp_path / "confidence.json").write_text(content)
         with pytest.raises(ModelError, match=r"confidence\.json"):
@@ -102,8 +102,8 @@ def utterances(tmp_path):
     return [Utterance(path.stem, path, 3.0, "WORD") for path in paths]
 
 
-def test_calibrated_words_say_how_often_they_are_right(babbler, utterances):
-    recognizer = asr.load_model(babbler)
+def test_calibrated_words_say_how_often_they_are_right(tiny_model, utterances):
+    recognizer = asr.load_model(tiny_model)
     texts = [recognizer.transcribe(each.audio, case="model").text for each in utterances]
     known = [
         Utterance(each.id, each.audio, 3.0, text if number % 3 else "WRONG " * len(text.split()))
@@ -118,24 +118,24 @@ def test_calibrated_words_say_how_often_they_are_right(babbler, utterances):
     assert np.mean(found) == pytest.approx(right / words, abs=0.05)
 
 
-def test_a_part_of_a_recording_is_read_alone(babbler, tmp_path):
+def test_a_part_of_a_recording_is_read_alone(tiny_model, tmp_path):
     audio = tmp_path / "both.wav"
     audio.write_bytes(encode(noisy(6.0, 1), 16000))
-    recognizer = asr.load_model(babbler)
+    recognizer = asr.load_model(tiny_model)
     parts = [Utterance("first", audio, 3.0), Utterance("second", audio, 3.0, offset=3.0)]
-    words, _ = recognised_words(recognizer, parts)
+    words, _ = recognized_words(recognizer, parts)
     assert len(words) >= 2
     assert max(word.end for word in words) <= 3.0
 
 
-def test_a_recording_that_is_missing_is_named(babbler, utterances):
+def test_a_recording_that_is_missing_is_named(tiny_model, utterances):
     utterances[3].audio.unlink()
     with pytest.raises(AudioError, match=utterances[3].audio.name):
-        calibrate(asr.load_model(babbler), utterances)
+        calibrate(asr.load_model(tiny_model), utterances)
 
 
-def test_nothing_can_be_learnt_of_words_that_are_all_wrong(babbler, utterances):
-    recognizer = asr.load_model(babbler)
+def test_nothing_can_be_learnt_of_words_that_are_all_wrong(tiny_model, utterances):
+    recognizer = asr.load_model(tiny_model)
     with pytest.raises(DataError, match="all right or all wrong"):
         calibrate(recognizer, utterances)
     assert recognizer.confidence is least_certain

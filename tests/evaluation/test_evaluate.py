@@ -17,18 +17,18 @@ from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
-from asr.evaluation.fingerprint import describe_model
-from asr.evaluation.run import default_folder, evaluate
-from asr.files import fingerprint_files
+from asr.evaluation.evaluate import default_folder, evaluate
+from asr.evaluation.provenance import describe_model
+from asr.io import fingerprint_files
 from asr.scoring.files import report_on_files
+from asr.transcription.decoder import DecodeOptions, describe_search
 from asr.transcription.loading import load_model
 from asr.transcription.recognizer import Recognizer
-from asr.transcription.searching import SearchOptions, describe_search
 
 
 @pytest.fixture(scope="module")
-def recognizer(babbler: Path) -> Recognizer:
-    return load_model(babbler, device="cpu")
+def recognizer(tiny_model: Path) -> Recognizer:
+    return load_model(tiny_model, device="cpu")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def manifest(tmp_path: Path) -> Path:
 def test_the_folder(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     counted: list[int] = []
-    evaluation = evaluate(recognizer, manifest, folder, heard=counted.append)
+    evaluation = evaluate(recognizer, manifest, folder, on_progress=counted.append)
     assert sorted(path.name for path in folder.iterdir()) == [
         "hypotheses.jsonl", "hypotheses.trn", "report.html", "report.json",
     ]  # fmt: skip
@@ -84,16 +84,16 @@ def test_parts_of_a_recording_are_decoded_apart(recognizer: Recognizer, manifest
 
 
 class Stopped(Recognizer):
-    """A recogniser that is interrupted after a few recordings, and counts what it is given."""
+    """A recognizer that is interrupted after a few recordings, and counts what it is given."""
 
     def __init__(self, recognizer: Recognizer, after: int) -> None:
         self.__dict__.update(recognizer.__dict__)
         self.after = after
         self.given: list[str] = []
 
-    def transcribe_many(self, jobs: Any, **options: Any) -> Iterator[Any]:
-        listed = list(jobs)
-        self.given = [job.name for job in listed]
+    def transcribe_many(self, requests: Any, **options: Any) -> Iterator[Any]:
+        listed = list(requests)
+        self.given = [request.name for request in listed]
         for number, outcome in enumerate(super().transcribe_many(listed, **options)):
             if number == self.after:
                 raise KeyboardInterrupt
@@ -118,20 +118,20 @@ def test_an_interrupted_run_goes_on_where_it_was(recognizer: Recognizer, manifes
 
 @pytest.mark.parametrize("changed", ["model", "data", "decoding"])
 def test_what_was_made_otherwise_is_not_taken_over(
-    recognizer: Recognizer, babbler: Path, manifest: Path, tmp_path: Path, changed: str
+    recognizer: Recognizer, tiny_model: Path, manifest: Path, tmp_path: Path, changed: str
 ) -> None:
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         evaluate(Stopped(recognizer, 3), manifest, folder)
     other, decoding = recognizer, None
     if changed == "model":
-        copy = shutil.copytree(babbler, tmp_path / "copy")
+        copy = shutil.copytree(tiny_model, tmp_path / "copy")
         (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
         other = load_model(copy, device="cpu")
     elif changed == "data":
         manifest.write_text(manifest.read_text().replace("COPPER", "SILVER"))
     else:
-        decoding = {"search": "beam", "beam": 8}
+        decoding = {"search": "beam", "beam_size": 8}
     assert evaluate(other, manifest, folder, decoding=decoding).decoding.resumed == 0
 
 
@@ -168,10 +168,10 @@ def test_default_folder() -> None:
     assert default_folder("exp/gru5h/best", Path("dev.jsonl")) == Path("reports/gru5h-best-dev")
 
 
-def test_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:
+def test_the_command(tiny_model: Path, manifest: Path, tmp_path: Path) -> None:
     other = shutil.copy(manifest, tmp_path / "again.jsonl")
     options = ["-o", str(tmp_path / "reports"), "--device", "cpu"]
-    result = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), str(other), *options])
+    result = CliRunner().invoke(app, ["evaluate", str(tiny_model), str(manifest), str(other), *options])
     assert result.exit_code == 0, result.output
     assert result.stdout.count("WER ") == 2
     assert "real-time factor" in result.stdout
@@ -180,26 +180,26 @@ def test_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:
     described = json.loads((tmp_path / "reports" / "noise" / "report.json").read_text())["settings"]["decoding"]
     assert described == {"search": "greedy"}
     (tmp_path / "n0.wav").unlink()
-    failed = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), *options, "-q"])
+    failed = CliRunner().invoke(app, ["evaluate", str(tiny_model), str(manifest), *options, "-q"])
     assert failed.exit_code == 1
     assert "s0-0" in failed.stderr
 
 
-def test_the_search_is_described(babbler: Path) -> None:
-    described = describe_search(babbler, SearchOptions(beam=4, word_bonus=0.5, hotwords=["KETTLE=3"]))
-    assert (described["search"], described["beam"], described["word_bonus"]) == ("beam", 4, 0.5)
+def test_the_search_is_described(tiny_model: Path) -> None:
+    described = describe_search(tiny_model, DecodeOptions(beam_size=4, word_score=0.5, hotwords=["KETTLE=3"]))
+    assert (described["search"], described["beam_size"], described["word_score"]) == ("beam", 4, 0.5)
     assert (described["hotwords"], described["language_model"]) == (["KETTLE=3"], None)
-    assert describe_search(babbler) == {"search": "greedy"}
+    assert describe_search(tiny_model) == {"search": "greedy"}
 
 
-def test_contradicting_options_are_a_usage_error(babbler: Path, manifest: Path) -> None:
-    result = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), "--greedy", "--beam", "4"])
+def test_contradicting_options_are_a_usage_error(tiny_model: Path, manifest: Path) -> None:
+    result = CliRunner().invoke(app, ["evaluate", str(tiny_model), str(manifest), "--greedy", "--beam", "4"])
     assert isinstance(result.exception, UsageError)
 
 
 @pytest.mark.slow
-def test_a_beam_from_the_command(babbler: Path, manifest: Path, tmp_path: Path) -> None:
+def test_a_beam_from_the_command(tiny_model: Path, manifest: Path, tmp_path: Path) -> None:
     options = ["--beam", "4", "-o", str(tmp_path / "out"), "--device", "cpu"]
-    result = CliRunner().invoke(app, ["evaluate", str(babbler), str(manifest), *options])
+    result = CliRunner().invoke(app, ["evaluate", str(tiny_model), str(manifest), *options])
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["decoding"]["beam"] == 4
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["decoding"]["beam_size"] == 4

@@ -11,10 +11,9 @@ import pytest
 from asr.decoding import BeamDecoder, DecodingConfig
 from asr.decoding.rescoring import rescore_nbest
 from asr.errors import DataError
-from asr.evaluation.hearing import Spoken
-from asr.evaluation.rescoring import describe, tune_rescoring
-from asr.evaluation.tuning import error_rate, word_error_rate
-from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesise
+from asr.evaluation.emissions import Example
+from asr.evaluation.tuning import describe_rescoring, error_rate, tune_rescoring, word_error_rate
+from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
 
 SENTENCES = ["AB BA A B", "A B BAB", "BA A B A", "AB AB A", "B A B A B"]
 WEIGHTS, BONUSES = (0.0, 0.5, 3.0), (0.0, 2.0)
@@ -33,63 +32,63 @@ class Knowing:
 
 @pytest.fixture(scope="module")
 def decoder() -> BeamDecoder:
-    return BeamDecoder(CHARACTERS, DecodingConfig(beam=20, nbest=15))
+    return BeamDecoder(CHARACTERS, DecodingConfig(beam_size=20, nbest=15))
 
 
 @pytest.fixture(scope="module")
-def spoken() -> list[Spoken]:
+def examples() -> list[Example]:
     generator = np.random.default_rng(7)
-    heard = [synthesise(spell_out(text, CHARACTERS), len(CHARACTERS), generator, clarity=4.0) for text in SENTENCES]
-    return [Spoken(text, (matrix,)) for text, matrix in zip(SENTENCES, heard, strict=True)]
+    emissions = [synthesize(spell_out(text, CHARACTERS), len(CHARACTERS), generator, clarity=4.0) for text in SENTENCES]
+    return [Example(text, (matrix,)) for text, matrix in zip(SENTENCES, emissions, strict=True)]
 
 
-def test_every_rate_of_the_grid_is_that_of_rescoring(spoken, decoder) -> None:
-    judged: list[int] = []
-    tuned = tune_rescoring(spoken, decoder, Knowing(), WEIGHTS, BONUSES, judged=judged.append)
-    assert sum(judged) == len(spoken)
-    nbests = decoder.decode_many([each.pieces[0] for each in spoken], 15)
+def test_every_rate_of_the_grid_is_that_of_rescoring(examples, decoder) -> None:
+    done: list[int] = []
+    tuned = tune_rescoring(examples, decoder, Knowing(), WEIGHTS, BONUSES, on_progress=done.append)
+    assert sum(done) == len(examples)
+    nbests = decoder.decode_many([each.chunks[0] for each in examples], 15)
     for row, weight in enumerate(WEIGHTS):
         for column, bonus in enumerate(BONUSES):
             rescored = rescore_nbest(nbests, Knowing(), weight, bonus)
-            assert tuned.wer[row, column] == error_rate(spoken, [best.text for best, *_ in rescored])
+            assert tuned.wer[row, column] == error_rate(examples, [best.text for best, *_ in rescored])
 
 
-def test_one_who_knows_what_was_said_helps(spoken, decoder) -> None:
-    tuned = tune_rescoring(spoken, decoder, Knowing(), WEIGHTS, BONUSES)
-    assert tuned.wer[0, 0] == word_error_rate(spoken, decoder)
+def test_one_who_knows_what_was_said_helps(examples, decoder) -> None:
+    tuned = tune_rescoring(examples, decoder, Knowing(), WEIGHTS, BONUSES)
+    assert tuned.wer[0, 0] == word_error_rate(examples, decoder)
     assert tuned.best_wer == tuned.wer.min() < tuned.wer[0, 0]
     assert tuned.best.rescore_weight > 0
-    assert replace(tuned.best, rescore_weight=0.3, rescore_bonus=1.0) == decoder.config
-    assert describe(tuned)["best_wer"] == tuned.best_wer
+    assert replace(tuned.best, rescore_weight=0.3, rescore_word_score=1.0) == decoder.config
+    assert describe_rescoring(tuned)["best_wer"] == tuned.best_wer
 
 
-def test_one_without_an_opinion_changes_nothing(spoken, decoder) -> None:
+def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:
     class Indifferent:
         def rescore(self, texts: Sequence[str]) -> list[float]:
             return [-5.0] * len(texts)
 
-    tuned = tune_rescoring(spoken, decoder, Indifferent(), (0.0, 1.0), (0.0,))
+    tuned = tune_rescoring(examples, decoder, Indifferent(), (0.0, 1.0), (0.0,))
     assert tuned.wer[0, 0] == tuned.wer[1, 0]
-    assert (tuned.best.rescore_weight, tuned.best.rescore_bonus) == (0.0, 0.0)
+    assert (tuned.best.rescore_weight, tuned.best.rescore_word_score) == (0.0, 0.0)
 
 
-def test_each_text_is_judged_once(spoken, decoder) -> None:
+def test_each_text_is_judged_once(examples, decoder) -> None:
     model = Knowing()
-    tune_rescoring(spoken, decoder, model, WEIGHTS, BONUSES)
+    tune_rescoring(examples, decoder, model, WEIGHTS, BONUSES)
     assert len(model.asked) == len(set(model.asked))
 
 
 def test_pieces_of_one_utterance_are_one_text(decoder) -> None:
     generator = np.random.default_rng(7)
-    pieces = [
-        synthesise(spell_out(text, CHARACTERS), len(CHARACTERS), generator, clarity=20.0) for text in ("AB BA", "BAB")
+    chunks = [
+        synthesize(spell_out(text, CHARACTERS), len(CHARACTERS), generator, clarity=20.0) for text in ("AB BA", "BAB")
     ]
     tuned = tune_rescoring(
-        [Spoken("AB BA BAB", tuple(pieces)), Spoken("A B C", ())], decoder, Knowing(), (0.0,), (0.0,)
+        [Example("AB BA BAB", tuple(chunks)), Example("A B C", ())], decoder, Knowing(), (0.0,), (0.0,)
     )
     assert tuned.best_wer == 0.5
 
 
 def test_nothing_said_is_nothing_to_tune_on(decoder) -> None:
     with pytest.raises(DataError, match="nothing to tune on"):
-        tune_rescoring([Spoken("", ())], decoder, Knowing())
+        tune_rescoring([Example("", ())], decoder, Knowing())

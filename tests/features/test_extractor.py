@@ -1,4 +1,4 @@
-"""Lengths, normalisation, and that padding never changes a feature."""
+"""Lengths, normalization, and that padding never changes a feature."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from asr.config import validate
 from asr.errors import UsageError
 from asr.features.extractor import FeatureConfig, FeatureExtractor, RunningStatistics, length_mask, masked_statistics
 from asr.features.filterbank import Filterbank
-from tests.features.test_parity import speechlike
+from tests.features.signals import speechlike
 
 CONFIGS = [
     FeatureConfig(size=20),
-    FeatureConfig(size=20, normalise="none"),
-    FeatureConfig(size=20, normalise="global"),
+    FeatureConfig(size=20, normalize="none"),
+    FeatureConfig(size=20, normalize="global"),
     FeatureConfig(kind="mfcc", size=13),
-    FeatureConfig(kind="mfcc", size=13, deltas=False, normalise="none"),
+    FeatureConfig(kind="mfcc", size=13, deltas=False, normalize="none"),
 ]
 
 
@@ -37,9 +37,9 @@ def test_frames_lie_wholly_inside_the_signal(samples: int, frames: int) -> None:
 
 
 def deviation(config: FeatureConfig, waveform: torch.Tensor) -> torch.Tensor:
-    """What normalisation divides by: (F,), ones where it divides by nothing that depends on the utterance."""
-    raw, frames = FeatureExtractor(replace(config, normalise="none"))(waveform, torch.tensor([waveform.shape[1]]))
-    if config.normalise != "utterance":
+    """What normalization divides by: (F,), ones where it divides by nothing that depends on the utterance."""
+    raw, frames = FeatureExtractor(replace(config, normalize="none"))(waveform, torch.tensor([waveform.shape[1]]))
+    if config.normalize != "utterance":
         return torch.ones(raw.shape[2])
     return masked_statistics(raw, length_mask(frames, raw.shape[1]).unsqueeze(2))[1][0, 0]
 
@@ -60,7 +60,7 @@ def test_padding_never_changes_features(lengths: list[int], config: FeatureConfi
     for row, length in enumerate(lengths):
         alone, count = extractor(batch[row : row + 1, :length], torch.tensor([length]))
         assert int(count) == int(frames[row])
-        # Two frames may hardly differ: normalisation then magnifies the last bit of their energies without bound.
+        # Two frames may hardly differ: normalization then magnifies the last bit of their energies without bound.
         apart = (together[row, : int(count)] - alone[0, : int(count)]) * deviation(
             config, batch[row : row + 1, :length]
         )
@@ -69,14 +69,14 @@ def test_padding_never_changes_features(lengths: list[int], config: FeatureConfi
 
 
 @pytest.mark.parametrize("config", CONFIGS[:1] + CONFIGS[3:4])
-def test_an_utterance_is_normalised_to_zero_mean_and_unit_variance(config: FeatureConfig) -> None:
+def test_an_utterance_is_normalized_to_zero_mean_and_unit_variance(config: FeatureConfig) -> None:
     features, _ = FeatureExtractor(config)(speechlike(8000), torch.tensor([8000]))
     torch.testing.assert_close(features.mean(dim=1), torch.zeros(1, features.shape[2]), rtol=0, atol=1e-4)
     torch.testing.assert_close(features.std(dim=1, correction=0), torch.ones(1, features.shape[2]), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("gain", [0.01, 3.0])
-def test_normalised_features_ignore_the_level(gain: float) -> None:
+def test_normalized_features_ignore_the_level(gain: float) -> None:
     extractor = FeatureExtractor(FeatureConfig(size=40))
     quiet, loud = (extractor(speechlike(8000) * g, torch.tensor([8000]))[0] for g in (gain, 1.0))
     torch.testing.assert_close(quiet, loud, rtol=0, atol=2e-2)
@@ -91,7 +91,7 @@ def test_features_stay_in_float32_under_autocast() -> None:
 
 
 def test_running_statistics_are_those_of_all_frames() -> None:
-    extractor = FeatureExtractor(FeatureConfig(size=4, normalise="global"))
+    extractor = FeatureExtractor(FeatureConfig(size=4, normalize="global"))
     parts = [torch.randn(n, 4) * torch.tensor([1.0, 2.0, 3.0, 4.0]) + 5 for n in (7, 30, 12)]
     statistics = RunningStatistics(4)
     for part in parts:
@@ -109,7 +109,7 @@ def test_running_statistics_are_those_of_all_frames() -> None:
         ({"kind": "plp"}, "'filterbank' or 'mfcc'"),
         ({"kind": "mfcc", "size": 24}, "size must lie between 1 and 23"),
         ({"sample_rate": 10}, "sample_rate must lie between"),
-        ({"normalise": "speaker"}, "'utterance', 'global' or 'none'"),
+        ({"normalize": "speaker"}, "'utterance', 'global' or 'none'"),
     ],
 )
 def test_wrong_settings_are_named(wrong: dict[str, object], named: str) -> None:

@@ -5,22 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torchaudio.compliance import kaldi
 
 from asr.features.filterbank import FRAME_SECONDS, PREEMPHASIS, Filterbank
 from asr.features.mfcc import Mfcc, differences
+from tests.features.signals import speechlike
 
 RATES = [8000, 16000, 22050]
-
-
-def speechlike(samples: int, seed: int = 0) -> Tensor:
-    """Harmonics under a slow envelope, in noise: (1, samples)."""
-    generator = torch.Generator().manual_seed(seed)
-    time = torch.arange(samples) / 16000
-    voice = sum(torch.sin(2 * torch.pi * 120 * k * time) / k for k in range(1, 20))
-    envelope = 0.5 + 0.5 * torch.sin(2 * torch.pi * 3 * time)
-    return (0.1 * voice * envelope + 0.01 * torch.randn(samples, generator=generator)).unsqueeze(0)
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -12,58 +12,45 @@ from asr.errors import UsageError
 from asr.features.extractor import FeatureConfig
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.encoder import EncoderConfig
-from tests.features.test_parity import speechlike
+from tests.features.signals import speechlike
 
-memories = st.sampled_from(["bidirectional", "unidirectional", "none"])
+rnn_types = st.sampled_from(["bidirectional", "unidirectional", "none"])
 
 
-def network(memory: str, strides: list[int], layers: int = 2, seed: int = 1, outputs: int = 1) -> AcousticModel:
+def network(rnn_type: str, strides: list[int], layers: int = 2, seed: int = 1) -> AcousticModel:
     torch.manual_seed(seed)
-    encoder = EncoderConfig(memory=memory, layers=layers, width=12, channels=[3] * len(strides), strides=strides)
-    return AcousticModel(AcousticConfig(FeatureConfig(size=16), encoder, outputs), vocabulary=7).eval()
+    encoder = EncoderConfig(rnn_type=rnn_type, layers=layers, width=12, channels=[3] * len(strides), strides=strides)
+    return AcousticModel(AcousticConfig(FeatureConfig(size=16), encoder), vocabulary=7).eval()
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    memory=memories,
+    rnn_type=rnn_types,
     strides=st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=3),
     lengths=st.lists(st.integers(0, 40), min_size=2, max_size=5),
     padding=st.integers(0, 20),
     rubbish=st.floats(-10, 10),
-    outputs=st.integers(1, 3),
 )
 def test_features_alone_and_in_any_batch(
-    memory: str, strides: list[int], lengths: list[int], padding: int, rubbish: float, outputs: int
+    rnn_type: str, strides: list[int], lengths: list[int], padding: int, rubbish: float
 ) -> None:
-    model = network(memory, strides, outputs=outputs)
+    model = network(rnn_type, strides)
     batch = torch.randn(len(lengths), max(1, max(lengths) + padding), 16, generator=torch.Generator().manual_seed(1))
     for row, length in enumerate(lengths):
         batch[row, length:] = rubbish
     with torch.inference_mode():
-        together, steps = model.recognise(batch, torch.tensor(lengths))
-        assert steps.tolist() == (outputs * model.encoder.steps(torch.tensor(lengths))).tolist()
+        together, steps = model.recognize(batch, torch.tensor(lengths))
+        assert steps.tolist() == model.encoder.steps(torch.tensor(lengths)).tolist()
         for row, length in enumerate(lengths):
-            alone, count = model.recognise(batch[row : row + 1, : max(1, length)], torch.tensor([length]))
+            alone, count = model.recognize(batch[row : row + 1, : max(1, length)], torch.tensor([length]))
             assert int(count) == int(steps[row])
             torch.testing.assert_close(together[row, : int(count)], alone[0, : int(count)], rtol=0, atol=1e-5)
 
 
-def test_a_step_that_writes_several_tokens_writes_them_in_turn() -> None:
-    model = network("bidirectional", [2, 2, 2], outputs=3)
-    assert model.frame_seconds == pytest.approx(0.08 / 3)
-    encodings = torch.randn(2, 5, 12)
-    log_probs = model.log_probabilities(encodings)
-    assert log_probs.shape == (2, 15, 7)
-    torch.testing.assert_close(log_probs.exp().sum(dim=2), torch.ones(2, 15))
-    second = model.output(encodings[:, 1]).view(2, 3, 7).log_softmax(dim=2)
-    torch.testing.assert_close(log_probs[:, 3:6], second)
-    assert model.steps(torch.tensor([16000])).tolist() == [3 * 13]
-
-
-@pytest.mark.parametrize("memory", ["bidirectional", "unidirectional", "none"])
+@pytest.mark.parametrize("rnn_type", ["bidirectional", "unidirectional", "none"])
 @pytest.mark.parametrize("strides", [[1], [2, 2], [3, 2, 2]])
-def test_waveforms_alone_and_in_any_batch(memory: str, strides: list[int]) -> None:
-    model = network(memory, strides)
+def test_waveforms_alone_and_in_any_batch(rnn_type: str, strides: list[int]) -> None:
+    model = network(rnn_type, strides)
     lengths = [16000, 4321, 12345, 8000, 399, 0]
     batch = torch.full((len(lengths), 19000), 0.3)
     for row, length in enumerate(lengths):
@@ -77,9 +64,9 @@ def test_waveforms_alone_and_in_any_batch(memory: str, strides: list[int]) -> No
             torch.testing.assert_close(together[row, : int(count)], alone[0, : int(count)], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("memory", ["bidirectional", "unidirectional", "none"])
-def test_gradients_of_a_batch_are_those_of_its_utterances(memory: str) -> None:
-    model = network(memory, [2, 2])
+@pytest.mark.parametrize("rnn_type", ["bidirectional", "unidirectional", "none"])
+def test_gradients_of_a_batch_are_those_of_its_utterances(rnn_type: str) -> None:
+    model = network(rnn_type, [2, 2])
     lengths = [5000, 3000, 1200]
     batch = torch.zeros(3, 6000)
     for row, length in enumerate(lengths):
@@ -106,11 +93,11 @@ def test_what_each_memory_hears() -> None:
     second = first.clone()
     second[:, 14000:] = 0.2 * torch.randn(1, 2000, generator=torch.Generator().manual_seed(1))
     changed = {}
-    for memory in ("bidirectional", "unidirectional", "none"):
-        model = network(memory, [2, 2], layers=1)
+    for rnn_type in ("bidirectional", "unidirectional", "none"):
+        model = network(rnn_type, [2, 2], layers=1)
         features = [model.features.transform(x, torch.tensor([16000])) for x in (first, second)]
-        one, other = (model.recognise(*pair)[0][0, :10] for pair in features)
-        changed[memory] = not torch.equal(one, other)
+        one, other = (model.recognize(*pair)[0][0, :10] for pair in features)
+        changed[rnn_type] = not torch.equal(one, other)
     assert changed == {"bidirectional": True, "unidirectional": False, "none": False}
 
 
@@ -123,9 +110,9 @@ def test_steps_of_a_second(strides: list[int], steps: int) -> None:
     torch.testing.assert_close(log_probs.exp().sum(dim=2), torch.ones(1, steps))
 
 
-@pytest.mark.parametrize("memory", ["bidirectional", "unidirectional", "none"])
-def test_bfloat16_is_close(memory: str) -> None:
-    model = network(memory, [2, 2])
+@pytest.mark.parametrize("rnn_type", ["bidirectional", "unidirectional", "none"])
+def test_bfloat16_is_close(rnn_type: str) -> None:
+    model = network(rnn_type, [2, 2])
     exact, _ = model(speechlike(8000), torch.tensor([8000]))
     with torch.autocast("cpu", torch.bfloat16):
         rough, _ = model(speechlike(8000), torch.tensor([8000]))
@@ -141,7 +128,7 @@ def test_bfloat16_is_close(memory: str) -> None:
         ({"strides": [2, 2]}, "same length"),
         ({"strides": [2, 2, 4]}, "1, 2 or 3"),
         ({"dropout": 1.0}, "dropout"),
-        ({"memory": "lstm"}, "'bidirectional', 'unidirectional' or 'none'"),
+        ({"rnn_type": "lstm"}, "'bidirectional', 'unidirectional' or 'none'"),
     ],
 )
 def test_wrong_sizes_are_named(wrong: dict[str, object], named: str) -> None:

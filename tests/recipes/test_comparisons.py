@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from asr.config import read_yaml, validate
 from asr.errors import UsageError
 from asr.training.run import read_experiment
-from tests.recipes.desk import PROJECT
+from tests.recipes.workspace import PROJECT
 
 PLAN = PROJECT / "recipes/librispeech/comparisons.yaml"
 
@@ -40,7 +40,7 @@ def test_an_unknown_word_in_a_variant_is_named() -> None:
         validate(compare.Comparisons, data, "made")
 
 
-def judged(folder: Path, texts: list[str], wer: float, hours: float, size: int) -> None:
+def evaluated(folder: Path, texts: list[str], wer: float, hours: float, size: int) -> None:
     """What training and judging leave behind."""
     for search in ("greedy", "lm"):
         (folder / search).mkdir(parents=True)
@@ -53,7 +53,7 @@ def judged(folder: Path, texts: list[str], wer: float, hours: float, size: int) 
 
 
 def test_the_table_has_sizes_hours_errors_and_the_paired_difference(tmp_path: Path) -> None:
-    manifest = tmp_path / "judge.jsonl"
+    manifest = tmp_path / "dev.jsonl"
     texts = ["ONE TWO THREE FOUR"] * 120
     manifest.write_text(
         "".join(
@@ -62,8 +62,8 @@ def test_the_table_has_sizes_hours_errors_and_the_paired_difference(tmp_path: Pa
         )
     )
     wrong = ["ONE TWO THREE FIVE" if number % 2 else text for number, text in enumerate(texts)]
-    judged(tmp_path / "first", wrong, 0.125, 10.0, 1000)
-    judged(tmp_path / "second", texts, 0.0, 15.0, 2000)
+    evaluated(tmp_path / "first", wrong, 0.125, 10.0, 1000)
+    evaluated(tmp_path / "second", texts, 0.0, 15.0, 2000)
     variants = {name: compare.Variant(f"the {name}", ["x=1"]) for name in ("first", "second", "not run")}
     plan = compare.Comparisons(tmp_path / "conf.yaml", tmp_path, manifest, "first", variants)
     rows = [line.strip("| ").split(" | ") for line in compare.table(plan).splitlines()[2:]]
@@ -83,12 +83,12 @@ def test_the_table_has_sizes_hours_errors_and_the_paired_difference(tmp_path: Pa
 
 def test_a_page_gets_its_table_once_the_first_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    manifest = tmp_path / "judge.jsonl"
+    manifest = tmp_path / "dev.jsonl"
     line = {"id": "u000-x", "audio_filepath": "a.wav", "duration": 1.0, "text": "ONE"}
     manifest.write_text(json.dumps(line) + "\n")
-    plan = {"conf": "conf.yaml", "output": "exp", "judge": "judge.jsonl", "baseline": "first"}
+    plan = {"conf": "conf.yaml", "output": "exp", "evaluate": "dev.jsonl", "baseline": "first"}
     (tmp_path / "plan.yaml").write_text(json.dumps(plan | {"comparisons": {"first": {"what": "the first"}}}))
     page = "# Results\n<!-- comparisons: plan.yaml -->\nNot run yet.\n<!-- end -->\n"
     assert results.renewed(page) == page
-    judged(tmp_path / "exp" / "first", ["ONE"], 0.0, 1.0, 10)
+    evaluated(tmp_path / "exp" / "first", ["ONE"], 0.0, 1.0, 10)
     assert "| first | the first | 0.01 M | 1 | 0.0 |" in results.renewed(page)

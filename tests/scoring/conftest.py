@@ -71,7 +71,7 @@ def invent(
 
 
 def hear(generator: random.Random, words: list[str], rate: float) -> str:
-    """What a recogniser with this error rate would write."""
+    """What a recognizer with this error rate would write."""
     heard = []
     for word in words:
         dice = generator.random() / max(rate, 1e-9)

@@ -19,7 +19,7 @@ def test_confusions() -> None:
     assert found.deletions == Counter({"the": 1})
     assert found.insertions == Counter({"on": 1})
     assert found.wrong == Counter({"cat": 1, "the": 1})
-    assert found.spoken == Counter({"the": 2, "cat": 2, "sat": 1})
+    assert found.occurrences == Counter({"the": 2, "cat": 2, "sat": 1})
 
 
 def test_groups_by_name_add_up() -> None:
@@ -90,17 +90,17 @@ def test_vocabulary_from_text_or_manifest(tmp_path: Path) -> None:
         read_vocabulary(tmp_path / "empty.txt")
 
 
-def test_the_vocabulary_goes_through_the_normaliser(tmp_path: Path) -> None:
+def test_the_vocabulary_goes_through_the_normalizer(tmp_path: Path) -> None:
     (tmp_path / "r.trn").write_text("the well-known gnu (u1)\n")
     (tmp_path / "h.trn").write_text("a known new (u1)\n")
     (tmp_path / "words.txt").write_text("the\nwell-known\ngnu\n7\n")
-    for normaliser in ("none", "librispeech"):
+    for normalizer in ("none", "librispeech"):
         share = report_on_files(
-            tmp_path / "r.trn", tmp_path / "h.trn", vocabulary=tmp_path / "words.txt", normaliser=normaliser
+            tmp_path / "r.trn", tmp_path / "h.trn", vocabulary=tmp_path / "words.txt", normalizer=normalizer
         ).vocabulary
         assert share is not None
         assert (share.wrong, share.outside) == (3, 0)
-    assert read_vocabulary(tmp_path / "words.txt", normaliser="librispeech") == {"THE", "WELL", "KNOWN", "GNU", "7"}
+    assert read_vocabulary(tmp_path / "words.txt", normalizer="librispeech") == {"THE", "WELL", "KNOWN", "GNU", "7"}
 
 
 def test_worst_first() -> None:

@@ -104,5 +104,5 @@ def test_equal_systems() -> None:
 def test_systems_on_other_utterances_are_refused() -> None:
     with pytest.raises(DataError, match="not scored on the same utterances"):
         compare(score(["a"], ["a"], ids=["1"]), score(["a"], ["a"], ids=["2"]))
-    with pytest.raises(DataError, match="same normaliser and aligner"):
+    with pytest.raises(DataError, match="same normalizer and aligner"):
         compare(score(["a"], ["a"]), score(["a"], ["a"], aligner="nist"))

@@ -58,7 +58,7 @@ def test_what_cannot_be_spelled_is_named(tokenizer: Tokenizer, text: str, named:
     with pytest.raises(DataError, match=named) as caught:
         tokenizer.encode(text)
     assert text in str(caught.value)
-    assert "normaliser" in caught.value.hint
+    assert "normalizer" in caught.value.hint
 
 
 @tokenizers

@@ -12,9 +12,9 @@ import torch
 import yaml
 
 from asr.corpus.manifest import Utterance, write_manifest
-from asr.training.checkpoint import load_checkpoint
-from asr.training.experiment import AcousticTask, ExperimentConfig
-from asr.training.loop import Loss
+from asr.trainer.checkpoint import load_checkpoint
+from asr.trainer.trainer import Loss
+from asr.training.acoustic import AcousticTask, ExperimentConfig
 from asr.training.run import read_experiment
 
 RATE = 16000
@@ -64,7 +64,7 @@ def write_config(folder: Path, **changes: Any) -> Path:
             "encoder": {"layers": 2, "width": 16, "channels": [4, 4], "strides": [2, 2]},
         },
         "intermediate_layer": 1,
-        "loop": {"epochs": 3, "average_decay": 0.9, "schedule": {"peak": 0.01, "warmup_updates": 4}},
+        "loop": {"epochs": 3, "ema_decay": 0.9, "schedule": {"peak": 0.01, "warmup_updates": 4}},
     }
     path = folder / "tones.yaml"
     path.write_text(yaml.safe_dump(settings | changes), encoding="utf-8")
@@ -104,9 +104,9 @@ class Interrupted:
 
 def learned(folder: Path) -> dict[str, Any]:
     """Everything in a run's last checkpoint that was learned, flat, without the time it took."""
-    position, states = load_checkpoint(folder / "last.pt")
-    position.seconds = 0.0
-    return dict(_flat({"position": vars(position), **states}, ""))
+    state, states = load_checkpoint(folder / "last.pt")
+    state.seconds = 0.0
+    return dict(_flat({"state": vars(state), **states}, ""))
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:

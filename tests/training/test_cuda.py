@@ -13,14 +13,13 @@ from torch import Tensor, nn
 import asr
 from asr.features.extractor import length_mask
 from asr.features.filterbank import Filterbank
-from asr.recurrence.directions import Bidirectional
-from asr.recurrence.layers import on_gpu
-from asr.training.checkpoint import Position
-from asr.training.distributed import World
-from asr.training.experiment import AcousticTask
-from asr.training.loop import Trainer
+from asr.nn.rnn import Bidirectional, on_gpu
+from asr.trainer.checkpoint import TrainState
+from asr.trainer.distributed import World
+from asr.trainer.trainer import Trainer
+from asr.training.acoustic import AcousticTask
 from asr.training.run import train
-from tests.features.test_parity import speechlike
+from tests.features.signals import speechlike
 from tests.training.experiments import experiment
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -42,7 +41,7 @@ def waveforms(*lengths: int) -> tuple[Tensor, Tensor]:
     return batch, torch.tensor(lengths)
 
 
-def gradients(folder: Path, device: torch.device, *overrides: str) -> tuple[dict[str, Tensor], Position]:
+def gradients(folder: Path, device: torch.device, *overrides: str) -> tuple[dict[str, Tensor], TrainState]:
     """Of the first update of the experiment on tones, clipped to a norm of 1; and where the run is then."""
     config = experiment(folder, "loop.precision=float32", "acoustic.encoder.dropout=0.0", *overrides)
     task = AcousticTask(config, device, quiet=True)
@@ -53,13 +52,13 @@ def gradients(folder: Path, device: torch.device, *overrides: str) -> tuple[dict
     def look(*_: object) -> None:
         seen.update({n: p.grad.cpu().clone() for n, p in trainer.module.named_parameters() if p.grad is not None})
 
-    trainer.optimisers[0].register_step_pre_hook(look)
+    trainer.optimizer.register_step_pre_hook(look)
     trainer.update(task.load(0, 0, 1), task.batches(0))
     assert all(tensor.device.type == device.type for tensor in trainer.average.state().values())
-    return seen, trainer.position
+    return seen, trainer.state
 
 
-@pytest.mark.parametrize("override", ["consistency=0.0", "consistency=0.2", "loop.accumulate=2"])
+@pytest.mark.parametrize("override", ["cr_ctc_weight=0.0", "cr_ctc_weight=0.2", "loop.accumulate=2"])
 def test_an_update(tmp_path: Path, override: str) -> None:
     (ours, here), (theirs, there) = (gradients(tmp_path, device, override) for device in (CUDA, CPU))
     assert here.skipped == 0
@@ -74,8 +73,8 @@ def test_an_update(tmp_path: Path, override: str) -> None:
 
 def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
     train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
-    position = train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
-    assert (position.epoch, position.update, position.skipped) == (2, 8, 0)
+    state = train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
+    assert (state.epoch, state.update, state.skipped) == (2, 8, 0)
 
 
 def test_the_filterbank() -> None:
@@ -86,9 +85,9 @@ def test_the_filterbank() -> None:
         torch.testing.assert_close(ours[row, :count].cpu(), theirs[row, :count], rtol=0, atol=1e-2)
 
 
-def test_a_transcription(babbler: Path) -> None:
+def test_a_transcription(tiny_model: Path) -> None:
     batch, lengths = waveforms(64000, 50000, 3000)
-    here, there = (asr.load_model(babbler, device=device.type) for device in (CUDA, CPU))
+    here, there = (asr.load_model(tiny_model, device=device.type) for device in (CUDA, CPU))
     with torch.inference_mode():
         ours, steps = here.model.network(batch.to(CUDA), lengths.to(CUDA))
         theirs, _ = there.model.network(batch, lengths)

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from asr.errors import UsageError
-from asr.model.saved import load_saved_model
-from asr.pronunciation import Pronunciations
-from asr.pronunciation.phones import VOCABULARY
-from asr.pronunciation.spelling import Speller
-from asr.training.combine import average_models
-from asr.training.experiment import AcousticTask
-from asr.training.run import overfit, train
+from asr.lexicon import Lexicon
+from asr.lexicon.g2p import G2P
+from asr.lexicon.phones import VOCABULARY
+from asr.model.average import average_models
+from asr.model.bundle import load_saved_model
+from asr.training.acoustic import AcousticTask
+from asr.training.run import train
 from tests.training.experiments import experiment
 
 CPU = torch.device("cpu")
@@ -23,18 +23,18 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pronunciations of every word that four letters can make in the tests' speech, and an ignorant speller."""
+    """Lexicon of every word that four letters can make in the tests' speech, and an ignorant speller."""
     folder = tmp_path_factory.mktemp("spoken")
     torch.manual_seed(1)
     sounds = dict(zip("ABCD", "ʌbkd", strict=True))
     words = {first + second: [sounds[first] + sounds[second]] for first in "ABCD" for second in "ABCD"}
     words |= {letter: [sound] for letter, sound in sounds.items()}
-    Pronunciations(words, Speller(hidden=4, layers=1, embedding=4)).save(folder)
+    Lexicon(words, G2P(hidden=4, layers=1, embedding=4)).save(folder)
     return folder
 
 
 def task(folder: Path, spoken: Path, *overrides: str) -> AcousticTask:
-    return AcousticTask(experiment(folder, f"pronunciation={spoken}", *overrides), CPU, quiet=True)
+    return AcousticTask(experiment(folder, f"lexicon={spoken}", *overrides), CPU, quiet=True)
 
 
 def test_every_target_has_its_sounds(tmp_path: Path, spoken: Path) -> None:
@@ -42,7 +42,7 @@ def test_every_target_has_its_sounds(tmp_path: Path, spoken: Path) -> None:
     assert subject.module.config.phones
     for batch in subject.load(0, 0, 1):
         for tokens, phones in zip(batch.targets, batch.phones, strict=True):
-            assert phones == subject.pronunciations.encode(subject.tokenizer.decode(tokens))
+            assert phones == subject.lexicon.encode(subject.tokenizer.decode(tokens))
         loss = subject.loss(batch, torch.Generator().manual_seed(1))
         assert torch.isfinite(loss.value)
         assert set(loss.sums) == {"loss", "blanks", "tokens", "steps", "phone_loss", "phones"}
@@ -68,61 +68,32 @@ def test_the_lower_block_is_asked_for_phones(tmp_path: Path, spoken: Path) -> No
 
 def test_what_has_more_sounds_than_steps_is_left_out(tmp_path: Path, spoken: Path) -> None:
     words = {"D" + letter: ["ʌb" * 50] for letter in "ABCD"}
-    Pronunciations(words, Speller(hidden=4, layers=1, embedding=4)).save(tmp_path / "long")
+    Lexicon(words, G2P(hidden=4, layers=1, embedding=4)).save(tmp_path / "long")
     listed = task(tmp_path, spoken).left_out
-    longer = AcousticTask(experiment(tmp_path, f"pronunciation={tmp_path / 'long'}"), CPU, quiet=True).left_out
+    longer = AcousticTask(experiment(tmp_path, f"lexicon={tmp_path / 'long'}"), CPU, quiet=True).left_out
     assert not listed
     assert longer
     assert all("steps needed" in reason for reason in longer.values())
 
 
 def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: Path) -> None:
-    config = experiment(tmp_path, f"pronunciation={spoken}", "loop.epochs=1")
+    config = experiment(tmp_path, f"lexicon={spoken}", "loop.epochs=1")
     train(config, quiet=True)
     best = config.output / "best"
     model = load_saved_model(best)
-    assert model.pronunciations.of(["AB"]) == {"AB": ("ʌb",)}
+    assert model.lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
     signal, lengths = torch.randn(1, 16000), torch.tensor([16000])
-    log_probs, _ = model.network.recognise(*model.network.features(signal, lengths), phones=True)
+    log_probs, _ = model.network.recognize(*model.network.features(signal, lengths), phones=True)
     assert log_probs.shape[2] == len(VOCABULARY)
     subject = AcousticTask(experiment(tmp_path / "on", f"init_from={best}"), CPU, quiet=True)
     for name, tensor in subject.module.state_dict().items():
         assert torch.equal(tensor, model.network.state_dict()[name])
     assert next(subject.load(0, 0, 1)).phones
     average_models([best, best], tmp_path / "mean")
-    assert load_saved_model(tmp_path / "mean").pronunciations.of(["AB"]) == {"AB": ("ʌb",)}
-
-
-def test_a_model_with_a_scribe_is_learned_by_heart(tmp_path: Path, spoken: Path) -> None:
-    settings = ["acoustic.encoder.width=64", "acoustic.phones=true", "acoustic.scribe={layers: 1, width: 16}"]
-    origin = task(tmp_path, spoken, *settings)
-    origin.save(tmp_path / "origin", origin.module.state_dict(), {})
-    wer, updates = overfit(experiment(tmp_path, f"init_from={tmp_path / 'origin'}", "intermediate_layer=0"), 8)
-    assert wer == 0.0
-    assert updates <= 300
+    assert load_saved_model(tmp_path / "mean").lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
 
 
 def test_a_folder_without_pronunciations_is_named(tmp_path: Path) -> None:
-    config = replace(experiment(tmp_path), pronunciation=tmp_path / "nothing")
-    with pytest.raises(UsageError, match="nothing does not say how words are spoken"):
+    config = replace(experiment(tmp_path), lexicon=tmp_path / "nothing")
+    with pytest.raises(UsageError, match="nothing holds no lexicon"):
         AcousticTask(config, CPU, quiet=True)
-
-
-def test_phones_and_several_outputs_a_step_are_refused(tmp_path: Path, spoken: Path) -> None:
-    with pytest.raises(UsageError, match=r"phones are heard once a step, .* is 2\n.* acoustic.outputs_per_step=1"):
-        task(tmp_path, spoken, "acoustic.outputs_per_step=2")
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_model_that_hears_phones_goes_on_with_one_output_a_step(tmp_path: Path, spoken: Path) -> None:
-    hearing = task(tmp_path, spoken)
-    hearing.save(tmp_path / "hears", hearing.module.state_dict(), {})
-    plain = AcousticTask(experiment(tmp_path, "acoustic.outputs_per_step=2"), CPU, quiet=True)
-    plain.save(tmp_path / "plain", plain.module.state_dict(), {})
-    new, threefold = [f"init_from={tmp_path / 'hears'}", "keep_output=false"], "acoustic.outputs_per_step=3"
-    for wrong in ([*new, threefold], [f"init_from={tmp_path / 'plain'}", f"pronunciation={spoken}"]):
-        with pytest.raises(UsageError, match="phones are heard once a step"):
-            AcousticTask(experiment(tmp_path, *wrong), CPU, quiet=True)
-    assert AcousticTask(experiment(tmp_path, *new), CPU, quiet=True).module.config.phones
-    kept = experiment(tmp_path, new[0], threefold)  # the model's own pace is kept
-    assert AcousticTask(kept, CPU, quiet=True).module.config.outputs_per_step == 1

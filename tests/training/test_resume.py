@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from asr.training.checkpoint import Position, load_checkpoint
-from asr.training.distributed import World
-from asr.training.experiment import AcousticTask, ExperimentConfig
-from asr.training.loop import Trainer
+from asr.trainer.checkpoint import TrainState, load_checkpoint
+from asr.trainer.distributed import World
+from asr.trainer.trainer import Trainer
+from asr.training.acoustic import AcousticTask, ExperimentConfig
 from tests.training.experiments import Interrupted, experiment, learned, same
 
 UPDATES = 12
@@ -30,8 +30,8 @@ class Crash(BaseException):
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = experiment(tmp_path_factory.mktemp("unbroken"))
-    position = begin(config)
-    assert (position.epoch, position.update) == (3, UPDATES)
+    state = begin(config)
+    assert (state.epoch, state.update) == (3, UPDATES)
     return config.output
 
 
@@ -40,7 +40,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
 
 
-def begin(config: ExperimentConfig, before: Any = lambda *where: None, resume: bool = False) -> Position:
+def begin(config: ExperimentConfig, before: Any = lambda *where: None, resume: bool = False) -> TrainState:
     """Train in this process with `before` called at every step, whatever it raises."""
     config.output.mkdir(parents=True, exist_ok=True)
     task = Interrupted(AcousticTask(config, torch.device("cpu"), quiet=True), before)

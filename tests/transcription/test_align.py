@@ -9,21 +9,21 @@ import pytest
 import asr
 from asr.cli import main
 from asr.errors import DataError
-from asr.model.alignment import TokenAlignment
+from asr.model.forced_alignment import TokenAlignment
 from asr.transcription.align import align_text
 from asr.transcription.result import Word
-from asr.transcription.textgrid import as_textgrid
-from asr.transcription.words import keep_apart, spell_words, time_words
+from asr.transcription.timestamps import keep_apart, spell_words, time_words
+from asr.transcription.writers import as_textgrid
 from tests.audio.recordings import encode, noisy
 
 
 @pytest.fixture(scope="module")
-def recognizer(babbler):
-    return asr.load_model(babbler)
+def recognizer(tiny_model):
+    return asr.load_model(tiny_model)
 
 
 @pytest.mark.parametrize(
-    ("pieces", "words", "spans"),
+    ("chunks", "words", "spans"),
     [
         (["▁THE", "▁CAT", "S"], ["THE", "CATS"], [(0, 1), (1, 3)]),
         (["A", "▁", "B"], ["A", "B"], [(0, 1), (2, 3)]),
@@ -32,9 +32,9 @@ def recognizer(babbler):
         ([], [], []),
     ],
 )
-def test_words_of_pieces(pieces, words, spans):
-    vocabulary = sorted(set(pieces))
-    assert spell_words([vocabulary.index(piece) for piece in pieces], vocabulary) == (words, spans)
+def test_words_of_pieces(chunks, words, spans):
+    vocabulary = sorted(set(chunks))
+    assert spell_words([vocabulary.index(chunk) for chunk in chunks], vocabulary) == (words, spans)
 
 
 def alignment(*steps: tuple[int, int]) -> TokenAlignment:
@@ -95,9 +95,9 @@ class TestAlignText:
 
 class TestCommand:
     @pytest.fixture
-    def align(self, babbler, capsys, monkeypatch):
+    def align(self, tiny_model, capsys, monkeypatch):
         def run(*arguments: object) -> tuple[int, str, str]:
-            monkeypatch.setattr(sys, "argv", ["asr", "align", "-m", str(babbler), *map(str, arguments)])
+            monkeypatch.setattr(sys, "argv", ["asr", "align", "-m", str(tiny_model), *map(str, arguments)])
             with pytest.raises(SystemExit) as exit_:
                 main.run()
             out, err = capsys.readouterr()

@@ -39,24 +39,24 @@ def measure(model: Path, path: Path) -> tuple[float, int, int]:
 
 
 @pytest.mark.slow
-def test_ten_hours_take_the_memory_of_ten_minutes(babbler, tmp_path):
+def test_ten_hours_take_the_memory_of_ten_minutes(tiny_model, tmp_path):
     peaks = {}
     for minutes in (10, 600):
         path = tmp_path / f"{minutes}.flac"
         write_minutes(path, minutes)
-        duration, segments, peaks[minutes] = measure(babbler, path)
+        duration, segments, peaks[minutes] = measure(tiny_model, path)
         assert duration == minutes * 60
         assert segments > minutes
     assert peaks[600] - peaks[10] < 200, peaks
 
 
-def test_the_first_segment_comes_before_the_last_is_read(babbler, tmp_path):
+def test_the_first_segment_comes_before_the_last_is_read(tiny_model, tmp_path):
     """A generator over a long recording gives what it has long before the end."""
     import asr
 
     path = tmp_path / "long.flac"
     write_minutes(path, 12)
-    recognizer = asr.load_model(babbler, threads=1)
+    recognizer = asr.load_model(tiny_model, threads=1)
     stream = recognizer.stream(path, words=False)
     first = next(stream)
     assert first.start < 5
@@ -66,10 +66,10 @@ def test_the_first_segment_comes_before_the_last_is_read(babbler, tmp_path):
     assert seconds[-1] > 11 * 60
 
 
-def test_a_long_recording_cut_in_pieces_has_no_gap_or_overlap(babbler, tmp_path):
+def test_a_long_recording_cut_in_pieces_has_no_gap_or_overlap(tiny_model, tmp_path):
     import asr
 
     samples = np.concatenate([noisy(60.0, seed) for seed in range(3)])
-    words = asr.load_model(babbler).transcribe(samples).words
+    words = asr.load_model(tiny_model).transcribe(samples).words
     for before, after in itertools.pairwise(words):
         assert before.start < before.end <= after.start < after.end <= 180.0

@@ -11,19 +11,19 @@ import asr
 from asr.cli import main
 from asr.decoding import greedy
 from asr.errors import ModelError, UsageError
-from asr.model.saved import load_saved_model
-from asr.pronunciation import Pronunciations
-from asr.pronunciation.phones import VOCABULARY
+from asr.lexicon import Lexicon
+from asr.lexicon.phones import VOCABULARY
+from asr.model.bundle import load_saved_model
 from asr.transcription.align import align_text
-from asr.transcription.searching import SearchOptions, make_decode, reads_phones
+from asr.transcription.decoder import DecodeOptions, decodes_phones, make_decode
 from tests.audio.recordings import encode, noisy
 
 WORDS = {"THE", "QUICK", "BROWN", "FOX", "KNOWS", "NOSE", "A", "EYE"}
 
 
 @pytest.fixture(scope="module")
-def recognizer(hearer):
-    return asr.load_model(hearer)
+def recognizer(tiny_phone_model):
+    return asr.load_model(tiny_phone_model)
 
 
 def test_words_come_from_phones_and_have_their_times(recognizer):
@@ -36,38 +36,41 @@ def test_words_come_from_phones_and_have_their_times(recognizer):
     assert all(0 <= word.confidence <= 1 for word in segment.words)
 
 
-def test_without_a_language_model_letters_are_written(hearer):
-    model = load_saved_model(hearer)
-    assert reads_phones(model)
-    assert not reads_phones(model, SearchOptions(lm="none"))
-    assert not reads_phones(model, SearchOptions(greedy=True))
-    texts = {asr.load_model(hearer, **way).transcribe(noisy(4.0, 1)).text for way in ({"greedy": True}, {"lm": "none"})}
+def test_without_a_language_model_letters_are_written(tiny_phone_model):
+    model = load_saved_model(tiny_phone_model)
+    assert decodes_phones(model)
+    assert not decodes_phones(model, DecodeOptions(lm="none"))
+    assert not decodes_phones(model, DecodeOptions(greedy=True))
+    texts = {
+        asr.load_model(tiny_phone_model, **way).transcribe(noisy(4.0, 1)).text
+        for way in ({"greedy": True}, {"lm": "none"})
+    }
     assert len(texts) == 1
-    assert asr.load_model(hearer, lm="none", beam=8).transcribe(noisy(4.0, 1)).text
+    assert asr.load_model(tiny_phone_model, lm="none", beam_size=8).transcribe(noisy(4.0, 1)).text
 
 
-def test_phones_spell_what_the_search_says(hearer):
-    model = load_saved_model(hearer)
+def test_phones_spell_what_the_search_says(tiny_phone_model):
+    model = load_saved_model(tiny_phone_model)
     path = ["ð", "ʌ", "▁", "n", "O", "z", "▁", "b", "r", "U", "n"]
     log_probs = np.full((1, len(path), len(VOCABULARY)), np.log(1e-3), np.float32)
     log_probs[0, np.arange(len(path)), [VOCABULARY.index(sign) for sign in path]] = np.log(0.96)
-    (reading,) = make_decode(model)(log_probs, [len(path)])
-    assert reading.text in ("THE KNOWS BROWN", "THE NOSE BROWN")
-    assert [VOCABULARY[token] for token in reading.tokens] == path
-    assert [hypothesis.tokens for hypothesis in greedy(log_probs, [len(path)])] == [reading.tokens]
+    (hypothesis,) = make_decode(model)(log_probs, [len(path)])
+    assert hypothesis.text in ("THE KNOWS BROWN", "THE NOSE BROWN")
+    assert [VOCABULARY[token] for token in hypothesis.tokens] == path
+    assert [hypothesis.tokens for hypothesis in greedy(log_probs, [len(path)])] == [hypothesis.tokens]
 
 
-def test_a_hotword_that_nobody_listed_is_spoken_as_the_speller_guesses(hearer):
-    model = load_saved_model(hearer)
-    listed = dict.fromkeys(["ZORK"], ("zɔrk",)) | {word: model.pronunciations.of([word])[word] for word in WORDS}
-    model.pronunciations.__init__(listed, None)
+def test_a_hotword_that_nobody_listed_is_spoken_as_the_speller_guesses(tiny_phone_model):
+    model = load_saved_model(tiny_phone_model)
+    listed = dict.fromkeys(["ZORK"], ("zɔrk",)) | {word: model.lexicon.lookup([word])[word] for word in WORDS}
+    model.lexicon.__init__(listed, None)
     path = ["z", "ɔ", "r", "k"]
     log_probs = np.full((1, len(path), len(VOCABULARY)), np.log(1e-3), np.float32)
     log_probs[0, np.arange(len(path)), [VOCABULARY.index(sign) for sign in path]] = np.log(0.96)
-    (reading,) = make_decode(model, SearchOptions(hotwords=["zork=5"]))(log_probs, [len(path)])
-    assert reading.text == "ZORK"
+    (hypothesis,) = make_decode(model, DecodeOptions(hotwords=["zork=5"]))(log_probs, [len(path)])
+    assert hypothesis.text == "ZORK"
     with pytest.raises(UsageError, match="hotword 'QQ' is spoken"):
-        make_decode(model, SearchOptions(hotwords=["QQ"]))
+        make_decode(model, DecodeOptions(hotwords=["QQ"]))
 
 
 def test_a_known_text_is_aligned_by_its_phones(recognizer):
@@ -77,36 +80,36 @@ def test_a_known_text_is_aligned_by_its_phones(recognizer):
     assert starts == sorted(starts)
 
 
-def test_neighbours_in_a_batch_change_nothing(recognizer, tmp_path):
+def test_neighbors_in_a_batch_change_nothing(recognizer, tmp_path):
     names = []
     for number in range(6):
         names.append(tmp_path / f"{number}.wav")
         names[-1].write_bytes(encode(noisy(0.5 + number * 0.7, number), 16000))
-    jobs = [asr.transcription.listening.Job(str(name), name.name) for name in names]
-    together = list(recognizer.transcribe_many(jobs))
-    for job, outcome in zip(jobs, together, strict=True):
-        (alone,) = recognizer.transcribe_many([job])
+    requests = [asr.transcription.reader.Request(str(name), name.name) for name in names]
+    together = list(recognizer.transcribe_many(requests))
+    for request, outcome in zip(requests, together, strict=True):
+        (alone,) = recognizer.transcribe_many([request])
         assert (alone.text, alone.words) == (outcome.text, outcome.words)
 
 
-def test_a_model_without_its_pronunciations_is_refused_by_name(hearer, tmp_path):
-    folder = shutil.copytree(hearer, tmp_path / "model")
-    (folder / "pronunciation" / "words.tsv.gz").write_bytes(b"torn")
+def test_a_model_without_its_pronunciations_is_refused_by_name(tiny_phone_model, tmp_path):
+    folder = shutil.copytree(tiny_phone_model, tmp_path / "model")
+    (folder / "lexicon" / "words.tsv.gz").write_bytes(b"torn")
     with pytest.raises(ModelError, match=r"words\.tsv\.gz"):
         load_saved_model(folder)
-    shutil.rmtree(folder / "pronunciation")
-    with pytest.raises(ModelError, match="how words are spoken is missing"):
+    shutil.rmtree(folder / "lexicon")
+    with pytest.raises(ModelError, match="its lexicon is missing"):
         load_saved_model(folder)
 
 
-def test_pronunciations_travel_with_the_model(hearer):
-    pronunciations = load_saved_model(hearer).pronunciations
-    assert isinstance(pronunciations, Pronunciations)
-    assert pronunciations.of(["THE", "NOSE"]) == {"THE": ("ðʌ", "ði"), "NOSE": ("nOz",)}
+def test_pronunciations_travel_with_the_model(tiny_phone_model):
+    lexicon = load_saved_model(tiny_phone_model).lexicon
+    assert isinstance(lexicon, Lexicon)
+    assert lexicon.lookup(["THE", "NOSE"]) == {"THE": ("ðʌ", "ði"), "NOSE": ("nOz",)}
 
 
-def test_tuning_searches_what_the_network_hears(hearer, tmp_path, capsys):
-    folder = shutil.copytree(hearer, tmp_path / "model")
+def test_tuning_searches_what_the_network_hears(tiny_phone_model, tmp_path, capsys):
+    folder = shutil.copytree(tiny_phone_model, tmp_path / "model")
     for number in range(3):
         (tmp_path / f"{number}.wav").write_bytes(encode(noisy(2.0, number), 16000))
     lines = [
@@ -119,6 +122,6 @@ def test_tuning_searches_what_the_network_hears(hearer, tmp_path, capsys):
         main.app([*arguments, "-o", str(tmp_path / "tuning")])
     assert end.value.code == 0
     assert "% with lm.arpa" in capsys.readouterr().out
-    assert len(asr.transcription.searching.read_settings(folder).prior) == len(VOCABULARY)
+    assert len(asr.transcription.decoder.read_settings(folder).prior) == len(VOCABULARY)
     assert asr.load_model(folder).transcribe(noisy(2.0, 1), case="upper")
-    assert asr.load_model(folder, lm="none", beam=5).transcribe(noisy(2.0, 1), case="upper")
+    assert asr.load_model(folder, lm="none", beam_size=5).transcribe(noisy(2.0, 1), case="upper")

@@ -12,7 +12,7 @@ import pytest
 
 import asr
 from asr.errors import ModelError
-from asr.transcription.listening import Job
+from asr.transcription.reader import Request
 from asr.transcription.result import Failure, Transcript
 from tests.audio.recordings import encode, noisy
 
@@ -28,33 +28,33 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory) -> list[Job]:
+def requests(tmp_path_factory) -> list[Request]:
     folder = tmp_path_factory.mktemp("recordings")
     paths = [folder / f"{number:03d}.wav" for number in range(120)]
     for number, path in enumerate(paths):
         path.write_bytes(encode(noisy(3.0 + number % 5, number), 16000))
     paths[7].write_bytes(b"")
-    return [Job(str(path), str(path)) for path in paths]
+    return [Request(str(path), str(path)) for path in paths]
 
 
-def test_what_no_worker_could_load_is_told_at_once(babbler, tmp_path):
+def test_what_no_worker_could_load_is_told_at_once(tiny_model, tmp_path):
     from asr.transcription.ray_engine import transcribe_with_ray
 
     with pytest.raises(ModelError, match=r"gone\.ngram does not exist"):
-        next(transcribe_with_ray([], babbler, search=asr.SearchOptions(lm=tmp_path / "gone.ngram")))
+        next(transcribe_with_ray([], tiny_model, search=asr.DecodeOptions(lm=tmp_path / "gone.ngram")))
 
 
-def test_the_same_as_without_and_a_killed_worker_loses_nothing(babbler, cluster, jobs):
+def test_the_same_as_without_and_a_killed_worker_loses_nothing(tiny_model, cluster, requests):
     from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
 
-    outcomes = transcribe_with_ray(jobs, babbler, options=RayOptions(workers=2))
+    outcomes = transcribe_with_ray(requests, tiny_model, options=RayOptions(workers=2))
     first = next(outcomes)
     killer = threading.Thread(target=kill_one_worker)
     killer.start()
     spread = [first, *outcomes]
     killer.join()
-    local = list(asr.load_model(babbler, threads=1).transcribe_many(jobs))
-    assert [outcome.name for outcome in spread] == [job.name for job in jobs]
+    local = list(asr.load_model(tiny_model, threads=1).transcribe_many(requests))
+    assert [outcome.name for outcome in spread] == [request.name for request in requests]
     for here, there in zip(local, spread, strict=True):
         if isinstance(here, Failure):
             assert isinstance(there, Failure)
@@ -81,8 +81,8 @@ def kill_one_worker() -> None:
     raise AssertionError("there was no worker to kill")
 
 
-def test_a_model_that_is_none(cluster, jobs, tmp_path):
+def test_a_model_that_is_none(cluster, requests, tmp_path):
     from asr.transcription.ray_engine import transcribe_with_ray
 
     with pytest.raises(ModelError, match="not a model folder"):
-        next(transcribe_with_ray(jobs, tmp_path))
+        next(transcribe_with_ray(requests, tmp_path))

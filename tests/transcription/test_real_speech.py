@@ -13,12 +13,12 @@ import asr
 from asr.audio.read import read_audio
 from asr.corpus.librispeech import prepare_librispeech
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.evaluation.calibration import judge
+from asr.evaluation.calibration import measure_quality
 from asr.model.folder import BUNDLED
 from asr.scoring import score
 from asr.scoring.alignment import find_edits, iterate_pairs
 from asr.transcription.align import align_text
-from asr.transcription.listening import Job
+from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Word
 
@@ -56,7 +56,7 @@ def test_joined_into_one_recording_the_error_rate_is_the_same(recognizer, uttera
     """Per speaker, as in an interview; within one point of the utterances one by one."""
     chosen = utterances[::4]
     signals = [read_audio(each.audio) for each in chosen]
-    alone = [outcome.text for outcome in recognizer.transcribe_many([Job(signal, "") for signal in signals])]
+    alone = [outcome.text for outcome in recognizer.transcribe_many([Request(signal, "") for signal in signals])]
     texts, joined = [], []
     for speaker in sorted({each.speaker for each in chosen}):
         own = [number for number, each in enumerate(chosen) if each.speaker == speaker]
@@ -112,7 +112,7 @@ def test_a_confidence_means_something(recognizer, utterances):
     """With the model's own search, for which it was calibrated."""
     if not (recognizer.model.path / "confidence.json").is_file():
         pytest.skip(f"{recognizer.model.path} is not calibrated")
-    quality = judge(asr.load_model(recognizer.model.path), utterances[::2])
+    quality = measure_quality(asr.load_model(recognizer.model.path), utterances[::2])
     assert quality.expected_calibration_error <= 0.05, quality
-    if quality.normalised_cross_entropy <= 0.2 or quality.auroc < 0.80:
+    if quality.normalized_cross_entropy <= 0.2 or quality.auroc < 0.80:
         pytest.xfail(f"the words that a language model chose are ranked less well than is aimed at: {quality}")

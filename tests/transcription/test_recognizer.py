@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 import asr
-from asr.audio.cut import CutConfig
+from asr.audio.segmentation import SegmentationConfig
 from asr.errors import AudioError, ModelError, UsageError
-from asr.model.saved import load_saved_model
-from asr.transcription.listening import Job
+from asr.model.bundle import load_saved_model
+from asr.transcription.decoder import DecodeOptions, make_decode
+from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure, Transcript
-from asr.transcription.searching import SearchOptions, make_decode
 from tests.audio.recordings import chirp, encode, noisy
 
 
 @pytest.fixture(scope="module")
-def recognizer(babbler):
-    return asr.load_model(babbler)
+def recognizer(tiny_model):
+    return asr.load_model(tiny_model)
 
 
 def test_path_file_object_bytes_and_array_agree(recognizer, tmp_path):
@@ -49,16 +49,16 @@ def test_arrays_of_other_rates_and_whole_numbers(recognizer):
     assert recognizer.transcribe(noisy(3.0, 2)[::2], sample_rate=8000).text == recognizer.transcribe(data).text
 
 
-def test_neighbours_in_a_batch_change_nothing(recognizer, tmp_path):
-    jobs = []
+def test_neighbors_in_a_batch_change_nothing(recognizer, tmp_path):
+    requests = []
     for number in range(12):
         path = tmp_path / f"{number}.wav"
         path.write_bytes(encode(noisy(0.5 + number * 0.7, number), 16000))
-        jobs.append(Job(str(path), path.name))
-    together = list(recognizer.transcribe_many(jobs))
-    assert [outcome.name for outcome in together] == [job.name for job in jobs]
-    for job, outcome in zip(jobs, together, strict=True):
-        (alone,) = recognizer.transcribe_many([job])
+        requests.append(Request(str(path), path.name))
+    together = list(recognizer.transcribe_many(requests))
+    assert [outcome.name for outcome in together] == [request.name for request in requests]
+    for request, outcome in zip(requests, together, strict=True):
+        (alone,) = recognizer.transcribe_many([request])
         assert alone.text == outcome.text
         assert [word.start for word in alone.words] == [word.start for word in outcome.words]
 
@@ -126,8 +126,8 @@ class TestFaults:
         good.write_bytes(encode(noisy(2.0, 8), 16000))
         bad = tmp_path / "bad.wav"
         bad.write_text("no sound")
-        jobs = [Job(str(path), path.name) for path in (bad, good, tmp_path / "gone.wav", good)]
-        outcomes = list(recognizer.transcribe_many(jobs))
+        requests = [Request(str(path), path.name) for path in (bad, good, tmp_path / "gone.wav", good)]
+        outcomes = list(recognizer.transcribe_many(requests))
         assert [type(outcome) for outcome in outcomes] == [Failure, Transcript, Failure, Transcript]
         assert "bad.wav" in str(outcomes[0].error)
 
@@ -145,8 +145,8 @@ class TestFaults:
     def test_what_is_no_recording_is_named(self, recognizer):
         with pytest.raises(UsageError, match="list, which nobody can listen to"):
             recognizer.transcribe([0.0] * 16000)
-        with pytest.raises(UsageError, match=r"'a\.wav' is no asr\.Job"):
-            list(recognizer.transcribe_many([Job(noisy(1.0, 1), "first"), "a.wav"]))
+        with pytest.raises(UsageError, match=r"'a\.wav' is no asr\.Request"):
+            list(recognizer.transcribe_many([Request(noisy(1.0, 1), "first"), "a.wav"]))
 
     def test_what_would_be_passed_over_is_refused(self, recognizer):
         with pytest.raises(UsageError, match="says its sample rate itself"):
@@ -159,16 +159,16 @@ class TestFaults:
         with pytest.raises(ModelError, match="nowhere"):
             asr.load_model(tmp_path / "nowhere")
 
-    def test_device_faults(self, babbler):
+    def test_device_faults(self, tiny_model):
         with pytest.raises(UsageError, match="'tpu'"):
-            asr.load_model(babbler, device="tpu")
+            asr.load_model(tiny_model, device="tpu")
 
 
-def test_context_beyond_a_forced_cut_is_heard_but_not_written(babbler):
-    """Cut in the middle of endless noise, the pieces together have the text of about the whole."""
+def test_context_beyond_a_forced_cut_is_heard_but_not_written(tiny_model):
+    """Cut in the middle of endless noise, the chunks together have the text of about the whole."""
     random = np.random.default_rng(1)
     samples = (0.1 * random.standard_normal(16000 * 30)).astype(np.float32)
-    cut = Recognizer(asr.load_model(babbler).model, cutting=CutConfig(longest=5.0))
+    cut = Recognizer(asr.load_model(tiny_model).model, segmentation=SegmentationConfig(longest=5.0))
     segments = cut.transcribe(samples).segments
     assert len(segments) >= 6
     for before, after in itertools.pairwise(segments):
@@ -176,72 +176,72 @@ def test_context_beyond_a_forced_cut_is_heard_but_not_written(babbler):
 
 
 def test_a_fault_of_the_callers_own_list_is_the_callers(recognizer):
-    def jobs():
-        yield Job(noisy(1.0, 1), "first")
+    def requests():
+        yield Request(noisy(1.0, 1), "first")
         raise RuntimeError("my own")
 
     with pytest.raises(RuntimeError, match="my own"):
-        list(recognizer.transcribe_many(jobs()))
+        list(recognizer.transcribe_many(requests()))
 
 
 def undecided(folder):
-    """A model, and 12 steps (1, T, V) in which every piece is about as likely as any other."""
+    """A model, and 12 steps (1, T, V) in which every chunk is about as likely as any other."""
     model = load_saved_model(folder)
     scores = 0.1 * np.random.default_rng(5).standard_normal((1, 12, len(model.tokenizer.vocabulary)))
     return model, (scores - np.log(np.exp(scores).sum(axis=2, keepdims=True))).astype(np.float32)
 
 
 class TestSearch:
-    def test_a_model_without_language_model_is_searched_greedily(self, babbler, recognizer):
+    def test_a_model_without_language_model_is_searched_greedily(self, tiny_model, recognizer):
         samples = noisy(5.0, 1)
-        assert asr.load_model(babbler, greedy=True).transcribe(samples) == recognizer.transcribe(samples)
+        assert asr.load_model(tiny_model, greedy=True).transcribe(samples) == recognizer.transcribe(samples)
 
-    def test_a_model_that_cannot_decide_takes_the_hotword(self, babbler):
-        model, log_probs = undecided(babbler)
-        (keen,) = make_decode(model, SearchOptions(beam=20, hotwords=["OVER=50"]))(log_probs, [12])
-        (plain,) = make_decode(model, SearchOptions(beam=20))(log_probs, [12])
+    def test_a_model_that_cannot_decide_takes_the_hotword(self, tiny_model):
+        model, log_probs = undecided(tiny_model)
+        (keen,) = make_decode(model, DecodeOptions(beam_size=20, hotwords=["OVER=50"]))(log_probs, [12])
+        (plain,) = make_decode(model, DecodeOptions(beam_size=20))(log_probs, [12])
         assert "OVER" in keen.text.split()
         assert "OVER" not in plain.text.split()
 
-    def test_settings_and_language_model_of_the_model_folder(self, babbler, tmp_path):
-        folder = shutil.copytree(babbler, tmp_path / "model")
+    def test_settings_and_language_model_of_the_model_folder(self, tiny_model, tmp_path):
+        folder = shutil.copytree(tiny_model, tmp_path / "model")
         (folder / "lm.arpa").write_text(
             "\\data\\\nngram 1=4\n\n\\1-grams:\n-9\t<unk>\n-99\t<s>\n-1\t</s>\n-0.1\tFOX\n\n\\end\\\n"
         )
-        (folder / "decoding.json").write_text(json.dumps({"lm_weight": 3.0, "word_bonus": 30.0}))
+        (folder / "decoding.json").write_text(json.dumps({"lm_weight": 3.0, "word_score": 30.0}))
         model, log_probs = undecided(folder)
 
         def text(**options: object) -> str:
-            return make_decode(model, SearchOptions(**options))(log_probs, [12])[0].text
+            return make_decode(model, DecodeOptions(**options))(log_probs, [12])[0].text
 
         assert "FOX" in text().split()
         assert "FOX" not in text(greedy=True).split()
-        assert "FOX" not in text(lm="none", beam=10).split()
-        assert "FOX" in text(lm=folder / "lm.arpa", beam=10).split()
+        assert "FOX" not in text(lm="none", beam_size=10).split()
+        assert "FOX" in text(lm=folder / "lm.arpa", beam_size=10).split()
         (folder / "decoding.json").write_text("{")
         with pytest.raises(ModelError, match=r"decoding\.json is damaged"):
             asr.load_model(folder)
 
-    def test_unknown_options(self, babbler):
+    def test_unknown_options(self, tiny_model):
         with pytest.raises(UsageError, match="beams"):
-            asr.load_model(babbler, beams=3)
+            asr.load_model(tiny_model, beams=3)
         with pytest.raises(UsageError, match="greedy"):
-            asr.load_model(babbler, greedy=True, beam=3)
+            asr.load_model(tiny_model, greedy=True, beam_size=3)
 
 
 class TestPrecision:
     @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.5), ("int8", 0.5)])
-    def test_less_of_it_changes_little(self, babbler, recognizer, precision, tolerance):
-        from asr.audio.cut import Piece
-        from asr.transcription.listening import Heard
+    def test_less_of_it_changes_little(self, tiny_model, recognizer, precision, tolerance):
+        from asr.audio.segmentation import Chunk
+        from asr.transcription.reader import RequestChunk
 
-        batch = [Heard(0, Piece(0, noisy(4.0 + seed, seed))) for seed in range(3)]
-        quick = asr.load_model(babbler, precision=precision)
-        for exact, near in zip(recognizer.hear(batch), quick.hear(batch), strict=True):
+        batch = [RequestChunk(0, Chunk(0, noisy(4.0 + seed, seed))) for seed in range(3)]
+        quick = asr.load_model(tiny_model, precision=precision)
+        for exact, near in zip(recognizer.emissions(batch), quick.emissions(batch), strict=True):
             assert near.shape == exact.shape
             assert 0 < np.abs(np.exp(near) - np.exp(exact)).max() < tolerance
             assert (near.argmax(axis=1) == exact.argmax(axis=1)).mean() > 0.8
 
-    def test_unknown(self, babbler):
+    def test_unknown(self, tiny_model):
         with pytest.raises(UsageError, match="float16"):
-            asr.load_model(babbler, precision="float16")
+            asr.load_model(tiny_model, precision="float16")

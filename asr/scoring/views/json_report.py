@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from asr.scoring.bootstrap import LEVEL, Interval
 from asr.scoring.breakdown import Breakdown, VocabularyShare
-from asr.scoring.certainty import LEVEL, Interval
 from asr.scoring.counts import Counts
 from asr.scoring.report import Report
 from asr.scoring.result import Score, ScoredUtterance
@@ -21,21 +21,21 @@ MOST_FREQUENT = 200
 
 def render_json(report: Report) -> str:
     """The report as text: the summary indented, then one utterance a line."""
-    head = json.dumps(summarise(report), ensure_ascii=False, indent=2, default=str)
+    head = json.dumps(summarize(report), ensure_ascii=False, indent=2, default=str)
     lines = ",\n    ".join(json.dumps(item, ensure_ascii=False, default=str) for item in _utterances(report))
     return f'{head[:-2]},\n  "utterances": [\n    {lines}\n  ]\n}}\n'
 
 
-def summarise(report: Report) -> dict[str, Any]:
+def summarize(report: Report) -> dict[str, Any]:
     """Everything but the single utterances, as plain data."""
     comparison = report.comparison
     return {
         "schema": SCHEMA,
         "system": report.name,
         **rates(report.score),
-        "normaliser": report.score.normaliser,
+        "normalizer": report.score.normalizer,
         "aligner": report.score.aligner,
-        "without_normaliser": _counts(report.score.raw_words) if report.score.raw_words else None,
+        "without_normalizer": _counts(report.score.raw_words) if report.score.raw_words else None,
         "interval": {
             "level": LEVEL,
             "utterances": _interval(report.over_utterances),
@@ -50,7 +50,7 @@ def summarise(report: Report) -> dict[str, Any]:
         "deletions": _words(report.confusions.deletions),
         "insertions": _words(report.confusions.insertions),
         "most_often_wrong": [
-            {"word": word, "wrong": count, "spoken": report.confusions.spoken[word]}
+            {"word": word, "wrong": count, "spoken": report.confusions.occurrences[word]}
             for word, count in report.confusions.wrong.most_common(MOST_FREQUENT)
         ],
         "vocabulary": _vocabulary(report.vocabulary) if report.vocabulary else None,

@@ -1,4 +1,4 @@
-"""The summary for a terminal: colours where there is one, plain lines where the output is piped."""
+"""The summary for a terminal: colors where there is one, plain lines where the output is piped."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from asr.scoring.bootstrap import Interval
 from asr.scoring.breakdown import Breakdown
-from asr.scoring.certainty import Interval
 from asr.scoring.report import Report
 from asr.scoring.result import ScoredUtterance
 
@@ -79,9 +79,9 @@ def _interval(interval: Interval) -> Text:
 
 
 def _how(report: Report) -> Text:
-    text = f"normaliser {report.score.normaliser}, alignment {report.score.aligner}"
+    text = f"normalizer {report.score.normalizer}, alignment {report.score.aligner}"
     if report.score.raw_words is not None:
-        text += f"; WER without the normaliser {report.score.raw_words.error_rate * 100:.2f} %"
+        text += f"; WER without the normalizer {report.score.raw_words.error_rate * 100:.2f} %"
     return Text(text, "dim")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from asr.scoring.bootstrap import Interval
 from asr.scoring.breakdown import Breakdown, Group
-from asr.scoring.certainty import Interval
 
 WIDTH = 360  # units of the view box: close to a card's width, so that text keeps its size
 SHOWN = 30  # groups drawn; a corpus of 2,000 speakers stays readable
@@ -88,12 +88,12 @@ def histogram(counts: Sequence[tuple[str, int]], title: str) -> str:
     parts = []
     for index, (label, count) in enumerate(counts):
         size = (bottom - 20) * count / highest
-        centre = step * (index + 0.5)
+        center = step * (index + 0.5)
         parts.append(
             f'<rect class="bar" x="{step * index + 3:.1f}" y="{bottom - size:.1f}" width="{step - 6:.1f}" '
             f'height="{max(size, 1):.1f}" rx="3"/>'
-            f'<text class="muted" x="{centre:.1f}" y="{bottom - size - 5:.1f}" text-anchor="middle">{count:,}</text>'
-            f'<text x="{centre:.1f}" y="{bottom + 16}" text-anchor="middle">{escape(label)}</text>'
+            f'<text class="muted" x="{center:.1f}" y="{bottom - size - 5:.1f}" text-anchor="middle">{count:,}</text>'
+            f'<text x="{center:.1f}" y="{bottom + 16}" text-anchor="middle">{escape(label)}</text>'
         )
     return _chart("".join(parts), height, title)
 

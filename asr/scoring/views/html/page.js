@@ -120,7 +120,7 @@
     return cell;
   }
 
-  // One running line: right words plain, errors coloured, the reference struck through before what was heard.
+  // One running line: right words plain, errors colored, the reference struck through before what was heard.
   function inline(reference, hypothesis, operations) {
     const nodes = [];
     for (const [letter, left, right] of columns(reference, hypothesis, operations)) {

@@ -26,7 +26,7 @@ def headline(report: Report) -> str:
         ("WIL", f"{score.wil * 100:.2f} %", "information lost"),
     ]
     if score.raw_words is not None:
-        tiles.append(("WER, raw", f"{score.raw_words.error_rate * 100:.2f} %", "without the normaliser"))
+        tiles.append(("WER, raw", f"{score.raw_words.error_rate * 100:.2f} %", "without the normalizer"))
     if report.vocabulary is not None:
         share = report.vocabulary
         note = f"{share.outside:,} of {share.words:,} words"
@@ -105,7 +105,7 @@ def words(report: Report) -> str:
         (
             "Most often wrong",
             [
-                _word({"kind": "W", "reference": word}, (word,), f"{count:,} of {confusions.spoken[word]:,}")
+                _word({"kind": "W", "reference": word}, (word,), f"{count:,} of {confusions.occurrences[word]:,}")
                 for word, count in confusions.wrong.most_common(LISTED)
             ],
         ),
@@ -152,9 +152,9 @@ def utterances(report: Report) -> str:
 def footer(report: Report) -> str:
     """What was read, and how it was scored."""
     facts: dict[str, Any] = {
-        "normaliser": report.score.normaliser,
+        "normalizer": report.score.normalizer,
         "alignment": report.score.aligner,
-        "intervals": "studentised bootstrap; the lines across the bars are 1.96 standard errors",
+        "intervals": "studentized bootstrap; the lines across the bars are 1.96 standard errors",
         **report.inputs,
         **_flat(report.settings),
     }
@@ -172,7 +172,7 @@ def _about(report: Report) -> str:
     speakers = len({utterance.speaker for utterance in report.score.utterances if utterance.speaker is not None})
     parts = [f"{len(report.score.utterances):,} utterances", f"{report.score.words.reference:,} words"]
     parts += [f"{speakers:,} speakers"] if speakers else []
-    parts += [f"normaliser {report.score.normaliser}", f"alignment {report.score.aligner}"]
+    parts += [f"normalizer {report.score.normalizer}", f"alignment {report.score.aligner}"]
     return (f"scored against {reference}: " if reference else "") + ", ".join(parts)
 
 

@@ -1,0 +1,203 @@
+"""What every corpus shares: normalize the texts, measure the recordings, write the manifest, say what went wrong.
+
+A corpus module lists drafts (utterances not measured yet, a duration of 0 meaning "to the end"); `prepare` here makes
+a manifest of them.
+A recording that cannot be read or a text that cannot be written never stops the others: it is named in `problems`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from asr.audio.probe import probe_audio
+from asr.audio.stream import AudioStream
+from asr.corpus.manifest import Utterance, write_manifest
+from asr.corpus.resume_log import Measurement, ResumeLog, open_resume_log
+from asr.errors import AsrError, AudioError, DataError
+from asr.text.normalize import Normalizer
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".sph", ".au", ".w64", ".caf"}
+    | {".m4a", ".webm", ".mp4"}  # these through ffmpeg
+)
+SILENCE_DB = -120.0  # the level written for digital silence, whose true level (minus infinity) JSON cannot hold
+
+Track = Callable[[Iterable[Utterance], int], Iterable[Utterance]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Published size of a corpus part; a count that nobody published is None."""
+
+    utterances: int
+    words: int | None = None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What became of one part of a corpus. Seconds in `duration`; one line of `problems` for each loss."""
+
+    name: str
+    manifest: Path
+    utterances: int
+    duration: float
+    words: int
+    speakers: int
+    problems: list[str] = field(default_factory=list)
+    official: Size | None = None
+
+    @property
+    def completeness(self) -> str:
+        """`complete`, `partial: 1,064 of 28,539 utterances`, or nothing where no official size is known."""
+        if self.official is None:
+            return ""
+        if self.utterances != self.official.utterances:
+            return f"partial: {self.utterances:,} of {self.official.utterances:,} utterances"
+        if self.official.words is not None and self.words != self.official.words:
+            return f"all {self.utterances:,} utterances, but {self.words:,} words instead of {self.official.words:,}"
+        return "complete"
+
+
+def prepare(
+    name: str,
+    drafts: Sequence[Utterance],
+    out_dir: Path,
+    normalizer: Normalizer,
+    *,
+    official: Size | None = None,
+    problems: Sequence[str] = (),
+    track: Track | None = None,
+    workers: int | None = None,
+) -> Preparation:
+    """Measure and normalize `drafts` and write `<out_dir>/<name>.jsonl`.
+
+    `problems` are losses that the caller met while listing; `track` wraps the iteration over finished utterances (a
+    progress bar). Interrupted or killed, the next call goes on from what was measured. Raises `DataError` when nothing
+    at all is left.
+    """
+    found = list(problems)
+    base = (out_dir / f"{name}.jsonl").resolve().parent
+    drafts = list(_without_doubles(_with_written_names(drafts, base, found), found))
+    with open_resume_log(out_dir / f".{name}.measured") as resume_log:
+        finished = _finish_all(drafts, normalizer, resume_log, found, workers or os.cpu_count() or 1)
+        utterances = list(track(finished, len(drafts)) if track else finished)
+    if not utterances:
+        raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
+    return save(name, utterances, out_dir, official=official, problems=found)
+
+
+def save(
+    name: str,
+    utterances: Sequence[Utterance],
+    out_dir: Path,
+    *,
+    official: Size | None = None,
+    problems: Sequence[str] = (),
+) -> Preparation:
+    """Write finished utterances to `<out_dir>/<name>.jsonl` and count them."""
+    manifest = out_dir / f"{name}.jsonl"
+    write_manifest(manifest, utterances)
+    return Preparation(
+        name=name,
+        manifest=manifest,
+        utterances=len(utterances),
+        duration=math.fsum(utterance.duration for utterance in utterances),
+        words=sum(len(utterance.text.split()) for utterance in utterances),
+        speakers=len({utterance.speaker for utterance in utterances} - {None}),
+        problems=list(problems),
+        official=official,
+    )
+
+
+def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> Measurement:
+    """Duration in seconds and signal level (RMS, dBFS) of a recording or a stretch of it, by reading it through.
+
+    Headers lie about torn and streamed files; decoding does not. Raises `AudioError` naming the file.
+    """
+    rate = probe_audio(audio).sample_rate
+    with AudioStream(audio, sample_rate=rate, offset=offset, duration=duration) as stream:
+        for _ in stream:
+            pass
+    if stream.level.count == 0:
+        raise AudioError(f"{audio} holds no sound" + (f" after {offset:.2f} s" if offset else ""))
+    return stream.level.count / rate, max(stream.level.rms_db, SILENCE_DB)
+
+
+def is_audio(path: Path) -> bool:
+    """Whether the name is that of a recording (and not of a hidden companion, as macOS leaves them on other disks)."""
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+
+
+def _finish_all(
+    drafts: Sequence[Utterance], normalizer: Normalizer, resume_log: ResumeLog, problems: list[str], workers: int
+) -> Iterator[Utterance]:
+    """Finished utterances in the order of the drafts. Threads suffice: libsndfile decodes outside Python's lock."""
+
+    def measure_draft(draft: Utterance) -> Measurement | AsrError:
+        try:
+            return resume_log.find(draft) or measure(draft.audio, draft.offset, draft.duration or None)
+        except AsrError as error:
+            return error
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for draft, measured in zip(drafts, pool.map(measure_draft, drafts), strict=True):
+                try:
+                    if isinstance(measured, AsrError):
+                        raise measured
+                    resume_log.add(draft, measured)
+                    yield _finish(draft, measured, normalizer)
+                except AsrError as error:
+                    problems.append(f"{draft.id}: {error.message}")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _finish(draft: Utterance, measured: Measurement, normalizer: Normalizer) -> Utterance:
+    duration, level = measured
+    extra = draft.extra | {"level_db": round(level, 1)}
+    return replace(draft, duration=duration, text=normalizer(draft.text), extra=extra)
+
+
+def _with_written_names(drafts: Iterable[Utterance], base: Path, problems: list[str]) -> Iterator[Utterance]:
+    """What a manifest in `base` can hold, which is UTF-8: the bytes of a file's name need not be."""
+    for draft in drafts:
+        try:
+            draft.to_json(base).encode()
+        except UnicodeEncodeError:
+            problems.append(f"{str(draft.audio)!r}: its name is not UTF-8; rename it")
+        else:
+            yield draft
+
+
+def _without_doubles(drafts: Iterable[Utterance], problems: list[str]) -> Iterator[Utterance]:
+    seen: Counter[str] = Counter()
+    for draft in drafts:
+        seen[draft.id] += 1
+        if seen[draft.id] == 1:
+            yield draft
+        else:
+            problems.append(f"{draft.id}: {draft.audio} comes under an id that is taken")
+
+
+def alternate(speakers: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Two halves of a set of numeric speaker ids: sorted as numbers, the 1st, 3rd, 5th … and the others."""
+    ordered = sorted(set(speakers), key=int)
+    return ordered[::2], ordered[1::2]
+
+
+def share(key: str, seed: int) -> float:
+    """A number in [0, 1) drawn from the name alone: SHA-256 of `<seed>:<key>`, its first 8 bytes over 2^64.
+
+    Each clip falls on its side whatever else is at hand, so a part of a corpus is divided as the whole would be.
+    """
+    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,193 @@
+"""What the language side says of a text as letters arrive: n-gram model, word bonus, unknown words, hotwords.
+
+    language(text) = Σ_words [ weight · log p(word | words before) + bonus ] + boosts of its hotwords
+                     + Σ_unknown words [ unknown score + letters · unknown letter ]
+
+Everything here is a function of the text alone, never of the pieces that spell it or of the frames: that is what allows
+the search to merge alignments first and to weigh them afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from asr.decoding.hotwords import HotwordStates
+from asr.decoding.kernels.compiler import inner
+from asr.decoding.lexicon_trie import ROOT, LexiconTrie
+from asr.decoding.pieces import BOUNDARY, Pieces
+from asr.lm.lookup import score as ngram_score
+from asr.lm.ngram import END_ID, UNKNOWN_ID
+
+STRANGE = -1  # lexicon node of a beginning that no known word has
+FORBIDDEN = -float("inf")
+
+Array = NDArray[Any]
+
+
+class Rules(NamedTuple):
+    """The numbers of the fusion, natural log."""
+
+    has_model: bool
+    closed: bool  # only words of the lexicon
+    end_of_sentence: bool  # the text is a whole sentence: `</s>` is scored
+    begin_state: int  # of the n-gram model
+    weight: float
+    word_score: float
+    unk_score: float
+    unk_char_score: float
+    unk_lookahead: float  # what an unknown word costs at least: weight · log p(<unk>) + unknown score
+    new_word_gain: float  # the most that a new word can promise
+    hotword_gain: float  # the most that the letters of one piece can earn
+
+
+class Fusion(NamedTuple):
+    """All that the language side knows. Without a language model (`rules.has_model`) its arrays are empty."""
+
+    ngrams: tuple[Array, Array, Array, Array, Array, Array]  # see `asr.lm.lookup.lookup_arrays`
+    lexicon: LexiconTrie
+    hotwords: HotwordStates
+    rules: Rules
+
+
+@inner
+def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any) -> bool:
+    """Set in `new` what the language side knows after `prefix` and `piece`; false where the lexicon forbids the text.
+
+    `prefix` and `new` are records of `asr.decoding.kernels.beam.PREFIX`.
+    """
+    language, state, trie, hot = prefix.language, prefix.state, prefix.trie, prefix.hot
+    length = prefix.length
+    first = pieces.start[1 if trie == ROOT else 0, piece]
+    for position in range(first, pieces.end[piece]):
+        letter = pieces.letters[position]
+        if letter == BOUNDARY:
+            if position == first:
+                language, state = finish_own_word(prefix, fusion)
+            else:
+                language, state = finish_word(language, state, trie, length, fusion)
+            trie, length = ROOT, 0
+        else:
+            trie = next_node(fusion.lexicon, trie, letter)
+            length += 1
+        if language == FORBIDDEN or (fusion.rules.closed and trie == STRANGE):
+            return False
+        hot = fusion.hotwords.next[hot, letter]
+        language += fusion.hotwords.earned[hot]
+    new.language, new.state, new.trie, new.hot, new.length = language, state, trie, hot, length
+    new.ahead = look_ahead(trie, length, fusion) + fusion.hotwords.held[hot]
+    new.finished_state = -1
+    return True
+
+
+@inner
+def finish_own_word(prefix: Any, fusion: Fusion) -> tuple[float, int]:
+    """`finish_word` of the word that `prefix` ends in, computed once: every piece that begins a word asks for it."""
+    if prefix.finished_state < 0:
+        language, state = finish_word(prefix.language, prefix.state, prefix.trie, prefix.length, fusion)
+        prefix.finished, prefix.finished_state = language, state
+    return prefix.finished, prefix.finished_state
+
+
+@inner
+def finish_word(language: float, state: int, trie: int, length: int, fusion: Fusion) -> tuple[float, int]:
+    """The language score and n-gram state once the word of `length` letters at the lexicon node `trie` is complete."""
+    rules = fusion.rules
+    language += rules.word_score
+    if not rules.has_model:
+        return language, state
+    first, end = 0, 0
+    if trie != STRANGE:
+        first, end = fusion.lexicon.first_word[trie], fusion.lexicon.first_word[trie + 1]
+    if first == end:
+        if rules.closed:
+            return FORBIDDEN, state
+        language += rules.unk_score + length * rules.unk_char_score
+        log_prob, after = score_word(state, UNKNOWN_ID, fusion)
+    else:
+        log_prob, after = score_word(state, fusion.lexicon.word[first], fusion)
+        for at in range(first + 1, end):
+            other, other_after = score_word(state, fusion.lexicon.word[at], fusion)
+            if other > log_prob:
+                log_prob, after = other, other_after
+    return language + rules.weight * log_prob, after
+
+
+@inner
+def finish_text(prefix: Any, fusion: Fusion, forgiving: bool) -> float:
+    """The language score of `prefix` as a whole text; `FORBIDDEN` where its last word is none of the lexicon's.
+
+    If `forgiving`, such a word counts as unknown.
+    """
+    language: float = prefix.language
+    state = prefix.state
+    if prefix.trie != ROOT:
+        language, state = finish_own_word(prefix, fusion)
+        if language == FORBIDDEN and forgiving:
+            log_prob, state = score_word(prefix.state, UNKNOWN_ID, fusion)
+            rules = fusion.rules
+            unknown = rules.unk_score + prefix.length * rules.unk_char_score
+            language = prefix.language + rules.word_score + unknown + rules.weight * log_prob
+        language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, BOUNDARY]]
+    if fusion.rules.has_model and fusion.rules.end_of_sentence:
+        log_prob, state = score_word(state, END_ID, fusion)
+        language += fusion.rules.weight * log_prob
+    return language
+
+
+@inner
+def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
+    """Natural-log probability of `word` in `state` and the state after it."""
+    in_word, log_prob, backoff, first_child, suffix, next_state = fusion.ngrams
+    return ngram_score(in_word, log_prob, backoff, first_child, suffix, next_state, state, word)
+
+
+@inner
+def look_ahead(trie: int, length: int, fusion: Fusion) -> float:
+    """What the open word will add at best, by its unigram: 0 between words."""
+    rules = fusion.rules
+    if trie == ROOT:
+        return 0.0
+    if not rules.has_model:
+        return rules.word_score
+    if trie == STRANGE:
+        return rules.word_score + rules.unk_lookahead + length * rules.unk_char_score
+    best_word: float = fusion.lexicon.best[trie]
+    return rules.word_score + rules.weight * best_word
+
+
+@inner
+def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
+    """An upper bound of what one more piece can add to `language + ahead` of `prefix`.
+
+    Within a word nothing is gained, for `ahead` was the best that it could become, unless an unknown word is cheaper.
+    A piece that begins a word (only if `begins_word`) turns what was expected of the open one into what it is worth.
+    """
+    rules = fusion.rules
+    if prefix.trie == ROOT:
+        return rules.new_word_gain + rules.hotword_gain
+    expected = look_ahead(prefix.trie, prefix.length, fusion)
+    gain = 0.0
+    if rules.has_model and not rules.closed:
+        gain = max(gain, look_ahead(STRANGE, prefix.length, fusion) - expected)
+    if begins_word:
+        language, _ = finish_own_word(prefix, fusion)
+        gain = max(gain, language - prefix.language - expected + rules.new_word_gain)
+    return gain + rules.hotword_gain
+
+
+@inner
+def next_node(lexicon: LexiconTrie, node: int, letter: int) -> int:
+    """The child of a lexicon node by its letter, or `STRANGE`."""
+    if node == STRANGE:
+        return STRANGE
+    low, end = lexicon.first_child[node], lexicon.first_child[node + 1]
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if lexicon.letter[middle] < letter:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and lexicon.letter[low] == letter else STRANGE

@@ -1,0 +1,142 @@
+"""`asr evaluate`: decode a manifest, score it, and leave a folder that says everything about the number.
+
+| file               | what it holds                                                                        |
+|--------------------|--------------------------------------------------------------------------------------|
+| `hypotheses.trn`   | one text a line with its id                                                          |
+| `hypotheses.jsonl` | id, reference (`text`), hypothesis (`pred_text`), duration, speaker                  |
+| `report.json`      | the score (docs/scoring.md), with `settings`: model, data, decoding, machine, speed  |
+| `report.html`      | the same to look at                                                                  |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.errors import DataError
+from asr.evaluation.decode import PART, Decoding, decode_manifest
+from asr.evaluation.provenance import describe_data, describe_machine, describe_model, peak_memory_megabytes
+from asr.io import fingerprint_files, write_text
+from asr.scoring.report import Report, build_report
+from asr.scoring.result import score
+from asr.transcription.recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The report of one manifest, the decoding behind it, and where both were written."""
+
+    report: Report
+    decoding: Decoding
+    folder: Path
+
+
+def evaluate(
+    recognizer: Recognizer,
+    manifest: Path,
+    folder: Path,
+    *,
+    decoding: Mapping[str, Any] | None = None,
+    normalizer: str = "none",
+    embed_audio: bool = False,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> Evaluation:
+    """Evaluate `recognizer` on `manifest` and write `folder`.
+
+    `decoding` describes the recognizer's search in the report (see `describe_search`). An utterance that cannot be
+    read counts as deleted, every word of it, and is listed. Called again after an interruption, it goes on where it
+    was.
+    Raises `DataError` for a manifest without texts, and what decoding raises.
+    """
+    utterances = read_manifest(manifest)
+    if not any(utterance.text for utterance in utterances):
+        raise DataError(f"{manifest} holds no texts to score against")
+    search = dict(decoding or {"search": "greedy"})
+    if search.get("language_model"):
+        search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
+    if search.get("rescore", "none") != "none":
+        search["rescore_fingerprint"] = describe_model(Path(search["rescore"]))["fingerprint"]
+    model, data = describe_model(recognizer.model.path), describe_data(manifest, utterances)
+    made_by = {"model": model["fingerprint"], "data": data["fingerprint"], "decoding": search}
+    decoded = decode_manifest(recognizer, utterances, folder, made_by, on_progress)
+    settings = {
+        "model": model,
+        "data": data,
+        "decoding": search,
+        "machine": describe_machine(str(recognizer.device), _threads()),
+        "real_time_factor": decoded.real_time_factor,
+        "peak_memory_mb": peak_memory_megabytes(),
+        "unreadable": decoded.failures,
+    }
+    report = _report(recognizer, manifest, utterances, decoded, normalizer, settings)
+    _write(folder, utterances, decoded, report, embed_audio)
+    with suppress(OSError):
+        (folder / PART).unlink()
+    return Evaluation(report, decoded, folder)
+
+
+def default_folder(model: Path | str, manifest: Path) -> Path:
+    """`reports/<model>-<manifest>`."""
+    return Path("reports") / f"{model_name(Path(model))}-{manifest.stem}"
+
+
+def model_name(folder: Path) -> str:
+    """The folder's name; `exp/gru5h/best` is `gru5h-best`, because every experiment has a best."""
+    return f"{folder.parent.name}-{folder.name}" if folder.name in ("best", "last", "average") else folder.name
+
+
+def _report(
+    recognizer: Recognizer,
+    manifest: Path,
+    utterances: list[Utterance],
+    decoded: Decoding,
+    normalizer: str,
+    settings: Mapping[str, Any],
+) -> Report:
+    result = score(
+        [utterance.text for utterance in utterances],
+        [_text(decoded, utterance) for utterance in utterances],
+        normalizer=normalizer,
+        ids=[utterance.id for utterance in utterances],
+        speakers=[utterance.speaker for utterance in utterances],
+        fields=[_fields(utterance) for utterance in utterances],
+    )
+    inputs = {"reference": str(manifest), "missing_policy": "delete", "missing": sorted(decoded.failures)}
+    name = f"{model_name(recognizer.model.path.resolve())} on {manifest.stem}"
+    return build_report(result, name=name, inputs=inputs, settings=settings)
+
+
+def _write(folder: Path, utterances: list[Utterance], decoded: Decoding, report: Report, embed_audio: bool) -> None:
+    trn = "".join(f"{_text(decoded, utterance)} ({utterance.id})\n" for utterance in utterances)
+    write_text(folder / "hypotheses.trn", trn)
+    rows = []
+    for utterance in utterances:
+        row: dict[str, Any] = {"id": utterance.id, "text": utterance.text, "pred_text": _text(decoded, utterance)}
+        row["duration"] = utterance.duration
+        if utterance.speaker is not None:
+            row["speaker"] = utterance.speaker
+        rows.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_text(folder / "hypotheses.jsonl", "".join(rows))
+    report.write_json(folder / "report.json")
+    report.write_html(folder / "report.html", embed_audio)
+
+
+def _text(decoded: Decoding, utterance: Utterance) -> str:
+    found = decoded.texts.get(utterance.id)
+    return found.text if found is not None else ""
+
+
+def _fields(utterance: Utterance) -> dict[str, Any]:
+    own = {"audio_filepath": str(utterance.audio), "duration": utterance.duration, "offset": utterance.offset}
+    return utterance.extra | own
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

@@ -1,0 +1,287 @@
+"""The lexicon: words with their pronunciations, and a G2P model for all other words.
+
+On disk it is the folder `lexicon/` of a model: `words.tsv.gz`, a word and its pronunciations a line,
+`g2p.safetensors`, and the `LICENSE` of the dictionary that the words came from, where it asks for that. Loading
+reads numbers and text only; the G2P model, and PyTorch with it, comes in when the first word is asked for that is not
+listed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.errors import DataError, ModelError, UsageError
+from asr.former_names import present
+from asr.io import write_text, write_whole
+from asr.lexicon.phones import SYMBOLS, VOCABULARY, from_arpabet, letters_of
+from asr.text.tokenizer import WORD_START
+
+if TYPE_CHECKING:
+    from asr.lexicon.g2p import G2P
+
+FOLDER = "lexicon"
+WORDS = "words.tsv.gz"
+G2P_FILE = "g2p.safetensors"
+LICENSE = "LICENSE"
+
+_IDS = {piece: number for number, piece in enumerate(VOCABULARY)}
+
+
+class Lexicon:
+    """Of each word its pronunciations, strings of the symbols of `PHONES`, the best one first."""
+
+    def __init__(self, words: Mapping[str, Sequence[str]], g2p: G2P | Path | None = None, license: str = "") -> None:
+        """The listed `words`, in any letter case, and the G2P model for others: a network, its file, or none at all.
+
+        `license` is the text that whoever passes the words on must pass on as well.
+
+        Raises `DataError` naming a word that holds white space or has no pronunciation made of `PHONES`.
+        """
+        # Joined as in the file: a hundred thousand tuples would take longer to make than everything else.
+        self._words = {word.upper(): " ".join(spoken) for word, spoken in words.items()}
+        self._g2p = g2p
+        self.license = license
+        self._predicted: dict[str, str] = {}
+        if wrong := flaw(self._words):
+            raise DataError(wrong)
+
+    @classmethod
+    def _of_checked(cls, words: dict[str, str], g2p: Path, license: str) -> Lexicon:
+        """Of words as `read_words` gives them."""
+        lexicon = cls({}, g2p, license)
+        lexicon._words = words
+        return lexicon
+
+    def __len__(self) -> int:
+        """Listed words."""
+        return len(self._words)
+
+    def __contains__(self, word: str) -> bool:
+        """Whether `word` is listed, in any letter case."""
+        return word.upper() in self._words
+
+    def lookup(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The pronunciations of each of `words`, in their order, under the word as it is given.
+
+        A word is looked up, then without accents and symbols, then as the possessive of a listed word; what is left is
+        predicted, all at once and once only. Words that cannot be spoken are left out: those without letters, and those
+        that are not listed where there is no G2P model. Raises `ModelError` when its file does not hold one.
+        """
+        words = list(dict.fromkeys(words))
+        # Nearly all of a language model's words are listed as they are given: those shall cost next to nothing.
+        spoken = [listed or self._known(word) for word, listed in zip(words, map(self._words.get, words), strict=True)]
+        self._predict([word for word, known in zip(words, spoken, strict=True) if known is None])
+        joined = [
+            self._predicted.get(letters_of(word), "") if known is None else known
+            for word, known in zip(words, spoken, strict=True)
+        ]
+        return {word: tuple(known.split(" ")) for word, known in zip(words, joined, strict=True) if known}
+
+    def encode(self, text: str) -> list[int]:
+        """Ids in `VOCABULARY` of how `text` is spoken, each word as it mostly is, with "▁" between words.
+
+        To predict the unlisted words of many texts together, call `lookup` with all of them first.
+        Raises `DataError` naming a word without a pronunciation.
+        """
+        words = text.split()
+        spoken = self.lookup(words)
+        missing = [word for word in words if word not in spoken]
+        if missing:
+            raise DataError(
+                f"nobody can tell how {missing[0]!r} is spoken (in {text[:60]!r})",
+                "Spell it out as it is spoken; the `ljspeech` normalizer does so for numbers, money and abbreviations.",
+            )
+        return [_IDS[symbol] for symbol in WORD_START.join(spoken[word][0] for word in words)]
+
+    def restricted_to(self, words: Iterable[str]) -> Lexicon:
+        """A copy that lists just `words`, those that are predicted included, with the same G2P model for others."""
+        return Lexicon(self.lookup(words), self._g2p, self.license)
+
+    def save(self, folder: Path | str) -> None:
+        """Write `lexicon/` into `folder`: what is listed, not what was predicted. The same content, the same bytes.
+
+        Raises `UsageError` where there is no G2P model.
+        """
+        g2p = self._loaded_g2p()
+        if g2p is None:
+            raise UsageError("this lexicon has no G2P model", "Train one with recipes/pronunciation.py.")
+        target = Path(folder) / FOLDER
+        g2p.save(target / G2P_FILE)
+        write_words(target / WORDS, self._words)
+        if self.license:
+            write_text(target / LICENSE, self.license)
+
+    def _known(self, word: str) -> str | None:
+        """What is listed or predicted, by blanks: of the word, its letters, the one whose possessive it is."""
+        word = word.upper()
+        if listed := self._words.get(word):
+            return listed
+        letters = letters_of(word)
+        if listed := self._words.get(letters):
+            return listed
+        if listed := self._words.get(owner_of(letters)):
+            return " ".join(map(possessive, listed.split(" ")))
+        return self._predicted.get(letters)
+
+    def _predict(self, words: Sequence[str]) -> None:
+        """Ask the G2P model for `words`, and remember what it says, even if it is nothing."""
+        unknown = list(dict.fromkeys(letters_of(word.upper()) for word in words))
+        g2p = self._loaded_g2p() if unknown else None
+        predictions = g2p.predict(unknown) if g2p else [""] * len(unknown)
+        self._predicted.update(zip(unknown, predictions, strict=True))
+
+    def _loaded_g2p(self) -> G2P | None:
+        if isinstance(self._g2p, Path):
+            from asr.lexicon.g2p import load_g2p
+
+            self._g2p = load_g2p(self._g2p)
+        return self._g2p
+
+
+def load_lexicon(folder: Path | str) -> Lexicon | None:
+    """The lexicon of a model folder, or `None` where it has no `lexicon/`.
+
+    Raises `ModelError` naming the file that is missing, torn or damaged.
+    """
+    source = present(Path(folder), FOLDER)
+    if not source.is_dir():
+        return None
+    words, g2p = read_words(source / WORDS), present(source, G2P_FILE)
+    _check_whole(g2p)
+    return Lexicon._of_checked(words, g2p, _read_license(source / LICENSE))
+
+
+def _read_license(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is damaged: {error}", HINT) from error
+
+
+def _check_whole(path: Path) -> None:
+    """Whether the G2P model's file is as long as it claims, without PyTorch: better now than at the first rare word."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing", HINT) from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}", HINT) from error
+
+
+HINT = "Copy the model again, or make the folder with recipes/pronunciation.py."
+
+_SYMBOLS = frozenset(SYMBOLS)
+
+
+def read_words(path: Path) -> dict[str, str]:
+    """Words and their pronunciations, these joined by blanks.
+
+    Raises `ModelError` naming the file when it is missing, torn, or holds what `flaw` objects to.
+    """
+    try:
+        words = _parse(_decompressed(path.read_bytes()).decode("utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing", HINT) from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}", HINT) from error
+    if wrong := flaw(words):
+        raise ModelError(f"{path} is damaged: {wrong}", HINT)
+    return words
+
+
+def write_words(path: Path, words: Mapping[str, str]) -> None:
+    """Write what `read_words` reads; the same words give the same bytes."""
+    text = "".join(f"{word}\t{words[word]}\n" for word in sorted(words))
+    with write_whole(path, "wb") as file:
+        file.write(_compressed(text.encode("utf-8")))
+
+
+def flaw(words: Mapping[str, str]) -> str:
+    """What is wrong with words and their pronunciations joined by blanks; "" where all is well.
+
+    Words are in capitals and without white space; each has a pronunciation made of the symbols of `PHONES`.
+    """
+    # All at once first: to look at a hundred thousand words one by one would double the time of loading.
+    if words and _plain("\n".join(words), len(words)) and _spoken(" ".join(words.values())):
+        return ""
+    return next(filter(None, (_flaw_of(word, joined) for word, joined in words.items())), "")
+
+
+def _parse(text: str) -> dict[str, str]:
+    """Raises `ValueError` for a line that is cut off or not of two fields, and for a word that comes again."""
+    *lines, rest = text.split("\n")
+    if rest:
+        raise ValueError("its last line is cut off")
+    words = dict(line.split("\t") for line in lines)
+    if len(words) != len(lines):
+        raise ValueError("a word is listed twice")
+    return words
+
+
+def _plain(words: str, count: int) -> bool:
+    return words.isascii() and words == words.upper() and len(words.split()) == count == len(words.split("\n"))
+
+
+def _spoken(joined: str) -> bool:
+    return "  " not in f" {joined} " and set(joined) - {" "} <= _SYMBOLS
+
+
+def _flaw_of(word: str, joined: str) -> str:
+    if word.split() != [word] or not _is_unicode(word):
+        return f"{word!r} is not a word"
+    if word != word.upper():
+        return f"{word!r} is not in capitals"
+    for spoken in joined.split(" "):
+        if not spoken:
+            return f"{word!r} lacks a pronunciation"
+        if foreign := sorted(set(spoken) - _SYMBOLS):
+            return f"{word!r} is spoken with {', '.join(map(repr, foreign))}, which no phone is written as"
+    return ""
+
+
+def _is_unicode(word: str) -> bool:
+    """Whether `word` can be written in UTF-8, which half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
+def _decompressed(data: bytes) -> bytes:
+    # To gzip nothing at all is a file of no members; to us it is one that was cut off at once.
+    if not data:
+        raise ValueError("it is empty")
+    return gzip.decompress(data)
+
+
+def _compressed(data: bytes) -> bytes:
+    """Gzip without the time of day or a name; `gzip.compress` writes other headers in other versions of Python."""
+    target = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0) as file:
+        file.write(data)
+    return target.getvalue()
+
+
+_HISSING = from_arpabet(["S", "Z", "SH", "ZH", "CH", "JH"])
+_VOICELESS = from_arpabet(["P", "T", "K", "F", "TH"])
+_Z, _S, _IZ = from_arpabet(["Z"]), from_arpabet(["S"]), from_arpabet(["AH", "Z"])
+
+
+def owner_of(word: str) -> str:
+    """The word whose possessive `word` is: DOG'S → DOG; "" where it is none."""
+    return word[:-2] if word.endswith("'S") else ""
+
+
+def possessive(pronunciation: str) -> str:
+    """A pronunciation with the possessive's ending: kæt → kæts, dɔɡ → dɔɡz, hɔrs → hɔrsʌz."""
+    last = pronunciation[-1:]
+    if last in _HISSING:
+        return pronunciation + _IZ
+    return pronunciation + (_S if last in _VOICELESS else _Z)

@@ -1,0 +1,26 @@
+"""Open a language model file, whatever form it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr.errors import ModelError
+from asr.io import is_stream
+from asr.lm.arpa import read_arpa
+from asr.lm.binary import is_binary, read_binary
+from asr.lm.ngram import NgramModel
+
+
+def load_language_model(path: Path | str) -> NgramModel:
+    """Read an n-gram model in the binary form or as an ARPA file (plain or gzip); the content tells which.
+
+    Raises `ModelError` naming the file when it is missing, torn or neither.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not an n-gram model", "Name a file: .ngram, .arpa or .arpa.gz.")
+    if not path.exists():
+        raise ModelError(f"the language model {path} does not exist", "Train one with `asr lm train`.")
+    if is_stream(path):
+        raise ModelError(f"{path} is a pipe or a device, not a file", "Write the language model to a file first.")
+    return read_binary(path) if is_binary(path) else read_arpa(path)

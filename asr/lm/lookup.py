@@ -1,0 +1,85 @@
+"""The n-gram walk as compiled functions, for kernels that hold the arrays of an `NgramModel`.
+
+These are the methods of `asr.lm.ngram.NgramModel` in a form that numba compiles and other kernels may call.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from asr.lm.ngram import NgramModel
+from asr.nn.numba_cache import Compiler
+
+ROOT = 0
+COMPILER = Compiler("language models", [Path(__file__)])
+
+Array = NDArray[Any]
+
+
+@COMPILER.inner
+def find_child(word: Array, first_child: Array, state: int, sought: int) -> int:
+    """The node of the n-gram `state` + word id `sought`, or -1 where it is not listed."""
+    if state == ROOT:
+        return 1 + sought  # every word has its unigram
+    low, end = first_child[state], first_child[state + 1]
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if word[middle] < sought:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and word[low] == sought else -1
+
+
+@COMPILER.inner
+def score(
+    word: Array,
+    log_prob: Array,
+    backoff: Array,
+    first_child: Array,
+    suffix: Array,
+    next_state: Array,
+    state: int,
+    sought: int,
+) -> tuple[float, int]:
+    """Natural-log probability of the word id `sought` in `state`, and the state after it."""
+    total = 0.0
+    node = find_child(word, first_child, state, sought)
+    while node < 0:
+        total += backoff[state]
+        state = suffix[state]
+        node = find_child(word, first_child, state, sought)
+    return total + log_prob[node], next_state[node]
+
+
+@COMPILER.kernel
+def score_sequence(
+    word: Array,
+    log_prob: Array,
+    backoff: Array,
+    first_child: Array,
+    suffix: Array,
+    next_state: Array,
+    begin: int,
+    end_word: int,
+    ids: Array,
+    scores: Array,
+) -> None:
+    """Log-probability of each of the word `ids` (T,) in turn into `scores` (T,), float64.
+
+    After every `end_word` the state is `begin` again.
+    """
+    state = begin
+    for position in range(len(ids)):
+        scores[position], state = score(word, log_prob, backoff, first_child, suffix, next_state, state, ids[position])
+        if ids[position] == end_word:
+            state = begin
+
+
+def lookup_arrays(model: NgramModel) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """The arrays of `model` in the order in which `score` takes them."""
+    return model.word, model.log_prob, model.backoff, model.first_child, model.suffix, model.state

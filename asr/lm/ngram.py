@@ -1,0 +1,119 @@
+"""A back-off n-gram language model of words, held as a forward trie in flat arrays.
+
+Every n-gram is a node. Nodes are numbered order by order: node 0 is the root (the empty context), node `1 + w` is the
+unigram of word `w`, then all bigrams, and so on. The children of a node lie together in the next order's block, sorted
+by word, so a lookup is one binary search, and a whole model is seven arrays that compiled kernels can walk
+(`asr.lm.lookup`).
+
+Reading a word `w` in the context `h` follows Katz (1987) as written down in every ARPA file:
+
+    log p(w | h) = log_prob[h w]                     if the n-gram is listed,
+                   backoff[h] + log p(w | h')        otherwise, where h' is h without its first word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
+UNKNOWN_ID, BEGIN_ID, END_ID = 0, 1, 2
+SPECIAL_WORDS = [UNKNOWN, BEGIN, END]
+CONTROL_WORDS = len(SPECIAL_WORDS)
+ROOT = 0
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class NgramModel:
+    """The trie. `N` nodes in all; every array that says `node` holds node numbers.
+
+    A state is a node of order below `order`: the words that can still matter. The children of node `i` are the nodes
+    `first_child[i] : first_child[i + 1]`.
+    """
+
+    order: int
+    words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others sorted
+    word: Ints  # (N,) last word of the n-gram, -1 at the root
+    log_prob: Floats  # (N,) natural log of p(last word | the words before it)
+    backoff: Floats  # (N,) natural log, 0 where the n-gram is no context
+    first_child: Ints  # (N + 1,) node
+    suffix: Ints  # (N,) node of the same n-gram without its first word
+    state: Ints  # (N,) node of the longest context that can still matter after this n-gram (see `minimal_states`)
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Word → id."""
+        return {word: index for index, word in enumerate(self.words)}
+
+    @cached_property
+    def blocks(self) -> list[slice]:
+        """The nodes of each order: `blocks[n]` are the n-grams of n words, `blocks[0]` is the root alone."""
+        starts = [0]
+        for _ in range(self.order + 1):
+            starts.append(int(self.first_child[starts[-1]]) if starts[-1] < len(self.word) else len(self.word))
+        return [slice(start, end) for start, end in pairwise(starts)]
+
+    @property
+    def counts(self) -> list[int]:
+        """The number of n-grams of orders 1, 2, …"""
+        return [block.stop - block.start for block in self.blocks[1:]]
+
+    def word_ids(self, words: Iterable[str]) -> list[int]:
+        """The ids of `words`; a word outside the vocabulary becomes `<unk>`."""
+        return [self.vocabulary.get(word, UNKNOWN_ID) for word in words]
+
+    def begin_state(self) -> int:
+        """The state at the start of a sentence, after `<s>`."""
+        return int(self.state[1 + BEGIN_ID])
+
+    def score(self, state: int, word: int) -> tuple[float, int]:
+        """Natural-log probability of the word id `word` in `state`, and the state after it."""
+        total = 0.0
+        while state != ROOT:
+            first, end = self.first_child[state], self.first_child[state + 1]
+            node = int(first + np.searchsorted(self.word[first:end], word))
+            if node < end and self.word[node] == word:
+                return total + float(self.log_prob[node]), int(self.state[node])
+            total += float(self.backoff[state])
+            state = int(self.suffix[state])
+        return total + float(self.log_prob[1 + word]), int(self.state[1 + word])
+
+    def score_sentence(self, words: Sequence[str], *, end: bool = True) -> float:
+        """Natural-log probability of a whole sentence from `<s>`, with `</s>` unless `end` is false."""
+        state, total = self.begin_state(), 0.0
+        for word in [*self.word_ids(words), *([END_ID] if end else [])]:
+            log_prob, state = self.score(state, word)
+            total += log_prob
+        return total
+
+
+def block_starts(counts: Sequence[int]) -> list[int]:
+    """The first node of each order (0, 1, 2, …) and the total, for `counts` n-grams of orders 1, 2, …"""
+    starts = [0, 1]
+    for count in counts:
+        starts.append(starts[-1] + count)
+    return starts
+
+
+def minimal_states(starts: Sequence[int], backoff: Floats, first_child: Ints, suffix: Ints) -> Ints:
+    """For every n-gram, the longest of its suffixes that is a context worth remembering.
+
+    A node without children and with back-off 0 predicts exactly as its suffix does, so hypotheses that end in either
+    may be merged; so do n-grams of the highest order, which are never contexts. `starts` as from `block_starts`.
+    """
+    state = np.arange(len(backoff), dtype=np.int32)
+    highest = starts[-2]
+    useless = (first_child[1 : highest + 1] == first_child[:highest]) & (backoff[:highest] == 0)
+    for start, end in pairwise(starts[1:-1]):
+        shortened = start + np.flatnonzero(useless[start:end])
+        state[shortened] = state[suffix[shortened]]
+    state[highest:] = state[suffix[highest:]]
+    return state

@@ -1,0 +1,231 @@
+"""A recurrent language model: a GRU that foretells the next character or word piece of a sentence.
+
+It has no vocabulary of words, so no word is unknown to it, and it remembers more than the few words of an n-gram.
+Too slow for every step of a beam search, it rescores whole sentences: the n-best list of the decoder.
+
+Token 0, the acoustic model's blank, stands for the sentence boundary: it is read first and foretold last.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr.config import validate
+from asr.errors import DataError, ModelError, UsageError
+from asr.io import write_whole
+from asr.lm.ngram import Ints
+from asr.nn.rnn import run_stack
+from asr.text.normalize import get_normalizer
+from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.weights import write_weights
+
+BOUNDARY = 0
+PADDING = -1
+LONGEST_SAMPLE = 1000
+KIND = "recurrent language model"
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """Sizes of the network."""
+
+    embedding: int = 192
+    units: int = 512
+    layers: int = 1
+    dropout: float = 0.1
+
+
+class RecurrentNetwork(nn.Module):
+    """Embedding, GRU and a softmax that shares the embedding's matrix (Press and Wolf 2017)."""
+
+    def __init__(self, config: RecurrentConfig, tokens: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(tokens, config.embedding)
+        self.gru = nn.GRU(config.embedding, config.units, config.layers, batch_first=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(config.units, config.embedding)
+        self.bias = nn.Parameter(torch.zeros(tokens))
+        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
+        x = self.dropout(self.embedding(ids))
+        return self._score(run_stack(x, self.gru))
+
+    def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""
+        encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
+        return self._score(encoded), state
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
+        scores = self(inputs).float().flatten(0, 1)
+        each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
+        return each.view_as(targets).sum(1)
+
+    def _score(self, encoded: Tensor) -> Tensor:
+        scores: Tensor = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
+        return scores
+
+
+def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
+    """What the network reads and what it shall foretell, both (B, U + 1): the boundary goes before and after.
+
+    Shorter sentences are padded; their targets say so, and the network, which looks back only, never minds.
+    """
+    lengths = np.array([len(sentence) for sentence in sentences])
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    tokens = np.concatenate([np.asarray(sentence, np.int64) for sentence in sentences])
+    inputs = np.full((len(sentences), lengths.max() + 1), BOUNDARY)
+    inputs[:, 1:][inside] = tokens
+    targets = np.full_like(inputs, PADDING)
+    targets[:, :-1][inside] = tokens
+    targets[np.arange(len(sentences)), lengths] = BOUNDARY
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentModel:
+    """A trained network with its tokenizer and the name of the normalizer of its texts."""
+
+    network: RecurrentNetwork
+    tokenizer: Tokenizer
+    normalizer: str
+
+    @torch.inference_mode()
+    def rescore(self, texts: Sequence[str], tokens_at_once: int = 16_384) -> list[float]:
+        """Natural-log probability of each text as a whole sentence, its end included.
+
+        A text is first written as the model's normalizer writes; an empty one is the sentence that ends at once.
+        Texts of similar length are computed together; the result does not depend on which. Raises `DataError` naming
+        characters that the normalizer cannot write or the tokenizer does not have.
+        """
+        self.network.eval()
+        sentences = [self._encode(text) for text in texts]
+        scores = [0.0] * len(texts)
+        device = self.network.bias.device
+        for batch in batches_by_length([len(sentence) for sentence in sentences], tokens_at_once):
+            inputs, targets = pad_sentences([sentences[index] for index in batch])
+            losses = self.network.losses(inputs.to(device), targets.to(device))
+            for index, loss in zip(batch, losses.tolist(), strict=True):
+                scores[index] = -loss
+        return scores
+
+    def unreadable(self, letters: Sequence[str]) -> list[str]:
+        """Those of `letters` that `rescore` would refuse inside a word."""
+        # Between two others, for what a normalizer makes of an apostrophe depends on its neighbors.
+        other = next(filter(str.isalpha, letters), "")
+        return [letter for letter in letters if not self._reads(f"{other}{letter}{other}")]
+
+    @torch.inference_mode()
+    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> str:
+        """One sentence drawn from the model; cut after 1,000 tokens. Low temperatures write what is likely."""
+        self.network.eval()
+        token, state = BOUNDARY, None
+        written: list[int] = []
+        while len(written) < LONGEST_SAMPLE:
+            scores, state = self.network.step(torch.tensor([[token]]), state)
+            chances = torch.softmax(scores[0, 0].float() / temperature, 0)
+            token = int(torch.multinomial(chances, 1, generator=generator))
+            if token == BOUNDARY:
+                break
+            written.append(token)
+        return self.tokenizer.decode(written)
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(get_normalizer(self.normalizer)(text))
+
+    def _reads(self, text: str) -> bool:
+        try:
+            self._encode(text)
+        except DataError:
+            return False
+        return True
+
+
+def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Indices in batches of similar length, each of at most `tokens` tokens with padding and boundary."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # Lengths rise, so the newest sentence decides the padding of its batch.
+        if not batches or (len(batches[-1]) + 1) * (lengths[index] + 1) > tokens:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+def word_perplexity(log_probs: Sequence[float], sentences: Sequence[str]) -> float:
+    """Perplexity of whole sentences per word, their ends counted as words: what an n-gram of words reports, too.
+
+    Raises `DataError` when there are no sentences.
+    """
+    if not sentences:
+        raise DataError("the text to measure on is empty")
+    words = sum(len(sentence.split()) + 1 for sentence in sentences)
+    return math.exp(-sum(log_probs) / words)
+
+
+def save_recurrent(
+    folder: Path | str,
+    model: RecurrentModel,
+    weights: dict[str, Tensor] | None = None,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write a folder with `config.json`, `model.safetensors` (float16) and the tokenizer.
+
+    `weights` replaces the network's own (an average, for instance); `facts` of the training are for the reader.
+    """
+    folder = Path(folder)
+    model.tokenizer.save(folder)
+    write_weights(folder / "model.safetensors", model.network.state_dict() if weights is None else weights)
+    description = {
+        "kind": KIND,
+        "network": asdict(model.network.config),
+        "vocabulary": len(model.tokenizer.vocabulary),
+        "normalizer": model.normalizer,
+        "training": facts or {},
+    }
+    with write_whole(folder / "config.json") as file:
+        json.dump(description, file, indent=1)
+        file.write("\n")
+
+
+def load_recurrent(folder: Path | str) -> RecurrentModel:
+    """Load what `save_recurrent` wrote. Raises `ModelError` naming what is missing, torn or something else."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if description.get("kind") != KIND:
+            raise ModelError(f"{folder} is not a recurrent language model", "Train one with `asr lm train --rnn`.")
+        network = RecurrentNetwork(
+            validate(RecurrentConfig, description["network"], str(folder)), description["vocabulary"]
+        )
+        weights = load_file(folder / "model.safetensors")
+        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        normalizer = str(description.get("normalizer") or description["normaliser"])
+        get_normalizer(normalizer)
+        model = RecurrentModel(network.eval(), load_tokenizer(folder), normalizer)
+    except FileNotFoundError as error:
+        hint = "Train a recurrent language model with `asr lm train --rnn`."
+        if (folder / "best" / "config.json").is_file():
+            hint = f"The model of that training is {folder / 'best'}."
+        raise ModelError(f"{error.filename or folder} is missing", hint) from error
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError, UsageError) as error:
+        raise ModelError(f"the language model {folder} is damaged: {error}") from error
+    if len(model.tokenizer.vocabulary) != description["vocabulary"]:
+        raise ModelError(f"the tokenizer in {folder} does not belong to the network beside it")
+    return model

@@ -1,0 +1,137 @@
+"""A model on disk: a folder with `config.json`, `model.safetensors`, the tokenizer and a model card.
+
+Loading reads numbers and text only; nothing in the folder is executed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr.config import validate
+from asr.errors import ModelError, UsageError
+from asr.former_names import WEIGHTS
+from asr.io import write_whole
+from asr.lexicon import Lexicon, load_lexicon
+from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.folder import model_folder
+from asr.text.normalize import get_normalizer
+from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.weights import read_weights, write_weights
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A network with everything that it needs to turn sound into text."""
+
+    path: Path
+    network: AcousticModel
+    tokenizer: Tokenizer
+    normalizer: str
+    """Name of the text normalizer that its transcripts were trained with."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """What it was trained on and how; free-form, for the reader."""
+    lexicon: Lexicon | None = None
+    """Pronunciations, of a network that has learned phones."""
+
+    @property
+    def config(self) -> AcousticConfig:
+        """Sizes of the network."""
+        return self.network.config
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz; sound must be resampled to it."""
+        return self.network.config.features.sample_rate
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from one output step to the next."""
+        return self.network.frame_seconds
+
+
+def save_model(
+    folder: Path | str,
+    network: AcousticModel,
+    tokenizer: Tokenizer,
+    normalizer: str,
+    training: dict[str, Any] | None = None,
+    half: bool = False,
+    weights: dict[str, Tensor] | None = None,
+    lexicon: Lexicon | None = None,
+) -> None:
+    """Write a model folder; `config.json` comes last, so that a folder without one is known to be unfinished.
+
+    `half` stores weights as float16; `weights` replaces the network's own (an average, for instance).
+    """
+    folder = Path(folder)
+    tokenizer.save(folder)
+    if lexicon is not None:
+        lexicon.save(folder)
+    write_weights(folder / "model.safetensors", network.state_dict() if weights is None else weights, half)
+    description = {
+        "format": FORMAT,
+        "acoustic": asdict(network.config),
+        "vocabulary": len(tokenizer.vocabulary),
+        "normalizer": normalizer,
+        "training": training or {},
+    }
+    with write_whole(folder / "config.json") as file:
+        json.dump(description, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
+    """Load a model folder, or the bundled model for `None` and "default".
+
+    The network is in evaluation mode and float32. Raises `ModelError` naming the file that is missing or damaged.
+    """
+    folder = model_folder(name_or_path)
+    description = _read_description(folder)
+    try:
+        if description["format"] != FORMAT:
+            raise ModelError(f"{folder}: format {description['format']!r} is not known", "Update this program.")
+        config = validate(AcousticConfig, description["acoustic"], f"{folder}/config.json")
+        network = AcousticModel(config, int(description["vocabulary"]))
+        normalizer = str(description.get("normalizer") or description["normaliser"])
+        get_normalizer(normalizer)
+        training = dict(description.get("training", {}))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        raise ModelError(f"{folder}/config.json does not describe a model: {error}") from error
+    tokenizer = load_tokenizer(folder)
+    if len(tokenizer.vocabulary) != network.vocabulary:
+        raise ModelError(f"{folder}: tokenizer and network have different vocabularies")
+    load_weights(network, folder / "model.safetensors")
+    lexicon = load_lexicon(folder) if config.phones else None
+    if config.phones and lexicon is None:
+        raise ModelError(f"{folder}: the network has learned phones, but its lexicon is missing")
+    return SavedModel(folder, network.eval(), tokenizer, normalizer, training, lexicon)
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Load a safetensors file into `network`. Raises `ModelError` naming the file when it is torn or does not fit."""
+    weights = {name: tensor.float() for name, tensor in read_weights(path).items() if not name.startswith(WEIGHTS)}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not fit the network of its config.json: {error}") from error
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} is not a model folder (it has no config.json)") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+    if not isinstance(description, dict):
+        raise ModelError(f"{path} is damaged: not a JSON object")
+    return description

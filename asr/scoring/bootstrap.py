@@ -1,0 +1,144 @@
+"""How far an error rate can be trusted: bootstrap intervals over utterances and over speakers.
+
+Words of one utterance, and utterances of one speaker, go wrong together; an interval that counts words as independent
+would be far too narrow. So whole utterances, or whole speakers, are drawn with replacement (Bisani & Ney 2004), and
+the interval is the studentized one, "bootstrap-t" (Efron & Tibshirani 1993, ch. 12): the plain percentile interval
+covers the truth only 91 % of the time with 26 speakers of unequal skill, this one 94 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.scoring.result import Score, ScoredUtterance
+
+Numbers = NDArray[Any]  # integers or floats
+Unit = Literal["utterances", "speakers"]
+LEVEL = 0.95
+RESAMPLES = 2000
+SEED = 20240  # any fixed number: the same files must give the same interval
+# Below these the interval covers the truth less often than 93 times in 100 (see tests/scoring/test_certainty.py).
+ENOUGH: dict[Unit, int] = {"utterances": 100, "speakers": 20}
+ENOUGH_WITH_ERRORS = 20
+_CELLS = 4_000_000  # draws held in memory at once
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval of an error rate, or of a difference of two, as fractions.
+
+    `units` independent units were drawn from. `p_value` (two-sided) is for the hypothesis that the true value is zero;
+    `trusted` is False, and `note` says why, where there is too little data for the interval to keep its promise.
+    """
+
+    unit: Unit
+    units: int
+    low: float
+    high: float
+    p_value: float
+    trusted: bool
+    note: str = ""
+
+
+def error_rate_interval(score: Score, unit: Unit = "utterances") -> Interval | None:
+    """The 95 % interval of the WER of `score`; None over speakers when they are not known."""
+    units = group_by_unit(score.utterances, unit)
+    if units is None:
+        return None
+    errors = np.bincount(units, [utterance.words.errors for utterance in score.utterances])
+    words = np.bincount(units, [utterance.words.reference for utterance in score.utterances])
+    return ratio_interval(errors, words, unit)
+
+
+def difference_interval(first: Score, second: Score, unit: Unit = "utterances") -> Interval | None:
+    """The 95 % interval of WER(second) − WER(first) over the same utterances (paired bootstrap)."""
+    units = group_by_unit(first.utterances, unit)
+    if units is None:
+        return None
+    pairs = zip(first.utterances, second.utterances, strict=True)
+    differences = np.bincount(units, [right.words.errors - left.words.errors for left, right in pairs])
+    words = np.bincount(units, [utterance.words.reference for utterance in first.utterances])
+    return ratio_interval(differences, words, unit)
+
+
+def group_by_unit(utterances: Sequence[ScoredUtterance], unit: Unit) -> NDArray[np.intp] | None:
+    """For every utterance the number of its unit; None when a speaker is not known, or there is no utterance."""
+    if not utterances or (unit == "speakers" and any(utterance.speaker is None for utterance in utterances)):
+        return None
+    if unit == "utterances":
+        return np.arange(len(utterances))
+    return np.unique([utterance.speaker or "" for utterance in utterances], return_inverse=True)[1]
+
+
+def ratio_interval(
+    numerators: Numbers,
+    denominators: Numbers,
+    unit: Unit,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Interval:
+    """The studentized bootstrap interval of Σ numerators / Σ denominators, one of each `(N,)` per unit."""
+    count = len(numerators)
+    moments = _moments(numerators, denominators)
+    rate, deviation = _rate_and_deviation(moments.sum(axis=0), count)
+    note = _why_not_trusted(numerators, denominators, unit)
+    if count < 2 or deviation == 0:
+        return Interval(unit, count, float(rate), float(rate), 1.0, False, note or "every unit is alike")
+    rates, deviations = _rate_and_deviation(_resample(moments, resamples, np.random.default_rng(seed)), count)
+    # A draw without any spread says nothing of the scale; it is kept finite, and few-errors data are not trusted.
+    studentized = (rates - rate) / np.maximum(deviations, 1e-3 * deviation)
+    tail = (1 - LEVEL) / 2
+    lowest, highest = np.quantile(studentized, [tail, 1 - tail])
+    p_value = (1 + np.count_nonzero(np.abs(studentized) >= abs(rate) / deviation)) / (resamples + 1)
+    low, high = rate - highest * deviation, rate - lowest * deviation
+    if (numerators >= 0).all():
+        low = max(low, 0.0)
+    return Interval(unit, count, float(low), float(high), float(p_value), not note, note)
+
+
+def _moments(x: Numbers, y: Numbers) -> NDArray[np.float64]:
+    """Per unit `(N, 5)` what sums to the ratio and to its variance: x, y, x², xy, y²."""
+    return np.stack([x, y, x * x, x * y, y * y], axis=1).astype(np.float64)
+
+
+def _rate_and_deviation(sums: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ratio and its standard error (linearized, Cochran 1977, § 6.4) from sums `(..., 5)` of the moments."""
+    x, y, xx, xy, yy = np.moveaxis(sums, -1, 0)
+    total = np.maximum(y, 1)
+    rate = x / total
+    residuals = np.maximum(xx - 2 * rate * xy + rate * rate * yy, 0)
+    return rate, np.sqrt(count / max(count - 1, 1) * residuals) / total
+
+
+def _resample(moments: NDArray[np.float64], resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Sums `(resamples, 5)` over units drawn with replacement.
+
+    Units with equal counts are interchangeable, so it is enough to draw how many there are of each kind: the same
+    distribution as drawing them one by one, at a fraction of the work for 100,000 utterances.
+    """
+    kinds, sizes = np.unique(moments, axis=0, return_counts=True)
+    chunk = max(1, _CELLS // len(kinds))
+    shares = sizes / sizes.sum()
+    parts = [
+        generator.multinomial(len(moments), shares, size=min(chunk, resamples - start)) @ kinds
+        for start in range(0, resamples, chunk)
+    ]
+    return np.concatenate(parts)
+
+
+def _why_not_trusted(numerators: Numbers, denominators: Numbers, unit: Unit) -> str:
+    count, touched = len(numerators), int(np.count_nonzero(numerators))
+    if not denominators.sum():
+        return "the references hold no word"
+    if count < ENOUGH[unit]:
+        return f"too few {unit} ({count}, at least {ENOUGH[unit]} are needed) for the interval to be reliable"
+    if not touched:
+        return "no error was seen, so the interval has no width; it does not prove perfection"
+    if unit == "utterances" and touched < ENOUGH_WITH_ERRORS:
+        return f"only {touched} utterances have an error, too few for the interval to be reliable"
+    return ""

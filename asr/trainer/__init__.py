@@ -1,0 +1,1 @@
+"""The training loop: it knows modules, losses and time, and nothing of sound."""

@@ -1,0 +1,198 @@
+"""What a run tells: a live line on a terminal, `metrics.jsonl` always, TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from asr.errors import AsrError
+from asr.io import write_whole
+from asr.trainer.checkpoint import TrainState
+
+METRICS = "metrics.jsonl"
+EVERY_UPDATES = 50
+QUIET_SECONDS = 60.0
+
+Summary = Callable[[dict[str, float]], dict[str, float]]
+
+
+class Logger:
+    """Writes and shows the measurements of one run. Only the leading process speaks."""
+
+    def __init__(self, folder: Path, epochs: int, speaks: bool) -> None:
+        self.folder, self.epochs, self.speaks = folder, epochs, speaks
+        self._file: IO[str] | None = None
+        self._live: Any = None
+        self._board: Any = None
+        self._first = TrainState()
+        self._shown = 0.0
+
+    def start(self, state: TrainState) -> None:
+        """Open; on resuming, forget records of work that will be done again."""
+        self._first = TrainState(seconds=state.seconds, audio_seconds=state.audio_seconds)
+        self._first_share: float | None = None
+        self._started = time.monotonic()
+        if not self.speaks:
+            return
+        # An epoch's closing record bears its last update's number, yet the epoch may have to be closed once more.
+        old = read_metrics(self.folder)
+        kept = [r for r in old if r["update"] <= state.update and r["epoch"] <= state.epoch]
+        with write_whole(self.folder / METRICS) as file:
+            file.writelines(json.dumps(record) + "\n" for record in kept)
+        self._file = (self.folder / METRICS).open("a", encoding="utf-8")
+        self._board = _tensorboard(self.folder, state.update)
+        if sys.stderr.isatty():
+            self._live = _live_line()
+
+    def step(self, state: TrainState, batches: int, share: float, summary: Summary) -> None:
+        """After each update; the epoch has `batches` and this `share` of the run is done."""
+        if not self.speaks:
+            return
+        measured = summary(state.running) if state.running else {}
+        if state.update % EVERY_UPDATES == 0:
+            self._record("step", state, measured)
+        now = time.monotonic()
+        if now - self._shown > (0.25 if self._live else QUIET_SECONDS):
+            self._shown = now
+            self._show(self._line(state, batches, share, measured))
+
+    def skip(self, state: TrainState, what: str, ids: list[str]) -> None:
+        """An update was skipped because its loss or gradient was not finite; `ids` names whose."""
+        if not self.speaks:
+            return
+        self._write({"kind": "skip", "update": state.update + 1, "epoch": state.epoch, "what": what, "ids": ids})
+        self.note(f"skipped update {state.update + 1}, its {what} was not finite: {listed(ids)}")
+
+    def epoch(self, state: TrainState, measured: dict[str, float], validation: dict[str, float], better: bool) -> None:
+        """After each epoch and its validation."""
+        if not self.speaks:
+            return
+        both = measured | {f"validation_{name}": value for name, value in validation.items()}
+        self._record("epoch", state, both)
+        words = [f"epoch {state.epoch}/{self.epochs}", *_format(measured)]
+        if validation:
+            words += ["validation", *_format(validation)]
+        words += ["(best so far)"] if better else []
+        # A task without sound, such as a language model, counts no hours.
+        amount = f"{state.audio_seconds / 3600:.1f} h heard in " if state.audio_seconds else ""
+        words.append(amount + clock(state.seconds))
+        self.note("  ".join(words))
+
+    def note(self, text: str) -> None:
+        """One line for the reader."""
+        if not self.speaks:
+            return
+        if self._live:
+            self._live.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Close files and the live line."""
+        if not self.speaks:
+            return
+        if self._live:
+            self._live.stop()
+        if self._board:
+            self._board.close()
+        if self._file is not None:
+            # After a full disk, closing fails as the write did; the first error is the one to tell.
+            with suppress(OSError):
+                self._file.close()
+
+    def _record(self, kind: str, state: TrainState, measured: dict[str, float]) -> None:
+        values = measured | {"learning_rate": state.learning_rate, "gradient": state.gradient}
+        record = {
+            "kind": kind,
+            "update": state.update,
+            "epoch": state.epoch,
+            "seconds": round(state.seconds, 1),
+            "audio_hours": round(state.audio_seconds / 3600, 3),
+            "skipped": state.skipped,
+        } | {name: float(f"{value:.6g}") for name, value in values.items()}
+        self._write(record)
+        if self._board:
+            for name, value in values.items():
+                self._board.add_scalar(f"{kind}/{name}", value, state.update)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise AsrError(
+                f"cannot write {self.folder / METRICS}: {reason}", "Free some space; --resume goes on."
+            ) from error
+
+    def _line(self, state: TrainState, batches: int, share: float, measured: dict[str, float]) -> str:
+        if self._first_share is None:
+            self._first_share = share
+        done = share - self._first_share
+        spent = time.monotonic() - self._started
+        left = clock(spent / done * (1 - share)) if done > 0 else "?"
+        speed = (state.audio_seconds - self._first.audio_seconds) / max(spent, 1e-9)
+        words = [f"epoch {state.epoch + 1}/{self.epochs}", f"batch {state.batch}/{batches}", *_format(measured)]
+        words += [f"rate {state.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]
+        return "  ".join(words)
+
+    def _show(self, line: str) -> None:
+        if self._live:
+            self._live.update(self._live.task_ids[0], description=line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All whole records of a run's `metrics.jsonl`; a line torn by a crash is left out."""
+    try:
+        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def listed(ids: list[str], most: int = 8) -> str:
+    """Utterance ids for a message, the first few of many."""
+    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
+
+
+def _format(values: dict[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()]
+
+
+def _live_line() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    live = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=Console(stderr=True))
+    live.add_task("starting", total=None)
+    live.start()
+    return live
+
+
+def _tensorboard(folder: Path, update: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=update + 1)

@@ -1,0 +1,231 @@
+"""Which search reads the network's output: greedy, or a beam with language models and hotwords."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.config import validate
+from asr.decoding import DecodingConfig, Hypothesis, greedy
+from asr.errors import ModelError, UsageError
+from asr.io import write_text
+
+if TYPE_CHECKING:
+    from asr.decoding.beam_search import BeamDecoder
+    from asr.decoding.hotwords import Hotword
+    from asr.lm.ngram import NgramModel
+    from asr.lm.rnn import RecurrentModel
+    from asr.model.bundle import SavedModel
+
+
+class Decode(Protocol):
+    """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best hypothesis.
+
+    They are those of phones where the search `decodes_phones`. With `posteriors` a search with others says how
+    probable each word is.
+    """
+
+    def __call__(
+        self, log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False
+    ) -> list[Hypothesis]:
+        """One hypothesis for each of the B rows."""
+
+
+SETTINGS = "decoding.json"
+"""In a model folder: the beam's settings, tuned for the model and its language models (`DecodingConfig`'s fields)."""
+
+RECURRENT = "rnn"
+"""In a model folder: the recurrent language model that rescores the best hypotheses, a folder."""
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """How to search; what is None is the model's own choice.
+
+    A model folder with a language model (`lm.*`) is searched with it, one without greedily. `lm` is the path of
+    another language model, or "none"; `hotwords` are `WORD`, `WORD=BOOST` or `@FILE` with one a line.
+    `rescore` is the folder of a recurrent model that rescores the beam's best hypotheses, or "none"; without it that is
+    the model's own (`rnn/`), if it has one and `lm` is not "none".
+    """
+
+    greedy: bool = False
+    beam_size: int | None = None
+    lm: str | Path | None = None
+    lm_weight: float | None = None
+    word_score: float | None = None
+    hotwords: Sequence[str] = ()
+    rescore: str | Path | None = None
+    rescore_weight: float | None = None
+    rescore_word_score: float | None = None
+
+    def __post_init__(self) -> None:
+        models = {self.lm, self.rescore} - {None, "none"}
+        numbers = {self.beam_size, self.lm_weight, self.word_score, self.rescore_weight, self.rescore_word_score} - {
+            None
+        }
+        if self.greedy and (models or numbers or self.hotwords):
+            raise UsageError(
+                "greedy search knows no beam, language model, rescoring or hotwords", "Leave --greedy out."
+            )
+
+
+def decodes_phones(model: SavedModel, options: DecodeOptions | None = None) -> bool:
+    """Whether the search that `options` ask for reads phones: where the network hears them and words are known."""
+    options = options or DecodeOptions()
+    return model.lexicon is not None and not options.greedy and _language_model(model.path, options.lm) is not None
+
+
+def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads: int | None = None) -> Decode:
+    """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
+    options = options or DecodeOptions()
+    path, rescorer = _models(model.path, options)
+    if _is_greedy(options, path, rescorer):
+        return best_path
+
+    from asr.decoding.hotwords import gather_hotwords
+    from asr.decoding.rescoring import rescore_nbest
+    from asr.decoding.word_posteriors import word_posteriors
+    from asr.lm.load import load_language_model
+
+    config = _config(model.path, options)
+    recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary) if rescorer is not None else None
+    language_model = load_language_model(path) if path is not None else None
+    decoder = make_decoder(model, config, language_model, gather_hotwords(options.hotwords))
+
+    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
+        nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
+        if recurrent:
+            nbests = rescore_nbest(nbests, recurrent, config.rescore_weight, config.rescore_word_score)
+        if not posteriors:
+            return [best for best, *_ in nbests]
+        return [replace(nbest[0], posteriors=tuple(word_posteriors(nbest))) for nbest in nbests]
+
+    return decode
+
+
+def make_decoder(
+    model: SavedModel, config: DecodingConfig, language_model: NgramModel | None, hotwords: Sequence[Hotword] = ()
+) -> BeamDecoder:
+    """The beam search over what the model writes, or, with a language model, over the phones where it hears them."""
+    from asr.decoding.beam_search import BeamDecoder
+    from asr.decoding.hotwords import fit_to_alphabet
+    from asr.decoding.pieces import alphabet_of
+    from asr.lexicon.phones import VOCABULARY
+    from asr.lm.ngram import CONTROL_WORDS
+
+    vocabulary = model.tokenizer.vocabulary
+    if model.lexicon is None or language_model is None:
+        return BeamDecoder(vocabulary, config, language_model, hotwords)
+    hotwords = fit_to_alphabet(hotwords, alphabet_of(vocabulary))
+    expected = [word for hotword in hotwords for word in hotword.phrase.split()]
+    pronunciations = model.lexicon.lookup([*language_model.words[CONTROL_WORDS:], *expected])
+    return BeamDecoder(VOCABULARY, config, language_model, hotwords, pronunciations=pronunciations)
+
+
+def best_path(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
+    """Greedy search as a `Decode`; it knows one hypothesis only, and nothing of how probable its words are."""
+    del posteriors
+    return greedy(log_probs, lengths)
+
+
+def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
+    """The recurrent model that rescores the hypotheses of the model in `folder`, if any.
+
+    Raises `UsageError` for weights of one that there is not.
+    """
+    own = folder / RECURRENT
+    rescorer: Path | None = own if own.is_dir() and options.lm != "none" and not options.greedy else None
+    if options.rescore is not None:
+        rescorer = Path(options.rescore) if options.rescore != "none" else None
+    if rescorer is None and (options.rescore_weight is not None or options.rescore_word_score is not None):
+        raise UsageError("there is no recurrent model to weigh", "Name one with --rescore FOLDER.")
+    return rescorer
+
+
+def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
+    """A recurrent model that rescores what the pieces of `vocabulary` spell.
+
+    Raises `ModelError` for a faulty one, and for one that lacks some of their letters: a text that it cannot read
+    would otherwise end a run that has long begun.
+    """
+    from asr.decoding.pieces import alphabet_of
+    from asr.lm.rnn import load_recurrent
+
+    rescorer = load_recurrent(folder)
+    if unreadable := rescorer.unreadable(alphabet_of(vocabulary)):
+        raise ModelError(
+            f"the recurrent model {folder} cannot read what the acoustic model writes: {' '.join(unreadable)}",
+            "Train it on texts with these letters, with the acoustic model's normalizer.",
+        )
+    return rescorer
+
+
+def read_settings(folder: Path) -> DecodingConfig:
+    """The settings in a model folder; the defaults where there are none. Raises `ModelError` for damaged ones."""
+    path = folder / SETTINGS
+    if not path.is_file():
+        return DecodingConfig()
+    try:
+        return validate(DecodingConfig, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, UsageError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+
+
+def write_settings(folder: Path, config: DecodingConfig) -> None:
+    """Keep settings in a model folder, a line each."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(config).items())
+    write_text(folder / SETTINGS, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[str, Any]:
+    """What `make_decode` would search with, as plain data for a report."""
+    options = options or DecodeOptions()
+    path, rescorer = _models(folder, options)
+    if _is_greedy(options, path, rescorer):
+        return {"search": "greedy"}
+    settings = asdict(_config(folder, options))
+    del settings["prior"]  # hundreds of numbers, which the model's fingerprint stands for
+    rescoring = {key: settings.pop(key) for key in ("nbest", "rescore_weight", "rescore_word_score")}
+    settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
+    if rescorer is not None:
+        settings |= {"rescore": str(rescorer), **rescoring}
+    elif (folder / RECURRENT).is_dir():
+        settings["rescore"] = "none"
+    return {"search": "beam", **settings}
+
+
+def _models(folder: Path, options: DecodeOptions) -> tuple[Path | None, Path | None]:
+    """The language model and the recurrent one. Raises `UsageError` for weights of one that there is not."""
+    path, rescorer = _language_model(folder, options.lm), rescorer_folder(folder, options)
+    bonus = options.word_score if _is_greedy(options, path, rescorer) else None
+    if path is None and (options.lm_weight is not None or bonus is not None):
+        raise UsageError("there is no language model to weigh", "Name one with --lm.")
+    return path, rescorer
+
+
+def _is_greedy(options: DecodeOptions, *models: Path | None) -> bool:
+    return options.greedy or (not any(models) and options.beam_size is None and not options.hotwords)
+
+
+def _config(folder: Path, options: DecodeOptions) -> DecodingConfig:
+    names = ("beam_size", "lm_weight", "word_score", "rescore_weight", "rescore_word_score")
+    given: dict[str, Any] = {name: getattr(options, name) for name in names}
+    config = read_settings(folder)
+    if _language_model(folder, options.lm) is None:
+        # All are there to balance a language model.
+        config = replace(config, prior=(), prior_weight=0.0, word_score=0.0)
+    return replace(config, **{name: value for name, value in given.items() if value is not None})
+
+
+def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
+    if wanted == "none":
+        return None
+    if wanted is not None:
+        return Path(wanted)
+    return next(iter(sorted(folder.glob("lm.*"))), None)

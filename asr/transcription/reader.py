@@ -1,0 +1,256 @@
+"""From recordings to chunks of speech, read ahead by threads while the network works."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import thread_time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from asr.audio.level import SILENCE, Level
+from asr.audio.probe import probe_audio
+from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
+from asr.audio.source import AudioInput, Samples
+from asr.audio.stream import AudioStream, Channel
+from asr.errors import AsrError, AudioError, UsageError
+from asr.io import is_stream
+
+
+@dataclass(frozen=True)
+class Request:
+    """A recording to transcribe: a path, bytes or file object, or samples (N,) at `sample_rate`.
+
+    `channel` counts from 1, or is "mix" (the mean of all) or "split" (each for itself).
+    """
+
+    audio: AudioInput | npt.NDArray[Any]
+    name: str
+    channel: Channel = "mix"
+    sample_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class RequestChunk:
+    """A chunk of request number `request`; `channel` counts from 1 where channels are split."""
+
+    request: int
+    chunk: Chunk
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class EndOfAudio:
+    """Nothing more comes of request number `request`: it lasted `duration` seconds, or `error` stopped it.
+
+    `channel` is the only one that was read, where one was asked for.
+    """
+
+    request: int
+    name: str
+    duration: float = 0.0
+    notices: tuple[str, ...] = ()
+    channel: int | None = None
+    error: AsrError | None = None
+
+
+@dataclass
+class Clock:
+    """Processor seconds of the threads that read."""
+
+    reading: float = 0.0
+    segmentation: float = 0.0
+
+    def while_reading(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """The same blocks; what they take belongs to reading, all else to segmentation."""
+        source = iter(blocks)
+        while True:
+            began = thread_time()
+            block = next(source, None)
+            self.reading += thread_time() - began
+            if block is None:
+                return
+            yield block
+
+
+def read_chunks(
+    number: int, request: Request, sample_rate: int, config: SegmentationConfig, clock: Clock | None = None
+) -> Iterator[RequestChunk | EndOfAudio]:
+    """The chunks of one recording, then its end. Raises `AudioError`."""
+    clock = clock or Clock()
+    if isinstance(request.audio, np.ndarray):
+        yield from _chunks_of_samples(number, request, request.audio, sample_rate, config)
+        return
+    audio = request.audio
+    if not isinstance(audio, (str, os.PathLike, bytes)) and not hasattr(audio, "read"):
+        raise UsageError(
+            f"{request.name} is a {type(audio).__name__}, which nobody can listen to",
+            "Give a path, the bytes of a file, a binary file, or a NumPy array (N,).",
+        )
+    if request.sample_rate is not None:
+        raise UsageError(
+            f"{request.name} says its sample rate itself", "Leave sample_rate out: it is for bare samples."
+        )
+    split = request.channel == "split"
+    if split and not isinstance(audio, (str, bytes)) and hasattr(audio, "read"):
+        audio = audio.read()  # each channel reads the recording again
+    elif split and isinstance(audio, (str, os.PathLike)) and is_stream(audio):
+        audio = Path(audio).read_bytes()  # a pipe can be read but once
+    channels: list[Channel] = list(range(1, probe_audio(audio).channels + 1)) if split else [request.channel]
+    duration, notices = 0.0, []
+    for channel in channels:
+        label = channel if split and isinstance(channel, int) else None
+        with AudioStream(audio, sample_rate, channel) as stream:
+            for chunk in segment_at_pauses(clock.while_reading(stream), sample_rate, config):
+                if np.abs(chunk.samples).max() > SILENCE:
+                    yield RequestChunk(number, chunk, label)
+            duration = stream.level.count / sample_rate
+            notices += [f"{notice} (channel {label})" if label else notice for notice in stream.notices()]
+    only = request.channel if isinstance(request.channel, int) else None
+    yield EndOfAudio(number, request.name, duration, tuple(notices), only)
+
+
+def _chunks_of_samples(
+    number: int, request: Request, samples: npt.NDArray[Any], sample_rate: int, config: SegmentationConfig
+) -> Iterator[RequestChunk | EndOfAudio]:
+    if samples.ndim != 1:
+        raise UsageError(f"{request.name} must be samples of one channel (N,), not of shape {samples.shape}")
+    if request.channel not in ("mix", "split", 1):
+        raise UsageError(f"{request.name} are samples of one channel: there is no channel {request.channel!r}")
+    mono = samples.astype(np.float32)
+    if np.issubdtype(samples.dtype, np.unsignedinteger):  # as in WAV files, silence lies in the middle
+        mono -= (float(np.iinfo(samples.dtype).max) + 1) / 2
+    if np.issubdtype(samples.dtype, np.integer):
+        mono /= (float(np.iinfo(samples.dtype).max) - float(np.iinfo(samples.dtype).min) + 1) / 2
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{request.name} holds samples that are no numbers (NaN or infinite)")
+    if request.sample_rate not in (None, sample_rate):
+        mono = soxr.resample(mono, request.sample_rate, sample_rate, quality="HQ")
+    level = Level()
+    level.add(mono)
+    for chunk in segment_at_pauses([mono], sample_rate, config):
+        if np.abs(chunk.samples).max() > SILENCE:
+            yield RequestChunk(number, chunk)
+    yield EndOfAudio(number, request.name, len(mono) / sample_rate, tuple(level.notices()))
+
+
+class AudioReader:
+    """Threads that read recordings ahead of their turn.
+
+    Iterating gives the chunks and the end of the first recording, then of the second, and so on. At most about
+    `ahead` seconds of sound wait in memory: a thread with more to give waits, unless the recording whose turn it is
+    has nothing left to give (so that no two threads can wait for each other).
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        sample_rate: int,
+        config: SegmentationConfig | None = None,
+        threads: int = 2,
+        ahead: float = 900.0,
+    ) -> None:
+        self._requests = enumerate(requests)
+        self._rate = sample_rate
+        self._config = config or SegmentationConfig()
+        self._ahead = round(ahead * sample_rate)
+        self._change = threading.Condition()
+        self._taking = threading.Lock()
+        self._queues: dict[int, deque[RequestChunk | EndOfAudio]] = {}
+        self._waiting_samples = 0
+        self._turn = 0
+        self._taken = 0
+        self._total: int | None = None
+        self._closed = False
+        self._fault: Exception | None = None
+        self.clock = Clock()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[RequestChunk | EndOfAudio]:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._queues.get(self._turn) or self._turn == self._total)
+                if self._turn == self._total:
+                    if self._fault is not None:
+                        raise self._fault
+                    return
+                item = self._queues[self._turn].popleft()
+                if isinstance(item, RequestChunk):
+                    self._waiting_samples -= len(item.chunk.samples)
+                else:
+                    del self._queues[self._turn]
+                    self._turn += 1
+                self._change.notify_all()
+            yield item
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            number, request = taken
+            clock, began = Clock(), thread_time()
+            try:
+                for item in read_chunks(number, request, self._rate, self._config, clock):
+                    if not self._put(item):
+                        return
+            except AsrError as error:
+                self._put(EndOfAudio(number, request.name, error=error))
+            except Exception as error:  # one recording must never stop the others, whatever is wrong with it
+                fault = AudioError(f"{request.name} cannot be read: {type(error).__name__}: {error}")
+                self._put(EndOfAudio(number, request.name, error=fault))
+            with self._change:
+                self.clock.reading += clock.reading
+                self.clock.segmentation += thread_time() - began - clock.reading
+
+    def _take(self) -> tuple[int, Request] | None:
+        """The next recording, once there is room for it."""
+        with self._taking:
+            if not self._wait(lambda: self._waiting_samples < self._ahead or self._taken == self._turn):
+                return None
+            try:
+                taken = next(self._requests, None)
+                if taken is not None and not isinstance(taken[1], Request):
+                    raise UsageError(f"{taken[1]!r} is no asr.Request", "For example asr.Request('talk.wav', 'talk').")
+            except Exception as error:  # the caller's own generator: its fault belongs to the caller
+                taken, self._fault = None, error
+            with self._change:
+                if taken is None:
+                    self._total = self._taken
+                else:
+                    self._queues[self._taken] = deque()
+                    self._taken += 1
+                self._change.notify_all()
+            return taken
+
+    def _put(self, item: RequestChunk | EndOfAudio) -> bool:
+        number = item.request
+        if not self._wait(lambda: self._has_room(number)):
+            return False
+        with self._change:
+            self._queues[number].append(item)
+            if isinstance(item, RequestChunk):
+                self._waiting_samples += len(item.chunk.samples)
+            self._change.notify_all()
+        return True
+
+    def _has_room(self, number: int) -> bool:
+        return self._waiting_samples < self._ahead or (number == self._turn and not self._queues[number])
+
+    def _wait(self, ready: Callable[[], bool]) -> bool:
+        """Wait until `ready` or closed; false when closed."""
+        with self._change:
+            self._change.wait_for(lambda: self._closed or ready())
+            return not self._closed

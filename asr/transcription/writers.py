@@ -1,0 +1,163 @@
+"""Transcripts in the formats that other programs read: each a function from transcript to text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+from asr.text.case import Case
+from asr.transcription.result import Segment, Transcript, Word
+from asr.transcription.subtitles import cues
+
+JSON_VERSION = 1
+"""Raised when a field of the JSON form changes its meaning; new fields do not raise it."""
+
+
+def as_txt(transcript: Transcript) -> str:
+    """The text, a line for each stretch between pauses."""
+    return "".join(f"{_label(segment)}{segment.text}\n" for segment in transcript.segments)
+
+
+def as_json(transcript: Transcript) -> str:
+    """All that is known (see docs/transcribing.md for the fields)."""
+    return json.dumps(as_record(transcript), ensure_ascii=False, indent=1) + "\n"
+
+
+def as_record(transcript: Transcript) -> dict[str, Any]:
+    """The JSON form as plain data."""
+    return {
+        "version": JSON_VERSION,
+        "file": transcript.name,
+        "duration": transcript.duration,
+        "text": transcript.text,
+        "segments": [_segment_record(segment) for segment in transcript.segments],
+        "notices": list(transcript.notices),
+    }
+
+
+def as_srt(transcript: Transcript) -> str:
+    """SubRip subtitles."""
+    return "\n".join(
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_escape(cue.lines)}\n"
+        for number, cue in enumerate(cues(transcript), 1)
+    )
+
+
+def as_vtt(transcript: Transcript) -> str:
+    """WebVTT subtitles."""
+    return "WEBVTT\n" + "".join(
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escape(cue.lines)}\n" for cue in cues(transcript)
+    )
+
+
+def as_tsv(transcript: Transcript) -> str:
+    """A table of start and end in milliseconds, and text."""
+    rows = (
+        f"{round(segment.start * 1000)}\t{round(segment.end * 1000)}\t{_label(segment)}{segment.text}\n"
+        for segment in transcript.segments
+    )
+    return "start\tend\ttext\n" + "".join(rows)
+
+
+def as_ctm(transcript: Transcript) -> str:
+    """NIST CTM: recording, channel, begin and length in seconds, word, confidence."""
+    name = ctm_name(transcript.name)
+    return "".join(
+        f"{name} {segment.channel or transcript.channel or 1} {_ctm_word(word)}\n"
+        for segment in transcript.segments
+        for word in segment.words
+    )
+
+
+def ctm_name(name: str) -> str:
+    """What a CTM calls the recording of that name: a word."""
+    return PurePath(name).stem.replace(" ", "_") or "-"
+
+
+FORMATS: dict[str, Callable[[Transcript], str]] = {
+    "txt": as_txt,
+    "json": as_json,
+    "srt": as_srt,
+    "vtt": as_vtt,
+    "tsv": as_tsv,
+    "ctm": as_ctm,
+}
+
+
+def render(transcript: Transcript, form: str, case: Case | None = None) -> str:
+    """A transcript in one of `FORMATS`: as a sentence unless `case` says otherwise, ctm as the model spells."""
+    return FORMATS[form](transcript.in_case(case or ("model" if form == "ctm" else "sentence")))
+
+
+def _segment_record(segment: Segment) -> dict[str, Any]:
+    record: dict[str, Any] = {"start": segment.start, "end": segment.end, "text": segment.text}
+    if segment.channel is not None:
+        record["channel"] = segment.channel
+    return record | {"words": [_word_record(word) for word in segment.words]}
+
+
+def _word_record(word: Word) -> dict[str, Any]:
+    return {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
+
+
+def _ctm_word(word: Word) -> str:
+    return f"{word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}"
+
+
+def _label(segment: Segment) -> str:
+    return "" if segment.channel is None else f"[{segment.channel}] "
+
+
+def _clock(seconds: float, separator: str) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{separator}{rest % 1000:03d}"
+
+
+def _escape(lines: list[str]) -> str:
+    """Players read `<i>` and `&amp;` as markup, and parsers `-->` as a time."""
+    return "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def as_textgrid(transcript: Transcript) -> str:
+    """One tier `words` that covers the whole recording; silence is an interval without text."""
+    intervals = _intervals(transcript.words, transcript.duration)
+    head = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {transcript.duration:.3f}",
+        "tiers? <exists>",
+        "size = 1",
+        "item []:",
+        "    item [1]:",
+        '        class = "IntervalTier"',
+        '        name = "words"',
+        "        xmin = 0",
+        f"        xmax = {transcript.duration:.3f}",
+        f"        intervals: size = {len(intervals)}",
+    ]
+    for number, (start, end, text) in enumerate(intervals, 1):
+        head += [
+            f"        intervals [{number}]:",
+            f"            xmin = {start:.3f}",
+            f"            xmax = {end:.3f}",
+            '            text = "{}"'.format(text.replace('"', '""')),
+        ]
+    return "\n".join(head) + "\n"
+
+
+def _intervals(words: tuple[Word, ...], duration: float) -> list[tuple[float, float, str]]:
+    """Words and the gaps between them, without holes or overlaps."""
+    intervals, now = [], 0.0
+    for word in words:
+        if word.start > now:
+            intervals.append((now, word.start, ""))
+        intervals.append((max(word.start, now), word.end, word.text))
+        now = word.end
+    if duration > now:
+        intervals.append((now, duration, ""))
+    return intervals

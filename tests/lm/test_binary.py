@@ -1,0 +1,76 @@
+"""The binary form: exact without quantization, close with it, refused when torn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.errors import ModelError
+from asr.lm.binary import CODES, _pack_ints, _Parts, _unpack_ints, fit_codebook, read_binary, write_binary
+from asr.lm.load import load_language_model
+from tests.lm.test_ngram import random_model
+
+ARRAYS = ("word", "log_prob", "backoff", "first_child", "suffix", "state")
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), n_words=st.integers(3, 7), order=st.integers(1, 4))
+def test_unquantized_is_exact(tmp_path_factory: pytest.TempPathFactory, seed: int, n_words: int, order: int) -> None:
+    model = random_model(seed, n_words, order)
+    path = tmp_path_factory.mktemp("lm") / "lm.ngram"
+    write_binary(model, path, quantize=False)
+    again = load_language_model(path)
+    assert (again.order, again.words) == (model.order, model.words)
+    for name in ARRAYS:
+        assert np.array_equal(getattr(again, name), getattr(model, name)), name
+
+
+def test_quantized_is_close_and_four_times_smaller(tmp_path: Path) -> None:
+    model = random_model(1, 40, 3)
+    write_binary(model, tmp_path / "exact.ngram", quantize=False)
+    write_binary(model, tmp_path / "small.ngram")
+    small = read_binary(tmp_path / "small.ngram")
+    for name in ("word", "first_child", "suffix"):
+        assert np.array_equal(getattr(small, name), getattr(model, name)), name
+    # 256 equal steps over a range of 5 have an error of 5 / 256 / sqrt(12) = 0.0056
+    assert np.sqrt(np.mean((small.log_prob - model.log_prob) ** 2)) < 0.0065
+    assert np.sqrt(np.mean((small.backoff - model.backoff) ** 2)) < 0.0065 / 5
+    assert np.array_equal(small.backoff == 0, model.backoff == 0)
+    assert (tmp_path / "small.ngram").stat().st_size < 0.5 * (tmp_path / "exact.ngram").stat().st_size
+
+
+def test_the_codebook_keeps_zero_and_the_extremes() -> None:
+    values = np.random.default_rng(0).normal(-3, 1, 50_000).astype(np.float32)
+    values = np.concatenate([values, np.zeros(1000, np.float32), np.float32([-200.0])])
+    book = fit_codebook(values)
+    assert len(book) == CODES
+    assert 0 in book
+    assert book[0] == -200
+    nearest = book[np.abs(values[:, None] - book[None]).argmin(1)]
+    assert np.sqrt(np.mean((nearest - values) ** 2)) < 0.02
+
+
+@given(st.lists(st.integers(0, (1 << 31) - 1) | st.integers(0, 300), max_size=50))
+def test_packed_whole_numbers_come_back(values: list[int]) -> None:
+    parts = _Parts()
+    _pack_ints(parts, "x", np.array(values, np.int32))
+    content = {name: memoryview(data) for name, data in zip(parts.sizes, parts.data, strict=True)}
+    assert _unpack_ints(content, "x", len(values)).tolist() == values
+
+
+def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "lm.ngram"
+    write_binary(random_model(3, 5, 3), path)
+    whole = path.read_bytes()
+    for length in (13, 40, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ModelError, match=r"lm\.ngram"):
+            load_language_model(path)
+    for position in (15, 60, len(whole) - 10):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
+        with pytest.raises(ModelError, match=r"lm\.ngram"):
+            load_language_model(path)

@@ -1,0 +1,265 @@
+"""The recurrent model: what it foretells is a distribution, and batching never changes a score."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import DataError, ModelError, UsageError
+from asr.lm.rnn import (
+    BOUNDARY,
+    RecurrentConfig,
+    RecurrentModel,
+    RecurrentNetwork,
+    batches_by_length,
+    load_recurrent,
+    pad_sentences,
+    save_recurrent,
+    word_perplexity,
+)
+from asr.text.tokenizer import CharacterTokenizer
+from asr.trainer.checkpoint import load_checkpoint
+from asr.training.rnn_lm import RecurrentTask, read_experiment, train_recurrent
+
+TEXT = ["ab", "ba", "abba", "a b", "b a a"]
+
+
+@pytest.fixture
+def model() -> RecurrentModel:
+    torch.manual_seed(0)
+    tokenizer = CharacterTokenizer(["a", "b"])
+    return RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16, 2, 0.5), 4), tokenizer, "none")
+
+
+def test_padding_puts_the_boundary_before_and_after() -> None:
+    inputs, targets = pad_sentences([[3, 2], [], [2, 2, 3]])
+    assert inputs.tolist() == [[0, 3, 2, 0], [0, 0, 0, 0], [0, 2, 2, 3]]
+    assert targets.tolist() == [[3, 2, 0, -1], [0, -1, -1, -1], [2, 2, 3, 0]]
+
+
+def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(model: RecurrentModel) -> None:
+    """Over the tokens ▁, a, b: p(ends within 4 tokens) from whole sentences equals 1 - p(4 tokens and no end yet)."""
+    model.network.eval().requires_grad_(False)
+    ended = 0.0
+    for length in range(4):
+        sentences = list(product([1, 2, 3], repeat=length))
+        ended += float(torch.exp(-model.network.losses(*pad_sentences(sentences))).sum())
+    unfinished = 0.0
+    for sentence in product([1, 2, 3], repeat=4):
+        scores = model.network(torch.tensor([[BOUNDARY, *sentence[:-1]]]))
+        chosen = torch.log_softmax(scores[0], -1)[range(4), sentence]
+        unfinished += float(torch.exp(chosen.sum()))
+    assert ended + unfinished == pytest.approx(1, abs=1e-5)
+
+
+def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> None:
+    alone = [model.rescore([text])[0] for text in TEXT]
+    assert model.rescore(TEXT) == pytest.approx(alone, abs=1e-4)
+    assert model.rescore(TEXT, tokens_at_once=6) == pytest.approx(alone, abs=1e-4)
+    assert model.rescore([]) == []
+    assert model.rescore([""])[0] < 0
+
+
+def test_whole_sentences_and_steps_agree(model: RecurrentModel) -> None:
+    """Losses and gradients of our recurrence are those of `nn.GRU`, which goes step by step."""
+    network = model.network.eval()
+    inputs, targets = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    scores, _ = network.step(inputs, None)
+    each = torch.nn.functional.cross_entropy(scores.transpose(1, 2), targets, ignore_index=-1, reduction="none")
+    ours, theirs = network.losses(inputs, targets), each.sum(1)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    gradients = [torch.autograd.grad(losses.sum(), list(network.parameters())) for losses in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sentence_can_be_read_in_parts(model: RecurrentModel) -> None:
+    network = model.network.eval()
+    inputs, _ = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    first, state = network.step(inputs[:, :2], None)
+    rest, _ = network.step(inputs[:, 2:], state)
+    torch.testing.assert_close(torch.cat([first, rest], 1), network(inputs), rtol=0, atol=1e-5)
+
+
+def test_foreign_letters_are_named(model: RecurrentModel) -> None:
+    with pytest.raises(DataError, match="'z'"):
+        model.rescore(["az"])
+
+
+def test_texts_are_read_as_its_normalizer_writes_them() -> None:
+    torch.manual_seed(0)
+    tokenizer = CharacterTokenizer(["'", "A", "B"])
+    model = RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16), 5), tokenizer, "librispeech")
+    assert model.rescore(["a-b", "”b'a” á"]) == model.rescore(["A B", "B'A A"])
+    assert model.unreadable(["a", "'", "B", "É", "-", "1"]) == ["É", "1"]
+    assert model.unreadable([]) == []
+
+
+def test_what_it_cannot_read_is_told_in_advance(model: RecurrentModel) -> None:
+    assert model.unreadable(["a", "b", "z", "'"]) == ["z", "'"]
+
+
+def test_an_empty_text_is_the_end_at_once(model: RecurrentModel) -> None:
+    scores = model.network.eval()(torch.tensor([[BOUNDARY]]))
+    wanted = torch.log_softmax(scores[0, 0], 0)[BOUNDARY].item()
+    assert model.rescore(["", " "]) == pytest.approx([wanted, wanted])
+
+
+def test_batches_hold_everything_once_within_the_limit() -> None:
+    lengths = [5, 1, 9, 3, 3, 40, 0]
+    batches = batches_by_length(lengths, tokens=20)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * (max(lengths[i] for i in batch) + 1) <= 20 for batch in batches)
+
+
+def test_saved_and_loaded_it_says_the_same(model: RecurrentModel, tmp_path: Path) -> None:
+    model.network.load_state_dict({name: t.half().float() for name, t in model.network.state_dict().items()})
+    save_recurrent(tmp_path, model)
+    again = load_recurrent(tmp_path)
+    assert again.rescore(TEXT) == model.rescore(TEXT)
+    assert again.normalizer == "none"
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_damaged_folder_is_named(model: RecurrentModel, tmp_path: Path, file: str) -> None:
+    save_recurrent(tmp_path, model)
+    content = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=tmp_path.name):
+        load_recurrent(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(ModelError, match=r"missing"):
+        load_recurrent(tmp_path)
+
+
+def test_an_unknown_normalizer_is_a_damage(model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path, RecurrentModel(model.network, model.tokenizer, "what"))
+    with pytest.raises(ModelError, match="unknown normalizer 'what'"):
+        load_recurrent(tmp_path)
+
+
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"acoustic": {}}))
+    with pytest.raises(ModelError, match="not a recurrent language model"):
+        load_recurrent(tmp_path)
+
+
+def test_perplexity_counts_words_and_ends() -> None:
+    # 2 sentences, 3 words, 2 ends: each of the five foretold with 1/10
+    assert word_perplexity([-3 * math.log(10), -2 * math.log(10)], ["a b", "c"]) == pytest.approx(10)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("the wind went round the house\nshe closed the door\n" * 25 + "the lamp burned low\n")
+    return path
+
+
+SETTINGS = [
+    "tokenizer.kind=characters",
+    "network.units=32",
+    "network.dropout=0",
+    "batch_tokens=300",
+    "loop.epochs=12",
+    "loop.schedule.peak=0.02",
+    "loop.schedule.warmup_updates=10",
+    "loop.ema_decay=0",
+    "loop.precision=float32",
+]
+
+
+def test_training_learns_to_write(text: Path, tmp_path: Path) -> None:
+    experiment = read_experiment([text], [text], tmp_path / "whole", "librispeech", SETTINGS)
+    best = load_recurrent(train_recurrent(experiment))
+    likely, unlikely = best.rescore(["SHE CLOSED THE DOOR", "SHE THE CLOSED DOOR"])
+    assert likely > unlikely + 2
+    assert best.sample(torch.Generator().manual_seed(1), temperature=0.1) in {
+        "SHE CLOSED THE DOOR",
+        "THE WIND WENT ROUND THE HOUSE",
+    }
+    with pytest.raises(UsageError, match="already holds a run"):
+        train_recurrent(experiment)
+
+
+def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
+    text: Path, model: RecurrentModel, tmp_path: Path
+) -> None:
+    save_recurrent(tmp_path / "before", model, model.network.state_dict(), {})
+    (tmp_path / "more.txt").write_text("a b\nb a\n" * 40)
+    settings = [*SETTINGS, f"init_from={tmp_path / 'before'}", "network.dropout=0", "batch_tokens=60"]
+    experiment = read_experiment(
+        [tmp_path / "more.txt"], [tmp_path / "more.txt"], tmp_path / "on", "librispeech", settings
+    )
+    task = RecurrentTask(experiment, torch.device("cpu"))
+    before = load_recurrent(tmp_path / "before")
+    for name, tensor in task.network.state_dict().items():
+        assert torch.equal(tensor, before.network.state_dict()[name])
+    assert task.network.config == replace(model.network.config, dropout=0.0)
+    after = load_recurrent(train_recurrent(experiment))
+    assert (after.normalizer, after.tokenizer.vocabulary) == ("none", model.tokenizer.vocabulary)
+    assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
+
+
+PIECES = [*SETTINGS, "tokenizer.kind=unigram", "tokenizer.size=22", "loop.epochs=2"]
+
+
+@pytest.fixture
+def begun(text: Path, tmp_path: Path) -> Path:
+    """A run of one epoch, in a folder where another tokenizer lay."""
+    CharacterTokenizer(["X"]).save(tmp_path / "run" / "tokenizer")
+    train_recurrent(read_experiment([text], [text], tmp_path / "run", "librispeech", [*PIECES, "loop.epochs=1"]))
+    return tmp_path / "run"
+
+
+def test_a_run_goes_on_with_more_text_and_the_pieces_that_it_began_with(
+    text: Path, begun: Path, tmp_path: Path
+) -> None:
+    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
+    (tmp_path / "more.txt").write_text("low wind turned the dust to sand\nno moth burned here\n" * 50)
+    more = read_experiment([text, tmp_path / "more.txt"], [text], begun, "librispeech", PIECES)
+    anew = RecurrentTask(more, torch.device("cpu")).tokenizer.vocabulary
+    assert len(anew) == len(pieces)
+    assert anew != pieces
+    train_recurrent(more, resume=True)
+    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
+    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
+
+
+def test_a_run_without_a_kept_tokenizer_goes_on_as_it_began(text: Path, begun: Path) -> None:
+    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
+    shutil.rmtree(begun / "tokenizer")
+    train_recurrent(read_experiment([text], [text], begun, "librispeech", PIECES), resume=True)
+    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
+    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
+
+
+def test_a_run_does_not_go_on_as_another_model(text: Path, begun: Path, model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path / "other", model)
+    settings = [*PIECES, f"init_from={tmp_path / 'other'}", "network.dropout=0"]
+    (tmp_path / "capitals.txt").write_text(text.read_text().upper())
+    other = read_experiment([tmp_path / "capitals.txt"], [], begun, "librispeech", settings)
+    with pytest.raises(ModelError, match="does not fit this configuration"):
+        train_recurrent(other, resume=True)
+
+
+def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None:
+    settings = [*SETTINGS, "epoch_batches=2"]
+    task = RecurrentTask(read_experiment([text], [], tmp_path, "librispeech", settings), torch.device("cpu"))
+    first, again = list(task.load(0, 0, 1)), list(task.load(0, 0, 1))
+    assert task.batches(0) == len(first) == 2
+    assert all(
+        torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
+    )
+    assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, task.load(1, 0, 1), strict=True))
+
+
+def test_a_wrong_setting_is_named(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"network\.unit"):
+        read_experiment([text], [], tmp_path, "librispeech", ["network.unit=3"])

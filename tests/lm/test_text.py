@@ -1,0 +1,71 @@
+"""Reading texts: every kind of file, and faults named with their line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asr.errors import DataError
+from asr.lm.text import read_sentences, tokenize
+from asr.text.normalize import librispeech
+
+TEXT = "The lamp burned low.\n\nShe closed the door\n"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress], ids=["plain", "gzip", "bzip2"])
+def test_a_sentence_a_line_from_any_file(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(pack(TEXT.encode()))
+    assert list(read_sentences(path)) == ["The lamp burned low.", "She closed the door"]
+    assert list(read_sentences(path, librispeech)) == ["THE LAMP BURNED LOW", "SHE CLOSED THE DOOR"]
+
+
+def test_a_manifest_gives_its_texts(tmp_path: Path) -> None:
+    path = tmp_path / "dev.jsonl"
+    path.write_text('{"id": "a", "text": "GO HOME"}\n{"id": "b", "text": ""}\n')
+    assert list(read_sentences(path)) == ["GO HOME"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("t.txt", b"fine\nx < 1, 2 > 0\nend </s> here\n", "line 3: the text holds one of the reserved words"),
+        ("t.txt", b"fine\nna\xefve\n", "line 2: not UTF-8"),
+        ("t.jsonl", b'{"id": "a"}\n', "line 1: not a line of a manifest"),
+        ("t.jsonl", b"{", "line 1: not a line of a manifest"),
+        ("t.gz", gzip.compress(TEXT.encode())[:-9], "torn"),
+        ("t.bz2", bz2.compress(TEXT.encode())[:-9], "torn"),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=complaint) as error:
+        list(read_sentences(path))
+    assert str(path) in error.value.message
+
+
+def test_what_the_normalizer_refuses_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("fine\n42 apples\n")
+    with pytest.raises(DataError, match=r"line 2: .*'4'"):
+        list(read_sentences(path, librispeech))
+
+
+def test_a_missing_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read the text .*absent\.txt"):
+        list(read_sentences(tmp_path / "absent.txt"))
+
+
+def test_words_become_numbers() -> None:
+    tokens = tokenize(["b a", "c b"])
+    assert tokens.words == ["<unk>", "<s>", "</s>", "a", "b", "c"]
+    assert tokens.ids.tolist() == [1, 4, 3, 2, 1, 5, 4, 2]
+    assert (tokens.sentences, tokens.unknown) == (2, 0)
+    assert tokenize(["b z"], words=tokens.words).ids.tolist() == [1, 4, 0, 2]
+    # b is most frequent; of a and c the alphabet prefers a
+    assert tokenize(["b a", "c b"], limit=2).words[3:] == ["a", "b"]

@@ -1,0 +1,437 @@
+"""The acoustic experiment: what is learned from, what is left out, and what a wrong configuration is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from asr.audio.probe import probe_audio
+from asr.cli.main import app
+from asr.corpus.batches import BatchConfig
+from asr.corpus.manifest import Utterance, read_manifest, write_manifest
+from asr.errors import AsrError, DataError, ModelError, UsageError
+from asr.model.acoustic import AcousticModel
+from asr.model.average import average_models, last_models
+from asr.model.bundle import load_saved_model, save_model
+from asr.model.ctc import needed_steps
+from asr.text.tokenizer import CharacterTokenizer
+from asr.training.acoustic import VALIDATION_BATCHES, AcousticTask
+from asr.training.run import overfit, read_experiment, train
+from tests.training.experiments import experiment, write_config, write_speech
+
+CPU = torch.device("cpu")
+
+
+def task(folder: Path, *overrides: str) -> AcousticTask:
+    return AcousticTask(experiment(folder, *overrides), CPU, quiet=True)
+
+
+def rewrite(manifest: Path, number: int, **changes: Any) -> None:
+    utterances = read_manifest(manifest)
+    utterances[number] = replace(utterances[number], **changes)
+    write_manifest(manifest, utterances)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs, with its curves."""
+    config = experiment(tmp_path_factory.mktemp("trained"), "loop.epochs=2")
+    train(config, quiet=True)
+    return config.output
+
+
+def test_what_cannot_be_learned_from_is_left_out_by_name(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    manifest = config.train[0].manifest
+    short = [number for number, utterance in enumerate(read_manifest(manifest)) if utterance.duration < 1.1]
+    rewrite(manifest, short[0], text="ABCD " * 9)
+    rewrite(manifest, short[1], text="")
+    subject = AcousticTask(replace(config, longest_seconds=1.1), CPU, quiet=True)
+    expected = {f"tones{number}": "longer than 1.1 s" for number in range(12) if number not in short}
+    expected |= {f"tones{short[0]}": "44 steps needed, 17 heard", f"tones{short[1]}": "no text"}
+    assert subject.left_out == expected
+    heard = {i for batch in subject.stream.load(0) for i in batch.ids}
+    assert heard == {f"tones{number}" for number in short[2:]}
+
+
+def test_the_fastest_speed_must_still_fit_the_target(tmp_path: Path) -> None:
+    config = experiment(tmp_path, "validation=[]")
+    manifest = config.train[0].manifest
+    subject = AcousticTask(config, CPU, quiet=True)
+    samples = read_manifest(manifest)[0].duration * subject.sample_rate
+    steps = [int(subject.module.steps(torch.tensor([int(samples / speed)]))) for speed in (1.0, 1.1)]
+    assert steps[1] < steps[0]
+    rewrite(manifest, 0, text="ABCD" * (steps[0] // 4) + "ABCD"[: steps[0] % 4])
+    assert subject.left_out == {}
+    assert AcousticTask(config, CPU, quiet=True).left_out == {"tones0": f"{steps[0]} steps needed, {steps[1]} heard"}
+    slow = replace(config, waveform=replace(config.waveform, speeds=[]))
+    assert AcousticTask(slow, CPU, quiet=True).left_out == {}
+
+
+def test_every_loss_is_finite_whatever_is_drawn(tmp_path: Path) -> None:
+    subject = task(tmp_path)
+    for epoch in range(3):
+        for batch in subject.load(epoch, 0, 1):
+            steps = subject.module.steps(batch.lengths).tolist()
+            assert all(needed_steps(t) <= s for t, s in zip(batch.targets, steps, strict=True))
+            loss = subject.loss(batch, torch.Generator().manual_seed(epoch))
+            assert torch.isfinite(loss.value)
+            assert loss.ids == batch.ids
+
+
+def test_two_equal_views_change_nothing_and_two_masked_ones_do(tmp_path: Path) -> None:
+    still = ["acoustic.encoder.dropout=0.0", "loop.precision=float32"]
+    plain = task(tmp_path, *still, "spec_augment=null")
+    batch = next(plain.load(0, 0, 1))
+    alone = plain.loss(batch, torch.Generator()).value.item()
+    twice = task(tmp_path, *still, "spec_augment=null", "cr_ctc_weight=0.2")
+    assert twice.loss(batch, torch.Generator()).value.item() == pytest.approx(alone, rel=1e-5)
+    masked = ["spec_augment={time_masks: 4, time_share: 0.3}"]
+    without = task(tmp_path, *still, *masked, "cr_ctc_weight=1e-9").loss(batch, torch.Generator().manual_seed(1))
+    with_it = task(tmp_path, *still, *masked, "cr_ctc_weight=0.2").loss(batch, torch.Generator().manual_seed(1))
+    assert with_it.value.item() > without.value.item()
+
+
+def test_plain_epochs_are_not_masked(tmp_path: Path) -> None:
+    def loss(epoch: int, *settings: str) -> float:
+        still = ["acoustic.encoder.dropout=0.0", "loop.precision=float32", "waveform.speeds=[1.1]"]
+        subject = task(tmp_path, *still, *settings)
+        batch = next(subject.load(epoch, 0, 1))
+        return subject.loss(batch, torch.Generator().manual_seed(1)).value.item()
+
+    masks = "spec_augment={time_masks: 4, time_share: 0.3}"
+    untouched = loss(0, "waveform.speeds=[]", "spec_augment=null")
+    assert loss(0, masks, "augment_warmup_epochs=1") == untouched
+    assert loss(1, masks, "augment_warmup_epochs=1") == loss(1, masks) != loss(1, "spec_augment=null")
+
+
+def test_any_number_of_workers_prepares_the_same_batches(tmp_path: Path) -> None:
+    one, four = (task(tmp_path, f"workers={count}") for count in (1, 4))
+    for epoch in range(2):
+        for ours, theirs in zip(one.load(epoch, 0, 1), four.load(epoch, 0, 1), strict=True):
+            assert ours.ids == theirs.ids
+            assert torch.equal(ours.waveforms, theirs.waveforms)
+
+
+def test_larger_batches_transcribe_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = task(tmp_path)
+    subject.module.eval().output.weight.data *= 30
+    (audio,) = (corpus.audio for corpus in subject.stream.corpora)
+    with torch.inference_mode():
+        texts = subject.transcribe(audio)
+        monkeypatch.setitem(VALIDATION_BATCHES, "cpu", BatchConfig(seconds=5.0))
+        assert subject.transcribe(audio) == texts
+    assert len(set(texts)) > 1
+    assert subject.transcribe(audio.subset([])) == []
+
+
+@pytest.mark.parametrize("cr_ctc_weight", [0.0, 0.2])
+def test_an_infinite_loss_names_its_utterance_alone(tmp_path: Path, cr_ctc_weight: float) -> None:
+    subject = task(tmp_path, f"cr_ctc_weight={cr_ctc_weight}")
+    batch = next(subject.load(0, 0, 1))
+    targets = [batch.targets[0] * 40, *batch.targets[1:]]
+    loss = subject.loss(replace(batch, targets=targets), torch.Generator())
+    assert torch.isinf(loss.value)
+    assert loss.faulty() == batch.ids[:1]
+
+
+def test_a_corpus_without_anything_to_learn_is_an_error_below_its_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = experiment(tmp_path)
+    with pytest.raises(DataError, match=r"tones\.jsonl has no utterance to learn from\n  See the reasons above"):
+        AcousticTask(replace(config, longest_seconds=0.1), CPU)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "left out of training: 12 utterances"
+    assert "  tones11: longer than 0.1 s" in told
+    write_manifest(config.train[0].manifest, [])
+    with pytest.raises(DataError, match=r"has no utterance to learn from\n  It is empty"):
+        AcousticTask(replace(config, validation=[]), CPU)
+
+
+def test_a_run_leaves_a_model_metrics_and_a_picture(trained: Path) -> None:
+    model = load_saved_model(trained / "best")
+    assert model.tokenizer.vocabulary == ["<blank>", "▁", "A", "B", "C", "D"]
+    assert {"epoch", "wer", "cer", "loss"} <= model.training.keys()
+    records = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    epochs = [record for record in records if record["kind"] == "epoch"]
+    assert [record["epoch"] for record in epochs] == [1, 2]
+    assert {"loss", "blank_share", "validation_wer", "learning_rate", "audio_hours", "skipped"} <= epochs[0].keys()
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_written_configuration_starts_the_same_run(trained: Path) -> None:
+    again = read_experiment(trained / "config.yaml")
+    assert again == read_experiment(trained.parent / "tones.yaml", ["loop.epochs=2"])
+
+
+def test_resuming_with_other_settings_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    assert "changed" not in capsys.readouterr().err
+    train(experiment(tmp_path, "loop.epochs=2", "spec_augment=null"), resume=True, quiet=True)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("changed since the run began")]
+    assert "changed since the run began: loop.epochs 1 → 2" in told
+    assert any("spec_augment.time_masks 1 → None" in line for line in told)
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(trained: Path) -> None:
+    with pytest.raises(UsageError, match="already holds a run"):
+        train(read_experiment(trained / "config.yaml"), quiet=True)
+
+
+def test_a_tokenizer_is_learned_anew_by_other_settings_until_the_run_has_begun(tmp_path: Path) -> None:
+    pieces, kept = "tokenizer={kind: unigram, size: 12}", tmp_path / "run" / "tokenizer" / "tokenizer.json"
+    assert len(task(tmp_path).tokenizer.vocabulary) == 6
+    assert len(task(tmp_path, pieces).tokenizer.vocabulary) == 12
+    written = kept.stat().st_mtime_ns
+    train(experiment(tmp_path, pieces, "loop.epochs=1"), quiet=True)
+    assert kept.stat().st_mtime_ns == written
+    with pytest.raises(UsageError, match=r"run/tokenizer was learned by other settings.*\n.*kind: unigram, size: 12"):
+        train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
+    train(experiment(tmp_path, pieces, "loop.epochs=2"), resume=True, quiet=True)
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_a_run_whose_tokenizer_has_no_record_goes_on(tmp_path: Path) -> None:
+    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    kept = tmp_path / "run" / "tokenizer"
+    (kept / "config.yaml").unlink()
+    CharacterTokenizer(["D", "C", "B", "A"]).save(kept)
+    assert task(tmp_path).tokenizer.vocabulary[2:] == ["D", "C", "B", "A"]
+    assert train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True).epoch == 2
+
+
+def test_starting_from_another_model(trained: Path, tmp_path: Path) -> None:
+    overrides = [f"init_from={trained / 'best'}", "acoustic.encoder.width=64", "acoustic.encoder.dropout=0.3"]
+    subject = task(tmp_path, *overrides)
+    origin = load_saved_model(trained / "best")
+    assert subject.module.config.encoder == replace(origin.config.encoder, dropout=0.3)
+    assert subject.tokenizer.vocabulary == origin.tokenizer.vocabulary
+    for name, tensor in subject.module.state_dict().items():
+        assert torch.equal(tensor, origin.network.state_dict()[name])
+
+
+def test_starting_from_another_models_encoder_alone(trained: Path, tmp_path: Path) -> None:
+    settings = ["reinit_head=true", "tokenizer={kind: unigram, size: 12}", "acoustic.encoder.strides=[2, 1]"]
+    subject = task(tmp_path, f"init_from={trained / 'best'}", *settings)
+    origin = load_saved_model(trained / "best")
+    assert subject.tokenizer.vocabulary != origin.tokenizer.vocabulary
+    assert subject.module.config.encoder == replace(origin.config.encoder, strides=[2, 1])
+    assert subject.module.output.out_features == len(subject.tokenizer.vocabulary)
+    kept = origin.network.encoder.state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in subject.module.encoder.state_dict().items())
+    batch = next(subject.load(0, 0, 1))
+    loss = subject.loss(batch, torch.Generator().manual_seed(1))
+    assert torch.isfinite(loss.value)
+    subject.save(tmp_path / "saved", subject.module.state_dict(), {})
+    again = load_saved_model(tmp_path / "saved")
+    assert again.frame_seconds == subject.module.frame_seconds
+    assert again.network.config == subject.module.config
+
+
+def test_starting_from_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere is not a model folder"):
+        task(tmp_path, f"init_from={tmp_path / 'nowhere'}")
+
+
+def test_the_average_of_epochs_is_their_mean_in_half_precision(trained: Path, tmp_path: Path) -> None:
+    folders = last_models(trained, 2)
+    average_models(folders, tmp_path / "mean")
+    mean = load_saved_model(tmp_path / "mean")
+    parts = [load_saved_model(folder).network.state_dict() for folder in folders]
+    for name, tensor in mean.network.state_dict().items():
+        wanted = (parts[0][name] + parts[1][name]) / 2
+        torch.testing.assert_close(tensor, wanted.half().float(), rtol=0, atol=0)
+    assert mean.training["averaged"] == ["0001", "0002"]
+    assert last_models(trained, 1) == [trained / "best"]
+    with pytest.raises(ModelError, match="no epoch models"):
+        last_models(tmp_path, 2)
+
+
+def test_models_that_began_from_one_another_are_averaged_whatever_their_dropout(trained: Path, tmp_path: Path) -> None:
+    one = load_saved_model(trained / "best")
+    harder = replace(one.config, encoder=replace(one.config.encoder, dropout=0.4))
+    network = AcousticModel(harder, len(one.tokenizer.vocabulary))
+    network.load_state_dict({name: tensor + 1 for name, tensor in one.network.state_dict().items()})
+    save_model(tmp_path / "on" / "best", network, one.tokenizer, one.normalizer, half=False)
+    done = CliRunner().invoke(
+        app, ["average", str(trained), str(tmp_path / "on"), "-o", str(tmp_path / "mean"), "--full"]
+    )
+    assert done.exit_code == 0, done.output
+    mean = load_saved_model(tmp_path / "mean")
+    assert mean.config == one.config
+    assert mean.training["averaged"] == [trained.name, "on"]
+    for name, tensor in mean.network.state_dict().items():
+        torch.testing.assert_close(tensor, one.network.state_dict()[name] + 0.5, rtol=1e-6, atol=1e-6)
+
+
+def test_models_of_other_sizes_or_tokens_are_not_averaged(trained: Path, tmp_path: Path) -> None:
+    one = load_saved_model(trained / "best")
+    other = CharacterTokenizer.train(["ZYX"])
+    save_model(tmp_path / "zyx", AcousticModel(one.config, len(other.vocabulary)), other, one.normalizer)
+    with pytest.raises(ModelError, match="zyx writes other tokens than"):
+        average_models([trained / "best", tmp_path / "zyx"], tmp_path / "mean")
+    wider = replace(one.config, encoder=replace(one.config.encoder, width=2 * one.config.encoder.width))
+    save_model(tmp_path / "wide", AcousticModel(wider, len(one.tokenizer.vocabulary)), one.tokenizer, one.normalizer)
+    with pytest.raises(ModelError, match="wide has other sizes than"):
+        average_models([trained / "best", tmp_path / "wide"], tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
+    done = CliRunner().invoke(app, ["average", str(trained), str(trained), "--last", "2", "-o", str(tmp_path / "mean")])
+    assert isinstance(done.exception, UsageError)
+    assert "--last is for the epochs of one run" in str(done.exception)
+
+
+def test_global_normalization_measures_the_training_speech(tmp_path: Path) -> None:
+    subject = task(tmp_path, "acoustic.features.normalize=global", "waveform.speeds=[]")
+    total, count = torch.zeros(20), 0
+    for batch in subject.load(1, 0, 1):
+        features, frames = subject.module.features(batch.waveforms, batch.lengths)
+        total, count = total + features.sum(dim=(0, 1)), count + int(frames.sum())
+    torch.testing.assert_close(total / count, torch.zeros(20), rtol=0, atol=1e-3)
+    assert subject.module.features.deviation.min() > 0.01
+
+
+def test_eight_utterances_are_learned_by_heart(tmp_path: Path) -> None:
+    config = experiment(tmp_path, "acoustic.encoder.width=64", "intermediate_layer=0")
+    CharacterTokenizer(["X", "Y"]).save(config.output / "overfit" / "tokenizer")  # as former versions left them
+    wer, updates = overfit(config, 8)
+    assert wer == 0.0
+    assert updates <= 300
+    assert [path.name for path in config.output.iterdir()] == ["overfit"]
+
+
+def test_overfitting_takes_the_shortest_sentences(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    subject = AcousticTask(config, CPU, quiet=True, only=5)
+    durations = sorted(utterance.duration for utterance in subject.stream.corpora[0].utterances)
+    assert len(durations) == 5
+    assert durations == sorted(u.duration for u in read_manifest(config.train[0].manifest))[-5:], "none has two seconds"
+
+
+def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "tones.yaml"), "--dry-run", "loop.accumulate=4"])
+    assert result.exit_code == 0, result.output
+    for part in ("accumulate: 4", "width: 16", "tones: 0.00 h an epoch", "6 tokens", "seconds of audio a second"):
+        assert part in result.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("loop.epoch=3", r"unknown key loop\.epoch.*Known here: epochs"),
+        ("loop.optimizer.kind=muon", r"unknown key loop\.optimizer\.kind"),
+        ("loop.precision=half", "'auto', 'float32' or 'bfloat16'"),
+        ("loop.epochs=1.5", r"loop\.epochs: .*integer"),
+        ("loop.epochs=0", "loop: .*epochs must be at least 1"),
+        ("loop.accumulate=0", "accumulate must be at least 1"),
+        ("batches.seconds=-1", "batches: .*seconds"),
+        ("acoustic.encoder.rnn_type=lstm", "'bidirectional', 'unidirectional' or 'none'"),
+        ("acoustic.encoder.strides=[2]", "lists of the same length"),
+        ("acoustic.features.size=0", "size must lie between 1 and 256"),
+        ("waveform.speeds=[0]", "speeds must lie between"),
+        ("spec_augment.time_share=2", "time_share between 0 and 1"),
+        ("spec_augment.frequency_band=2", r"unknown key spec_augment\.frequency_band"),
+        ("train=[{manifest: a.jsonl, wieght: 2}]", r"unknown key train\.0\.wieght.*Known here: manifest, weight"),
+        ("train=[{manifest: a.jsonl, weight: 0}]", "weight must be positive"),
+        ("train=[]", "train must name"),
+        ("train=a.jsonl", "train: .*list"),
+        ("intermediate_layer=2", "intermediate_layer must be 0"),
+        ("batches.seconds=2", r"batches\.seconds must hold"),
+        ("workers=-1", "workers must be 0"),
+        ("normalizer=french", "french"),
+        ("loop", "not of the form"),
+        ("loop.epochs.x=1", "epochs is not a group"),
+    ],
+)
+def test_wrong_settings_name_the_key_and_what_is_allowed(tmp_path: Path, override: str, named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        experiment(tmp_path, override)
+    message = str(caught.value).replace("\n", " ")
+    assert re.search(named, message), message
+
+
+def test_patience_needs_validation(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs a validation manifest"):
+        experiment(tmp_path, "loop.patience=2", "validation=[]")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"), [("a: [", "cannot be read"), ("- a", "mapping"), ("epochs: 3", "unknown key epochs")]
+)
+def test_wrong_files_exit_with_2(tmp_path: Path, content: str, named: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(content)
+    result = CliRunner().invoke(app, ["train", str(path)])
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.exit_code == 2
+    assert str(path) in str(result.exception)
+    assert named in str(result.exception)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AsrError, match=r"cannot make the folder .*file/run"):
+        train(experiment(tmp_path, f"output={tmp_path / 'file/run'}"), quiet=True)
+
+
+def test_weights_decide_what_an_epoch_hears(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    other = write_speech(tmp_path / "speech", "other", seed=5)
+    path = tmp_path / "two.yaml"
+    settings = yaml.safe_load((tmp_path / "tones.yaml").read_text())
+    settings["train"] = [
+        {"manifest": str(config.train[0].manifest), "weight": 2},
+        {"manifest": str(other), "weight": 0.25},
+    ]
+    path.write_text(yaml.safe_dump(settings))
+    subject = AcousticTask(read_experiment(path), CPU, quiet=True)
+    ids = [i for batch in subject.stream.load(1) for i in batch.ids]
+    names = np.array([i.startswith("tones") for i in ids])
+    assert (names.sum(), (~names).sum()) == (24, 3)
+    hours = subject.stream.hours(1)
+    assert hours["tones"] == pytest.approx(2 * sum(u.duration for u in read_manifest(config.train[0].manifest)) / 3600)
+
+
+# The comparisons are changes of a configuration (tests/recipes/test_comparisons.py), and a scribe has one of its own
+# (tests/writing/test_learning.py).
+RECIPES = [
+    path
+    for path in sorted((Path(__file__).resolve().parents[2] / "recipes").rglob("*.yaml"))
+    if path.name not in {"comparisons.yaml", "seeds.yaml", "scribe.yaml"}
+]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_configurations_of_the_recipes_are_valid(path: Path) -> None:
+    overrides = [] if yaml.safe_load(path.read_text())["train"] else ["train=[{manifest: mine.jsonl}]"]
+    assert read_experiment(path, overrides).train
+
+
+@pytest.mark.slow
+@pytest.mark.speech
+def test_real_speech_is_learned_by_heart_with_the_default_network(corpora: Path, tmp_path: Path) -> None:
+    chapter = min(corpora.glob("LibriSpeech/train-clean-5/*/*"))
+    utterances = []
+    for line in next(chapter.glob("*.trans.txt")).read_text().splitlines():
+        name, _, text = line.partition(" ")
+        audio = next(chapter.glob(f"{name}.*"))
+        utterances.append(Utterance(name, audio, probe_audio(audio).duration, text))
+    write_manifest(tmp_path / "chapter.jsonl", utterances)
+    path = tmp_path / "default.yaml"
+    settings = {"train": [{"manifest": str(tmp_path / "chapter.jsonl")}], "cache": str(tmp_path / "cache")}
+    path.write_text(yaml.safe_dump(settings | {"output": str(tmp_path / "run"), "tokenizer": {"size": 64}}))
+    wer, updates = overfit(read_experiment(path), 8)
+    assert wer == 0.0
+    assert updates <= 200
