@@ -15,7 +15,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 _LAZY: dict[str, str] = {
-    "load_model": "asr.transcription.loading",
+    "load_model": "asr.transcription.recognizer",
     "Recognizer": "asr.transcription.recognizer",
     "DecodeOptions": "asr.transcription.decoder",
     "Request": "asr.transcription.reader",

@@ -80,11 +80,15 @@ def clear_unfinished(folder: Path) -> None:
             leftover.unlink()
 
 
-def fingerprint_files(*paths: Path) -> str:
-    """The first hexadecimal digits of the SHA-256 of the files' names and contents, in the order of the names."""
+def fingerprint_files(*paths: Path, root: Path | None = None) -> str:
+    """The first hexadecimal digits of the SHA-256 of the files' names and contents, in the order of the names.
+
+    Names are paths within `root` where it is given.
+    """
+    named = sorted((path.relative_to(root).as_posix() if root else path.name, path) for path in paths)
     digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda path: path.name):
-        digest.update(path.name.encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
+    for name, path in named:
+        digest.update(name.encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

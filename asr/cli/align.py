@@ -37,7 +37,7 @@ def align(
 
     from asr.io import write_text
     from asr.transcription.align import align_text
-    from asr.transcription.loading import load_acoustic_model
+    from asr.transcription.recognizer import load_acoustic_model
     from asr.transcription.writers import FORMATS, as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio

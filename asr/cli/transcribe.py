@@ -167,7 +167,7 @@ def transcribe(
             )
         else:
             from asr.nn.precision import bfloat16_is_fast
-            from asr.transcription.loading import load_model
+            from asr.transcription.recognizer import load_model
 
             recognizer = load_model(
                 model, device=device.value, threads=threads, search=search, precision=precision.value

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from asr.audio import is_audio
 from asr.corpus.manifest import Utterance
-from asr.corpus.prepare import Preparation, Track, is_audio, prepare
+from asr.corpus.prepare import Preparation, Track, prepare
 from asr.errors import DataError, UsageError
 from asr.text.normalize import get_normalizer
 

@@ -23,10 +23,6 @@ from asr.corpus.resume_log import Measurement, ResumeLog, open_resume_log
 from asr.errors import AsrError, AudioError, DataError
 from asr.text.normalize import Normalizer
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".sph", ".au", ".w64", ".caf"}
-    | {".m4a", ".webm", ".mp4"}  # these through ffmpeg
-)
 SILENCE_DB = -120.0  # the level written for digital silence, whose true level (minus infinity) JSON cannot hold
 
 Track = Callable[[Iterable[Utterance], int], Iterable[Utterance]]
@@ -128,11 +124,6 @@ def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> 
     if stream.level.count == 0:
         raise AudioError(f"{audio} holds no sound" + (f" after {offset:.2f} s" if offset else ""))
     return stream.level.count / rate, max(stream.level.rms_db, SILENCE_DB)
-
-
-def is_audio(path: Path) -> bool:
-    """Whether the name is that of a recording (and not of a hidden companion, as macOS leaves them on other disks)."""
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
 
 
 def _finish_all(

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.io import write_text
+from asr.model.bundle import ModelFolder
 from asr.model.forced_alignment import TokenAlignment
 
 Floats = npt.NDArray[np.float64]
@@ -29,7 +30,6 @@ Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], F
 Posteriors (`asr.decoding.word_posteriors`) are empty where the search knew one hypothesis only.
 """
 
-FILE = "confidence.json"
 FEATURES = (
     *("least", "sum", "exp_least", "exp_sum", "pieces", "letters", "steps", "pace", "path"),
     *("posterior", "log_posterior", "rival"),
@@ -73,12 +73,12 @@ class Calibration:
 
     def save(self, folder: Path) -> None:
         """Write `confidence.json` into a model folder."""
-        write_text(folder / FILE, json.dumps(asdict(self)) + "\n")
+        write_text(ModelFolder(folder).calibration, json.dumps(asdict(self)) + "\n")
 
 
 def load_confidence(folder: Path) -> Confidence:
     """The model's calibration where it has one. Raises `ModelError` naming a damaged file."""
-    path = folder / FILE
+    path = ModelFolder(folder).calibration
     if not path.is_file():
         return least_certain
     try:

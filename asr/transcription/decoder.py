@@ -15,6 +15,7 @@ from asr.config import validate
 from asr.decoding import DecodingConfig, Hypothesis, greedy
 from asr.errors import ModelError, UsageError
 from asr.io import write_text
+from asr.model.bundle import ModelFolder
 
 if TYPE_CHECKING:
     from asr.decoding.beam_search import BeamDecoder
@@ -35,13 +36,6 @@ class Decode(Protocol):
         self, log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False
     ) -> list[Hypothesis]:
         """One hypothesis for each of the B rows."""
-
-
-SETTINGS = "decoding.json"
-"""In a model folder: the beam's settings, tuned for the model and its language models (`DecodingConfig`'s fields)."""
-
-RECURRENT = "rnn"
-"""In a model folder: the recurrent language model that rescores the best hypotheses, a folder."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +133,8 @@ def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
 
     Raises `UsageError` for weights of one that there is not.
     """
-    own = folder / RECURRENT
-    rescorer: Path | None = own if own.is_dir() and options.lm != "none" and not options.greedy else None
+    own = ModelFolder(folder).rescorer
+    rescorer = own if options.lm != "none" and not options.greedy else None
     if options.rescore is not None:
         rescorer = Path(options.rescore) if options.rescore != "none" else None
     if rescorer is None and (options.rescore_weight is not None or options.rescore_word_score is not None):
@@ -168,7 +162,7 @@ def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
 
 def read_settings(folder: Path) -> DecodingConfig:
     """The settings in a model folder; the defaults where there are none. Raises `ModelError` for damaged ones."""
-    path = folder / SETTINGS
+    path = ModelFolder(folder).decoding
     if not path.is_file():
         return DecodingConfig()
     try:
@@ -180,7 +174,7 @@ def read_settings(folder: Path) -> DecodingConfig:
 def write_settings(folder: Path, config: DecodingConfig) -> None:
     """Keep settings in a model folder, a line each."""
     lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(config).items())
-    write_text(folder / SETTINGS, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(ModelFolder(folder).decoding, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[str, Any]:
@@ -195,7 +189,7 @@ def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[
     settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
     if rescorer is not None:
         settings |= {"rescore": str(rescorer), **rescoring}
-    elif (folder / RECURRENT).is_dir():
+    elif ModelFolder(folder).rescorer is not None:
         settings["rescore"] = "none"
     return {"search": "beam", **settings}
 
@@ -228,4 +222,4 @@ def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
         return None
     if wanted is not None:
         return Path(wanted)
-    return next(iter(sorted(folder.glob("lm.*"))), None)
+    return ModelFolder(folder).language_model

@@ -1,4 +1,4 @@
-"""Where transcripts go: standard output, or a folder that mirrors the tree of the recordings."""
+"""A whole run: which recordings the user names, where transcripts go, what failed, what it came to."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import IO
 
+from asr.audio import is_audio
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import write_text
 from asr.text.case import Case
@@ -112,11 +113,6 @@ def _discard_leftovers(path: Path) -> None:
                 leftover.unlink()
 
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".sph", ".caf"}
-SUFFIXES |= {".m4a", ".mp4", ".aac", ".webm", ".mkv", ".wma", ".amr"}
-"""What counts as a recording when a folder is searched; a file that is named itself may be called anything."""
-
-
 @dataclass(frozen=True)
 class Input:
     """One recording: `audio` is its path, or the bytes of standard input; `place` is where its outputs go under -o."""
@@ -162,7 +158,7 @@ def _expand(argument: str, recursive: bool) -> list[tuple[Path, Path]]:
         matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 — may be absolute
         if not matches:
             raise AudioError(f"nothing matches {argument}")
-        return [(match.parent, match) for match in matches if not match.is_dir() or _named(match)]
+        return [(match.parent, match) for match in matches if not match.is_dir() or is_audio(match)]
     return [(path.parent, path)]
 
 
@@ -173,18 +169,14 @@ def _search(folder: Path, recursive: bool) -> Iterator[Path]:
             continue
         if recursive and path.is_dir():
             within = list(_search(path, recursive))
-            yield from within or ([path] if _named(path) else [])
-        elif _named(path):
+            yield from within or ([path] if is_audio(path) else [])
+        elif is_audio(path):
             yield path
 
 
 def _absolute(path: Path) -> Path:
     """Without `.` and `..`, but through links: a tree is mirrored as the user sees it."""
     return Path(os.path.normpath(path.absolute()))
-
-
-def _named(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
 
 
 @dataclass

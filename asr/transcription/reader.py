@@ -32,9 +32,14 @@ class Request:
     """
 
     audio: AudioInput | npt.NDArray[Any]
-    name: str
+    name: str = ""
+    """What to call it in messages and outputs; by default its path."""
     channel: Channel = "mix"
     sample_rate: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", audio_name(self.audio))
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,13 @@ class Clock:
             if block is None:
                 return
             yield block
+
+
+def audio_name(audio: AudioInput | npt.NDArray[Any]) -> str:
+    """What to call a recording in messages."""
+    if isinstance(audio, (str, os.PathLike)):
+        return os.fspath(audio)
+    return "the recording" if isinstance(audio, (bytes, np.ndarray)) else str(getattr(audio, "name", "the recording"))
 
 
 def read_chunks(
@@ -223,7 +235,7 @@ class AudioReader:
             try:
                 taken = next(self._requests, None)
                 if taken is not None and not isinstance(taken[1], Request):
-                    raise UsageError(f"{taken[1]!r} is no asr.Request", "For example asr.Request('talk.wav', 'talk').")
+                    raise UsageError(f"{taken[1]!r} is no asr.Request", "For example asr.Request('talk.wav').")
             except Exception as error:  # the caller's own generator: its fault belongs to the caller
                 taken, self._fault = None, error
             with self._change:

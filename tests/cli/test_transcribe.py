@@ -226,8 +226,8 @@ class TestFaults:
         assert "Traceback" not in err
 
     def test_a_file_that_vanishes_during_the_run(self, tiny_model, speech):
-        from asr.transcription.loading import load_model
         from asr.transcription.reader import Request
+        from asr.transcription.recognizer import load_model
 
         def requests():
             for path in sorted(speech.rglob("x.wav")):
