@@ -23,7 +23,7 @@ from asr.cli.options import (
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
-    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="What `asr prepare` wrote.")],
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST", help="What `asr prepare` wrote.")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,

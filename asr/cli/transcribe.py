@@ -68,7 +68,7 @@ class Device(Enum):
 
 def transcribe(
     inputs: Annotated[
-        list[str], typer.Argument(help="Recordings, folders, patterns, or - for standard input.", metavar="INPUT...")
+        list[str], typer.Argument(help="Recordings, folders, patterns, or - for standard input.", metavar="INPUT")
     ],
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
