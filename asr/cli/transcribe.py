@@ -124,6 +124,9 @@ def transcribe(
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
     if engine is Engine.ray and precision is not Precision.float32:
         raise UsageError("--engine ray computes in float32")
+    if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
+        form = output.suffix.lstrip(".")
+        raise UsageError(f"-o takes a folder, and {output} is named like a file", f"For one file: -f {form} > {output}")
     if output is None and len(set(forms)) > 1:
         raise UsageError("several formats need -o, a folder to write them to")
 

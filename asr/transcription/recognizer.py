@@ -38,7 +38,7 @@ from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
-Audio = AudioInput | npt.NDArray[Any]
+Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
 Precision = Literal["float32", "bfloat16", "int8"]
 """Arithmetic of the network."""
 
@@ -94,7 +94,7 @@ class Recognizer:
         case: Case = "sentence",
         words: bool = True,
     ) -> Transcript:
-        """Transcribe a path, the bytes of a file, a binary file object, or samples (N,) at `sample_rate` Hz.
+        """Transcribe a path, the bytes of a file, a binary file object, or samples at `sample_rate` Hz (see `Request`).
 
         Without `sample_rate`, samples are taken to be at the model's. `channel` counts from 1, or is "mix" or
         "split"; `case` is the letter case of the text; `words` asks for times and confidences.
