@@ -98,7 +98,7 @@ def refuse_tags(text: str) -> None:
         aside = match["aside"]
         if aside is None or aside.strip(" ()").lower() in _ASIDES:
             raise DataError(
-                f"the text {_shorten(text)!r} holds {match[0]!r}, which nobody speaks",
+                f"the text {_shorten(none(text))!r} holds {match[0]!r}, which nobody speaks",
                 "Leave it out, or write the words.",
             )
 
