@@ -109,7 +109,7 @@ def make_decoder(
     """The beam search over what the model writes, or, with a language model, over the phones where it hears them."""
     from asr.decoding.beam_search import BeamDecoder
     from asr.decoding.hotwords import fit_to_alphabet
-    from asr.decoding.pieces import alphabet_of
+    from asr.decoding.lexicon_trie import alphabet_of
     from asr.lexicon.phones import VOCABULARY
     from asr.lm.ngram import CONTROL_WORDS
 
@@ -148,7 +148,7 @@ def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
     Raises `ModelError` for a faulty one, and for one that lacks some of their letters: a text that it cannot read
     would otherwise end a run that has long begun.
     """
-    from asr.decoding.pieces import alphabet_of
+    from asr.decoding.lexicon_trie import alphabet_of
     from asr.lm.rnn import load_recurrent
 
     rescorer = load_recurrent(folder)
