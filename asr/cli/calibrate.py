@@ -22,7 +22,7 @@ def calibrate(
     report_on: Annotated[
         Path | None, typer.Option("--report-on", metavar="MANIFEST", help="Other speech, to report the quality on.")
     ] = None,
-    search: SearchOptions = SearchOptions(),  # noqa: B008 (immutable)
+    search: SearchOptions = SearchOptions(),
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
 ) -> None:
     """Fit the confidences of words to speech with known texts, for a model and the search it is used with."""

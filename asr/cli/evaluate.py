@@ -18,7 +18,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,
-    search: SearchOptions = SearchOptions(),  # noqa: B008 (immutable)
+    search: SearchOptions = SearchOptions(),
     normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",

@@ -41,16 +41,14 @@ class SearchOptions:
     greedy: Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")] = False
     fast: Fast = False
     beam_size: Beam = None
-    lm: Annotated[
-        str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")
-    ] = None
+    lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None
     lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None
     word_score: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None
     hotwords: Hotwords = None
     rescore: Rescore = None
-    rescore_weight: Annotated[
-        float | None, typer.Option("--rescore-weight", help="Weight of the recurrent model.")
-    ] = None
+    rescore_weight: Annotated[float | None, typer.Option("--rescore-weight", help="Weight of the recurrent model.")] = (
+        None
+    )
     rescore_word_score: Annotated[
         float | None, typer.Option("--rescore-bonus", help="Added for every word beside it.")
     ] = None
@@ -66,8 +64,9 @@ class SearchOptions:
 def search_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command with the fields of `SearchOptions` as options, in place of its parameter `search` of that type."""
     hints = get_type_hints(SearchOptions, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
     options = [
-        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
         for field in fields(SearchOptions)
     ]
     signature = inspect.signature(command, eval_str=True)
@@ -76,7 +75,7 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
         if parameter.name == "search":
             parameters += options
         else:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=keyword))
 
     @wraps(command)
     def run(**given: Any) -> None:

@@ -74,7 +74,7 @@ def transcribe(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
     ] = False,
-    search: SearchOptions = SearchOptions(),  # noqa: B008 (immutable)
+    search: SearchOptions = SearchOptions(),
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
     ] = "mix",

@@ -68,7 +68,7 @@ def homophones(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion) -> tuple
 @inner
 def words_at(trie: int, fusion: Fusion) -> tuple[int, int]:
     """Where in `lexicon.word` the words that end in a lexicon node stand; (-1, 0) where there are none."""
-    if trie == STRANGE or trie == ROOT:
+    if trie in (STRANGE, ROOT):
         return -1, 0
     first, end = fusion.lexicon.first_word[trie], fusion.lexicon.first_word[trie + 1]
     return (first, end) if first < end else (-1, 0)
