@@ -8,19 +8,11 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import (
-    Beam,
-    Greedy,
-    LanguageModel,
-    LanguageWeight,
-    Rescore,
-    RescoreBonus,
-    RescoreWeight,
-    WordBonus,
-)
+from asr.cli.options import SearchOptions, search_options
 from asr.errors import UsageError
 
 
+@search_options
 def calibrate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder; its confidence.json is written.")],
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Speech with known texts, unseen in training.")],
@@ -30,14 +22,7 @@ def calibrate(
     report_on: Annotated[
         Path | None, typer.Option("--report-on", metavar="MANIFEST", help="Other speech, to report the quality on.")
     ] = None,
-    greedy: Greedy = False,
-    beam: Beam = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageWeight = None,
-    word_score: WordBonus = None,
-    rescore: Rescore = None,
-    rescore_weight: RescoreWeight = None,
-    rescore_word_score: RescoreBonus = None,
+    search: SearchOptions = SearchOptions(),
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
 ) -> None:
     """Fit the confidences of words to speech with known texts, for a model and the search it is used with."""
@@ -45,15 +30,14 @@ def calibrate(
     from asr.evaluation.calibration import calibrate as fit
     from asr.evaluation.calibration import measure_quality
     from asr.model.bundle import ModelFolder, model_folder
-    from asr.transcription.decoder import DecodeOptions
     from asr.transcription.recognizer import load_model
 
-    search = DecodeOptions(greedy, beam, lm, lm_weight, word_score, (), rescore, rescore_weight, rescore_word_score)
+    options = search.decode_options()
     if out is None and ModelFolder(model_folder(model)).is_bundled:
         raise UsageError("the bundled model is not rewritten", "Give -o FOLDER, for a calibrated copy of it.")
     utterances = read_manifest(manifest)
     others = read_manifest(report_on) if report_on is not None else []
-    recognizer = load_model(model, threads=threads, search=search)
+    recognizer = load_model(model, threads=threads, search=options)
     target = recognizer.model.folder.copy_to(out) if out is not None else recognizer.model.folder
     fit(recognizer, utterances).save(target.path)
     if others:
