@@ -84,5 +84,5 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run

@@ -11,6 +11,7 @@ from asr.audio.stream import Channel
 from asr.errors import DataError
 from asr.model.forced_alignment import align_tokens
 from asr.text.normalize import get_normalizer
+from asr.transcription.confidence import word_features
 from asr.transcription.reader import EndOfAudio, Request, RequestChunk, audio_name, read_chunks
 from asr.transcription.recognizer import Audio, Floats, Recognizer
 from asr.transcription.result import Segment, Transcript
@@ -49,7 +50,8 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str, channel: Channel
         raise DataError(f"{name} is too short for {len(words)} words in {end.duration:.1f} s")
     texts = [word.text for word in words]
     confidence = recognizer.confidence(texts, spans, alignment, ())
-    timed = time_words(texts, spans, alignment, seconds, end.duration, confidence)
+    features = word_features(texts, spans, alignment) if recognizer.keeps_features else None
+    timed = time_words(texts, spans, alignment, seconds, end.duration, confidence, features)
     segments, first = [], 0
     for line in lines:
         here = timed[first : first + len(line)]

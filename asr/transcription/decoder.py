@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel
     from asr.lm.rnn import RecurrentModel
     from asr.model.bundle import SavedModel
+    from asr.transcription.confidence import Search
 
 
 class Decode(Protocol):
@@ -89,6 +90,16 @@ def decodes_phones(model: SavedModel, options: DecodeOptions | None = None) -> b
     """Whether the search that `options` ask for reads phones: where the network hears them and words are known."""
     options = options or DecodeOptions()
     return model.lexicon is not None and not options.greedy and _language_model(model.path, options.lm) is not None
+
+
+def calibrated_search(folder: Path, options: DecodeOptions | None = None) -> Search | None:
+    """Which calibration of confidences belongs to a search; None where none does: a beam without language model."""
+    options = options or DecodeOptions()
+    if _is_greedy(options, *_models(folder, options)):
+        return "greedy"
+    if _language_model(folder, options.lm) is None:
+        return None
+    return "fast" if options.fast else "beam"
 
 
 def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads: int | None = None) -> Decode:

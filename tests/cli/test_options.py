@@ -16,7 +16,7 @@ from asr.transcription.decoder import DecodeOptions
 OPTIONS = ["--greedy", "--fast", "--beam", "--lm", "--lm-weight", "--word-bonus", "--hotword", "--rescore"]
 
 
-@pytest.mark.parametrize("command", ["transcribe", "evaluate", "calibrate"])
+@pytest.mark.parametrize("command", ["transcribe", "evaluate"])
 def test_every_command_that_decodes_has_them(command: str) -> None:
     help_text = CliRunner().invoke(app, [command, "--help"]).output
     assert [option for option in OPTIONS if option not in help_text] == []

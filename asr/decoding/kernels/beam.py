@@ -325,7 +325,8 @@ def longer_text(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusi
 def with_word(words: int, word: int) -> int:
     """The hash of `words` and one more."""
     value = np.uint64(word + 1) * _TOKEN_MIX
-    return words * _MIX + (value ^ (value >> _HALF)) * _MIX
+    mixed: int = words * _MIX + (value ^ (value >> _HALF)) * _MIX
+    return mixed
 
 
 @inner
@@ -480,7 +481,7 @@ def trace(history: Array, node: int, path: Array) -> int:
 
     Returns where they begin.
     """
-    length = path.shape[1]
+    length: int = path.shape[1]
     while node > 0:
         length -= 1
         for row in range(3):
