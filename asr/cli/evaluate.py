@@ -51,6 +51,7 @@ def evaluate(
     from asr.corpus.manifest import read_manifest
     from asr.evaluation.evaluate import default_folder
     from asr.evaluation.evaluate import evaluate as evaluate_manifest
+    from asr.scoring.views.terminal import print_report
     from asr.transcription.decoder import DecodeOptions, describe_search
     from asr.transcription.loading import load_model
 
@@ -79,7 +80,7 @@ def evaluate(
             print(f"asr: {identity}: {reason}", file=sys.stderr)
         failed = failed or bool(evaluation.decoding.failures)
         if not quiet:
-            evaluation.report.print()
+            print_report(evaluation.report)
             speed = evaluation.decoding.real_time_factor
             print(f"real-time factor {speed:.4f}; report in {folder}" if speed else f"report in {folder}")
     if failed:
