@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from asr.io import write_whole
 from asr.lm.ngram import Ints
 from asr.nn.rnn import run_stack
 from asr.text.normalize import get_normalizer
-from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
 from asr.weights import write_weights
 
 BOUNDARY = 0
@@ -60,13 +60,16 @@ class RecurrentNetwork(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
-        x = self.dropout(self.embedding(ids))
-        return self._score(run_stack(x, self.gru))
+        return self._score(self.encode(ids))
+
+    def encode(self, ids: Tensor) -> Tensor:
+        """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
+        return self._project(run_stack(self.dropout(self.embedding(ids)), self.gru))
 
     def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""
         encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
-        return self._score(encoded), state
+        return self._score(self._project(encoded)), state
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
@@ -74,9 +77,32 @@ class RecurrentNetwork(nn.Module):
         each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
         return each.view_as(targets).sum(1)
 
+    def _project(self, states: Tensor) -> Tensor:
+        projected: Tensor = self.dropout(self.project(states))
+        return projected
+
     def _score(self, encoded: Tensor) -> Tensor:
-        scores: Tensor = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
-        return scores
+        return F.linear(encoded, self.embedding.weight, self.bias)
+
+
+def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: float) -> RecurrentNetwork:
+    """The network of `origin` for the pieces of another tokenizer, to be trained further.
+
+    A piece that both have keeps its embedding; another begins as the mean of those of the old pieces that spell it.
+    """
+    config = replace(origin.network.config, dropout=dropout)
+    network = RecurrentNetwork(config, len(tokenizer.vocabulary))
+    kept = origin.network.state_dict()
+    embedding, bias = kept.pop("embedding.weight"), kept.pop("bias")
+    network.load_state_dict(kept, strict=False)
+    old = {piece: [index] for index, piece in enumerate(origin.tokenizer.vocabulary)}
+    with torch.no_grad():
+        for index, piece in enumerate(tokenizer.vocabulary):
+            spelled = old.get(piece) or origin.tokenizer.encode(piece.replace(WORD_START, ""))
+            if spelled:
+                network.embedding.weight[index] = embedding[spelled].mean(0)
+                network.bias[index] = bias[spelled].sum()  # log-odds of a piece: of all that it is made of
+    return network
 
 
 def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
