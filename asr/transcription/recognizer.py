@@ -56,7 +56,7 @@ class StageTimes:
 
 
 class Recognizer:
-    """A model ready to transcribe. One object serves any number of recordings, one call at a time."""
+    """A model ready to transcribe. One object serves any number of recordings, and several threads at once."""
 
     def __init__(
         self,
