@@ -51,6 +51,9 @@ OPTIONS = {
 }
 """Option of the command line → what it is called now."""
 
+PUBLIC = {"Job": "Request", "SearchOptions": "DecodeOptions"}
+"""Name of the package `asr` → what it is called now."""
+
 
 def modernize(kind: Any, data: Any) -> Any:
     """Plain `data` of the (nested) dataclass `kind` under today's names; what is not known is left as it is."""

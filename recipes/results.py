@@ -39,7 +39,6 @@ def table(reports: list[Path]) -> str:
 def row(report: dict[str, Any]) -> str:
     """The score with its interval, and how to get it again."""
     settings = report["settings"]
-    low, high = interval(report["interval"])
     factor = settings["real_time_factor"]
     cells = [
         Path(settings["data"]["manifest"]).stem,
@@ -47,7 +46,7 @@ def row(report: dict[str, Any]) -> str:
         f"{report['utterance_count']:,}",
         f"{report['words']['reference']:,}",
         f"{100 * report['wer']:.2f}",
-        f"{100 * low:.1f}–{100 * high:.1f}",
+        interval(report["interval"]),
         f"{100 * report['cer']:.2f}",
         f"{1 / factor:.0f}" if factor else "",
         f"`{command(settings)}`",
@@ -55,11 +54,15 @@ def row(report: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def interval(intervals: dict[str, Any]) -> tuple[float, float]:
-    """Over speakers, who differ more than sentences do; over utterances where there are no several speakers."""
-    speakers = intervals.get("speakers")
-    chosen = speakers if speakers and speakers["units"] > 1 else intervals["utterances"]
-    return chosen["low"], chosen["high"]
+def interval(intervals: dict[str, Any]) -> str:
+    """The 95 % interval that the report itself trusts: over speakers, who differ more than sentences do, else over
+    utterances, which is said; nothing where neither is to be trusted.
+    """
+    for unit in ("speakers", "utterances"):
+        chosen = intervals.get(unit)
+        if chosen and chosen["trusted"]:
+            return f"{100 * chosen['low']:.1f}–{100 * chosen['high']:.1f} ({unit})"
+    return "–"
 
 
 def search(decoding: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ class RecurrentExperiment:
     tokenizer: TokenizerConfig = field(default_factory=lambda: TokenizerConfig("unigram", 512))
     network: RecurrentConfig = field(default_factory=RecurrentConfig)
     sampled: int = 0
-    """Tokens drawn for the softmax of a batch, beside its own; 0 takes all. It halves the time that thousands take."""
+    """Tokens drawn for the softmax of a batch, beside its own; 0 takes all. Halves the time of thousands of pieces."""
     batch_tokens: int = 4096
     """Tokens in a batch, padding included."""
     longest: int = 150
