@@ -57,7 +57,10 @@ def train(
         ),
     ] = None,
     cutoffs: Annotated[
-        str, typer.Option("--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2.")
+        str,
+        typer.Option(
+            "--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2; + as for texts."
+        ),
     ] = "",
     threshold: Threshold = None,
     size: Size = None,

@@ -37,7 +37,8 @@ class NgramConfig:
 
     order: int = 3
     vocabulary: int | None = None  # at most so many words, the most frequent ones; the rest is `<unk>`
-    cutoffs: list[int] = field(default_factory=list)  # for orders 2, 3, …; empty: nothing is cut off
+    # Of each source for orders 2, 3, …, or one list for all; empty: nothing is cut off.
+    cutoffs: list[list[int]] = field(default_factory=list)
     threshold: float | None = None  # entropy pruning: the relative rise of the perplexity that one n-gram is worth
     size: int | None = None  # or prune until the binary form has no more than so many bytes
     words: list[str] | None = None  # the vocabulary, special words first, in place of a number
@@ -70,7 +71,7 @@ def build_ngram(
 
     Each source is one kind of text, in any number of files. Several give a model each, which are interpolated.
     """
-    check_weights(config, len(sources))
+    check_sources(config, len(sources))
     normalize = get_normalizer(normalizer)
     with TemporaryDirectory(prefix="asr-lm-") as name:
         numbered = []
@@ -82,7 +83,11 @@ def build_ngram(
             numbered.append(number_words(sentences, folder))
         equal = [1 / len(sources)] * len(sources)
         words = config.words or most_frequent(numbered, config.weights or equal, config.vocabulary)
-        estimates = [_estimate(renumber(text, words), config, note) for text in numbered]
+        cutoffs: list[list[int] | None] = [*config.cutoffs] or [None]
+        cutoffs *= len(sources) if len(cutoffs) == 1 else 1
+        estimates = [
+            _estimate(renumber(text, words), config, own, note) for text, own in zip(numbered, cutoffs, strict=True)
+        ]
     if len(estimates) == 1:
         model, context_log_prob = estimates[0].model, estimates[0].context_log_prob
     else:
@@ -90,14 +95,14 @@ def build_ngram(
     return shrink(model, config.threshold, config.size, context_log_prob, note)
 
 
-def _estimate(tokens: Tokens, config: NgramConfig, note: Note) -> Estimate:
+def _estimate(tokens: Tokens, config: NgramConfig, cutoffs: list[int] | None, note: Note) -> Estimate:
     words = len(tokens.ids) - 2 * tokens.sentences
     note(
         f"{tokens.sentences:,} sentences, {words:,} words, vocabulary {len(tokens.words):,}, "
         f"unknown {tokens.unknown / max(1, words):.2%}"
     )
     note(f"estimating a {config.order}-gram model")
-    estimate = train_ngram(tokens, config.order, config.cutoffs or None)
+    estimate = train_ngram(tokens, config.order, cutoffs)
     note(describe(estimate.model))
     for order, discounts in enumerate(estimate.discounts, start=1):
         note(f"  discounts of {order}-grams: {' '.join(f'{discount:.3f}' for discount in discounts)}")
@@ -175,8 +180,8 @@ def write_model(model: NgramModel, path: Path) -> None:
         write_binary(model, path)
 
 
-def check_weights(config: NgramConfig, sources: int) -> None:
-    """Raises `UsageError` unless there is one way to tell the weights of several sources, and none for one."""
+def check_sources(config: NgramConfig, sources: int) -> None:
+    """Raises `UsageError` unless weights and cut-offs fit the number of sources; several need weights, one has none."""
     told = bool(config.weights) + bool(config.weights_for)
     if sources == 1 and told:
         raise UsageError("weights are for texts of several kinds", "Write a + between them.")
@@ -184,6 +189,10 @@ def check_weights(config: NgramConfig, sources: int) -> None:
         raise UsageError("texts of several kinds need weights", "Give --weights, or --weights-for a text.")
     if config.weights and len(config.weights) != sources:
         raise UsageError(f"{len(config.weights)} weights for {sources} kinds of text")
+    if len(config.cutoffs) not in (0, 1, sources):
+        raise UsageError(
+            f"{len(config.cutoffs)} lists of cut-offs for {sources} kinds of text", "Give one, or one each."
+        )
 
 
 def describe(model: NgramModel) -> str:
@@ -202,10 +211,10 @@ def parse_size(text: str) -> int:
     raise UsageError(f"{text!r} is not a size", "Write it as 25MB or 800kB.")
 
 
-def parse_cutoffs(text: str) -> list[int]:
-    """`0,1,1`: the cut-offs of orders 2, 3, 4. Raises `UsageError` for anything else."""
+def parse_cutoffs(text: str) -> list[list[int]]:
+    """`0,1,1`: the cut-offs of orders 2, 3, 4; `0,1,1+1,1,2` of two kinds of text. Raises `UsageError` for others."""
     try:
-        return [int(part) for part in text.replace(",", " ").split()]
+        return [[int(part) for part in own.replace(",", " ").split()] for own in text.split("+")] if text else []
     except ValueError:
         raise UsageError(f"{text!r} is not a list of cut-offs", "One number for each order from 2: 0,1,1.") from None
 

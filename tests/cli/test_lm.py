@@ -97,7 +97,16 @@ def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
     other, words = tmp_path / "other.txt", tmp_path / "words.txt"
     other.write_text("ONE TWO THREE\nTWO THREE FOUR\n")
     words.write_text("\n".join(sorted({*TEXT.upper().replace(",", "").replace(".", "").split(), "ONE", "TWO"})))
-    options = ["--weights-for", str(text), "--vocabulary", str(words), "-o", str(tmp_path / "lm.ngram")]
+    options = [
+        "--cutoffs",
+        "0,0+0,1",
+        "--weights-for",
+        str(text),
+        "--vocabulary",
+        str(words),
+        "-o",
+        str(tmp_path / "lm.ngram"),
+    ]
     result = run(app, ["train", str(text), "+", str(other), *options])
     assert result.exit_code == 0, result.output
     assert "vocabulary 21, unknown 0.00%" in result.stderr
@@ -118,6 +127,7 @@ def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
         (["train", "absent.txt", "-o", "x.ngram", "--cutoffs", "a"], 2, "cut-offs"),
         (["train", "a.txt", "+", "b.txt", "-o", "x.ngram"], 2, "need weights"),
         (["train", "a.txt", "+", "b.txt", "-o", "x.ngram", "--weights", "0.5,0.6"], 2, "do not sum to one"),
+        (["train", "a.txt", "-o", "x.ngram", "--cutoffs", "0,1+0,0"], 2, "2 lists of cut-offs for 1 kinds"),
         (["train", "a.txt", "+", "-o", "x.ngram", "--weights", "0.5,0.5"], 2, "a + stands between texts"),
         (["train", "a.txt", "-o", "x.ngram", "--vocabulary", "absent.txt"], 2, "neither a number nor a file"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "9MB", "--prune", "1e-8"], 2, "choose one"),
