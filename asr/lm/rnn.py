@@ -114,7 +114,7 @@ def _beginnings(inputs: Sequence[Sequence[int]], lengths: Sequence[int]) -> tupl
     The M positions are those within the sentences' `lengths`, one sentence after the other.
     """
     known: dict[tuple[int, int], int] = {}
-    places, examples = [], []
+    places, examples = list[int](), list[int]()
     for tokens, length in zip(inputs, lengths, strict=True):
         node = -1
         for token in tokens[:length]:
