@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -24,6 +25,7 @@ from asr.serve.temporary import TemporaryFolder
 from asr.serve.upload import receive_upload
 from asr.transcription.result import Segment, Transcript
 
+T = TypeVar("T")
 _KEEP_ALIVE = 10.0
 """Seconds after which a stream that has nothing to say shows that it is alive."""
 
@@ -51,24 +53,25 @@ class Transcriptions:
 
     async def answer(self, request: Request) -> Response:
         """Serve one request."""
+        try:
+            return await self._answer(request)
+        except ClientDisconnect:
+            self._metrics.cancelled += 1
+            return Response(status_code=499)  # which nobody reads
+
+    async def _answer(self, request: Request) -> Response:
         with ExitStack() as until_answered:
             until_answered.enter_context(self._place())
             path = until_answered.enter_context(self._folder.new_file())
-            try:
-                upload = await receive_upload(request, path, self._options)
-            except ClientDisconnect:
-                self._metrics.cancelled += 1
-                return Response(status_code=499)  # nobody reads it
+            upload = await receive_upload(request, path, self._options)
             wanted = read_fields(upload, self._model)
-            name = upload.file_name or ""
-            job = _Job(self._engine, path, name, self._engine.hotwords_of(wanted.prompt, wanted.keywords))
+            hotwords = self._engine.hotwords_of(wanted.prompt, wanted.keywords)
+            job = _Job(self._engine, path, upload.file_name or "", hotwords)
+            until_answered.callback(job.cancel)
             if wanted.stream:
-                until_answered.callback(job.cancel)
-                events = self._events(job, await job.first(), wanted)
+                events = self._events(job, await _while_connected(request, job.next()), wanted)
                 return _EventStream(events, until_answered.pop_all())
-            transcript = await self._whole(job, request)
-            if transcript is None:
-                return Response(status_code=499)
+            transcript = await _while_connected(request, job.transcript())
             self._metrics.audio_seconds += transcript.duration
         if wanted.response_format in answers.TEXT_TYPES:
             kind = answers.TEXT_TYPES[wanted.response_format]
@@ -90,21 +93,6 @@ class Transcriptions:
             yield
         finally:
             self.waiting -= 1
-
-    async def _whole(self, job: _Job, request: Request) -> Transcript | None:
-        """The transcript, or None when the client leaves before it is there."""
-        result = asyncio.ensure_future(job.transcript())
-        leaving = asyncio.ensure_future(_disconnected(request))
-        try:
-            await asyncio.wait((result, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if result.done():
-                return result.result()
-            self._metrics.cancelled += 1
-            return None
-        finally:
-            result.cancel()
-            leaving.cancel()
-            job.cancel()
 
     async def _events(self, job: _Job, first: Segment | _End, wanted: Wanted) -> AsyncIterator[bytes]:
         """The transcript as server-sent events, a segment each, then all of it."""
@@ -154,21 +142,24 @@ class _Job:
         self._recording = Recording(path, put, lambda *end: put(_End(*end)), hotwords)
         engine.submit(self._recording)
 
-    async def first(self) -> Segment | _End:
-        """The first segment, or the end where there is none. Raises `ApiError`."""
-        return await self._next()
+    async def next(self) -> Segment | _End:
+        """The next segment, or the end. Raises `ApiError` for a recording that cannot be read."""
+        item = await self._items.get()
+        if isinstance(item, _End) and item.error is not None:
+            raise of_recording(item.error, str(self._recording.path), self._name)
+        return item.in_case("sentence") if isinstance(item, Segment) else item
 
     async def next_within(self, seconds: float) -> Segment | _End | None:
-        """The next segment or the end; None when neither comes within `seconds`. Raises `ApiError`."""
+        """The same, or None when neither comes within `seconds`."""
         try:
-            return await asyncio.wait_for(self._next(), seconds)
+            return await asyncio.wait_for(self.next(), seconds)
         except asyncio.TimeoutError:
             return None
 
     async def transcript(self) -> Transcript:
-        """All of it. Raises `ApiError` for a recording that cannot be read."""
+        """All of it. Raises `ApiError`."""
         segments: list[Segment] = []
-        while isinstance(item := await self._next(), Segment):
+        while isinstance(item := await self.next(), Segment):
             segments.append(item)
         return self.as_transcript(segments, item)
 
@@ -180,14 +171,20 @@ class _Job:
         """Stop work on it."""
         self._engine.cancel(self._recording)
 
-    async def _next(self) -> Segment | _End:
-        item = await self._items.get()
-        if isinstance(item, _End) and item.error is not None:
-            raise of_recording(item.error, str(self._recording.path), self._name)
-        return item.in_case("sentence") if isinstance(item, Segment) else item
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. Raises `ClientDisconnect` when the client leaves before; the body must have been read."""
+    result, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((result, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            raise ClientDisconnect
+        return result.result()
+    finally:
+        result.cancel()
+        leaving.cancel()
 
 
 async def _disconnected(request: Request) -> None:
-    """Return when the client has left. The body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
