@@ -27,9 +27,12 @@ from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augme
 from asr.features.extractor import RunningStatistics, length_mask
 from asr.io import write_text
 from asr.lexicon import Lexicon, load_lexicon
+from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model, save_model
+from asr.model.crf import CrfLoss
 from asr.model.ctc import disagreements, needed_steps, pad_targets, sequence_losses
+from asr.model.phone_ngram import load_phone_ngram
 from asr.scoring.result import score
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
@@ -50,6 +53,9 @@ class CorpusConfig:
     weight: float = 1.0
     """How often an epoch hears it: 2 twice, 0.3 a fresh random 30 % each time."""
 
+    wordless: bool = False
+    """Noise, music and silence: utterances without a text, in which nothing shall be heard."""
+
     def __post_init__(self) -> None:
         if not 0 < self.weight < math.inf:
             raise ValueError("weight must be positive")
@@ -69,12 +75,18 @@ class ExperimentConfig:
     acoustic: AcousticConfig = field(default_factory=AcousticConfig)
     init_from: str | None = None
     """Start from this model's weights, with its tokenizer and sizes ("default" is the bundled model)."""
+    shift_ms: float | None = None
+    """With `init_from`: another shift of the feature frames than the model's; it learns the new pace in an hour."""
     reinit_head: bool = False
     """With `init_from`: take the encoder only, and learn to write by this run's tokenizer, at this run's `strides`."""
     lexicon: Path | None = None
     """How words are spoken, a folder of `recipes/pronunciation.py`: the network then learns phones as well."""
     phone_weight: float = 0.5
     """Share of the phones in the loss, where there are any."""
+    phone_ngram: Path | None = None
+    """A file of `recipes/phone_ngram.py`: phones then learn by CTC-CRF, which knows how they follow one another."""
+    crf_ctc_weight: float = 0.1
+    """Weight of plain CTC beside CTC-CRF, which keeps it from forgetting where phones are."""
     batches: BatchConfig = field(default_factory=BatchConfig)
     sortagrad_epochs: int = 1
     """Epochs that hear the shortest utterances first; short ones teach the alignment soonest."""
@@ -100,7 +112,7 @@ class ExperimentConfig:
 
 
 class AcousticTask:
-    """The task that the training loop learns: CTC on speech, validated by greedy word error rate."""
+    """The task that the training loop learns: CTC or CTC-CRF on speech, validated by greedy word error rate."""
 
     def __init__(
         self, config: ExperimentConfig, device: torch.device, quiet: bool = False, only: int | None = None
@@ -114,6 +126,7 @@ class AcousticTask:
         self.tokenizer = head_from.tokenizer if head_from else self._tokenizer(manifests)
         self.lexicon = _pronunciations(config, origin, manifests)
         acoustic = replace(_fitting(config, origin), phones=self.lexicon is not None)
+        self.crf = _crf(config, acoustic)
         torch.manual_seed(config.loop.seed)
         self.module: AcousticModel = AcousticModel(acoustic, len(self.tokenizer.vocabulary))
         if origin:
@@ -150,7 +163,7 @@ class AcousticTask:
         return self.stream.load(epoch, first, stride)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
-        """CTC per target token, with SpecAugment between features and network.
+        """CTC per target token, CTC-CRF of phones, with SpecAugment between features and network.
 
         With `cr_ctc_weight` each utterance is heard twice, masked differently, and the two readings shall agree.
         """
@@ -174,7 +187,7 @@ class AcousticTask:
             phones = early_targets = self._targets(batch.phones, views)
             early_log_probs = self.module.phone_log_probabilities
             phone_log_probs = self.module.phone_log_probabilities(encodings)
-            phone_losses = sequence_losses(phone_log_probs, steps, *phones)
+            phone_losses = self._phone_losses(phone_log_probs, steps, *phones)
             sums |= {"phone_loss": phone_losses.detach().sum(), "phones": max(1, int(phones[1].sum()))}
             losses = mixed(losses, phone_losses, self.config.phone_weight)
             if apart is not None:
@@ -187,6 +200,13 @@ class AcousticTask:
             losses = losses + self.config.cr_ctc_weight * apart.repeat(2)
         each = losses.detach().view(views, -1).sum(dim=0)
         return Loss(losses.sum() / tokens, batch.ids, sums, batch.samples / self.sample_rate, each)
+
+    def _phone_losses(self, log_probs: Tensor, steps: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+        """(B,): CTC, or CTC-CRF with a share of it."""
+        if self.crf is None:
+            return sequence_losses(log_probs, steps, targets, lengths)
+        crf, ctc = self.crf(log_probs, steps, targets, lengths)
+        return crf + self.config.crf_ctc_weight * ctc
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
         """Loss per token (and phone) in nats, and the share of steps whose best token is the blank."""
@@ -289,9 +309,9 @@ class AcousticTask:
         for index, utterance in enumerate(utterances):
             tokens = self.tokenizer.encode(utterance.text)
             phones_of_text = self.lexicon.encode(utterance.text) if self.lexicon else []
-            needed = max(needed_steps(tokens), needed_steps(phones_of_text))
+            needed = max(1, needed_steps(tokens), needed_steps(phones_of_text))
             seconds = audio.samples(index) / self.sample_rate
-            if not tokens:
+            if not tokens and not config.wordless:
                 self.left_out[utterance.id] = "no text"
             elif seconds > self.config.longest_seconds:
                 self.left_out[utterance.id] = f"longer than {self.config.longest_seconds:g} s"
@@ -391,9 +411,24 @@ def _fitting(config: ExperimentConfig, origin: SavedModel | None) -> AcousticCon
     if origin is None:
         return wanted
     encoder = replace(origin.config.encoder, dropout=wanted.encoder.dropout)
+    features = origin.config.features
+    if config.shift_ms is not None:
+        features = replace(features, shift_ms=config.shift_ms)
     if config.reinit_head:
         encoder = replace(encoder, strides=wanted.encoder.strides)
-    return replace(origin.config, encoder=encoder)
+    return replace(origin.config, features=features, encoder=encoder)
+
+
+def _crf(config: ExperimentConfig, acoustic: AcousticConfig) -> CrfLoss | None:
+    """The loss of phones under the configuration's n-gram. Raises `UsageError` where no phones are learned."""
+    if config.phone_ngram is None:
+        return None
+    if not acoustic.phones:
+        raise UsageError("phone_ngram is for a network that learns phones", "Set lexicon=…, or leave phone_ngram out.")
+    ngram = load_phone_ngram(config.phone_ngram)
+    if ngram.size != len(PHONES):
+        raise UsageError(f"{config.phone_ngram} is of {ngram.size} labels, phones are {len(PHONES)}")
+    return CrfLoss(ngram)
 
 
 def _pronunciations(
@@ -422,6 +457,10 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("intermediate_layer must be 0 (off) or a block before the last")
     if config.batches.seconds < config.longest_seconds:
         raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
+    if config.shift_ms is not None and not config.init_from:
+        raise UsageError("shift_ms is for init_from", "Without it, set acoustic.features.shift_ms.")
+    if config.crf_ctc_weight < 0:
+        raise UsageError("crf_ctc_weight must not be negative")
     if config.workers < 0:
         raise UsageError("workers must be 0 (one that suits the device) or more")
     if config.loop.patience and not config.validation:
