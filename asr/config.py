@@ -31,7 +31,7 @@ def validate(kind: type[T], data: Any, where: str) -> T:
         lines = []
         for problem in error.errors():
             key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-            lines.append(f"{key}: {problem['msg']} (got {_short(problem['input'])})")
+            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {_short(problem['input'])})")
         raise UsageError(f"{where}: " + "; ".join(lines)) from error
 
 

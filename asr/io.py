@@ -67,6 +67,26 @@ def make_folder(path: Path) -> None:
         raise AsrError(f"cannot make the folder {path}: {error.strerror}", "Choose another place.") from error
 
 
+def walk(root: Path) -> Iterator[Path]:
+    """The folders and files at any depth beneath `root`, folders first, through links to folders too.
+
+    A folder that is reached twice is read once, so that links may lead in circles.
+    """
+    entered: set[Path] = set()
+    waiting = [root]
+    for start in waiting:  # links wait, so that a folder goes by its own name where it has one beneath `root`
+        for name, folders, files in os.walk(start):
+            place = Path(name)
+            if (real := place.resolve()) in entered:
+                folders.clear()
+                continue
+            entered.add(real)
+            folders.sort()
+            waiting += [place / inner for inner in folders if (place / inner).is_symlink()]
+            yield from (place / inner for inner in folders)
+            yield from (place / file for file in sorted(files))
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` whole or not at all (see `write_whole`)."""
     with write_whole(path) as file:

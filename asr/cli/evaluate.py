@@ -8,34 +8,17 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import (
-    Beam,
-    Greedy,
-    Hotwords,
-    LanguageModel,
-    LanguageWeight,
-    Rescore,
-    RescoreBonus,
-    RescoreWeight,
-    WordBonus,
-)
+from asr.cli.options import SearchOptions, search_options
 
 
+@search_options
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
     manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST", help="What `asr prepare` wrote.")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,
-    greedy: Greedy = False,
-    beam: Beam = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageWeight = None,
-    word_score: WordBonus = None,
-    rescore: Rescore = None,
-    rescore_weight: RescoreWeight = None,
-    rescore_word_score: RescoreBonus = None,
-    hotword: Hotwords = None,
+    search: SearchOptions = SearchOptions(),
     normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
@@ -52,16 +35,14 @@ def evaluate(
     from asr.evaluation.evaluate import default_folder
     from asr.evaluation.evaluate import evaluate as evaluate_manifest
     from asr.evaluation.provenance import provenance, report_made_by
-    from asr.transcription.decoder import DecodeOptions, describe_search
+    from asr.transcription.decoder import describe_search
     from asr.transcription.recognizer import load_model
 
-    search = DecodeOptions(
-        greedy, beam, lm, lm_weight, word_score, hotword or (), rescore, rescore_weight, rescore_word_score
-    )
+    options = search.decode_options()
     counts = [len(read_manifest(manifest)) for manifest in manifests]
     names = _names(manifests)
-    recognizer = load_model(model, device=device, threads=threads, search=search)
-    decoding = describe_search(recognizer.model.path, search)
+    recognizer = load_model(model, device=device, threads=threads, search=options)
+    decoding = describe_search(recognizer.model.path, options)
     failed = False
     for manifest, count in zip(manifests, counts, strict=True):
         if out is None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.options import Rescore
+from asr.cli.options import Beam, Fast, Rescore
 from asr.errors import UsageError
 
 
@@ -23,9 +23,8 @@ def tune(
     utterances: Annotated[
         int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
     ] = None,
-    beam: Annotated[
-        int | None, typer.Option(help="Prefixes kept after each frame.", min=1, show_default="the model's own")
-    ] = None,
+    fast: Fast = False,
+    beam: Beam = None,
     threshold: Annotated[
         float | None,
         typer.Option("--token-threshold", help="Log-probability below which a piece is not tried.", show_default=False),
@@ -78,6 +77,7 @@ def tune(
     )
     from asr.transcription.recognizer import load_acoustic_model
 
+    options = DecodeOptions(fast=fast, beam_size=beam, rescore=rescore)
     count = len(read_manifest(manifest))
     bundled = ModelFolder(model_folder(model)).is_bundled and not dry_run
     if bundled and out is None:
@@ -88,10 +88,10 @@ def tune(
     recognizer = load_acoustic_model(model, device=device, threads=threads)
     saved = recognizer.model
     before = read_settings(saved.path)
-    rescorer = rescorer_folder(saved.path, DecodeOptions(rescore=rescore))
+    rescorer = rescorer_folder(saved.path, options)
     recurrent = load_rescorer(rescorer, saved.tokenizer.vocabulary) if rescorer is not None else None
     # What is neither given nor tuned here stays as it was.
-    given: dict[str, Any] = {"beam_size": beam, "token_min_logp": threshold, "nbest": nbest}
+    given: dict[str, Any] = {"beam_size": options.beam, "token_min_logp": threshold, "nbest": nbest}
     kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence", "rescore_weight", "rescore_word_score")
     settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
     start = DecodingConfig(**settings)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.evaluation.decode import job_of
+from asr.evaluation.decode import request_of
 from asr.io import fingerprint_files, write_whole
 from asr.transcription.batching import batches, windows
 from asr.transcription.reader import AudioReader, EndOfAudio, RequestChunk
@@ -56,7 +56,7 @@ def _compute(
     """The chunks of each utterance, cut as `asr evaluate` cuts them."""
     chunks: list[list[tuple[int, Floats]]] = [[] for _ in utterances]
     rate = recognizer.model.sample_rate
-    reader = AudioReader((job_of(utterance, rate) for utterance in utterances), rate, recognizer.segmentation)
+    reader = AudioReader((request_of(utterance, rate) for utterance in utterances), rate, recognizer.segmentation)
     try:
         for window in windows(reader, rate):
             ends = [item for item in window if isinstance(item, EndOfAudio)]

@@ -31,14 +31,14 @@ from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
-from asr.transcription.confidence import load_confidence
-from asr.transcription.decoder import Decode, DecodeOptions, best_path, decodes_phones, make_decode
+from asr.transcription.confidence import Search, load_confidence, word_features
+from asr.transcription.decoder import Decode, DecodeOptions, best_path, calibrated_search, decodes_phones, make_decode
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
-Audio = AudioInput | npt.NDArray[Any]
+Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
 Precision = Literal["float32", "bfloat16", "int8"]
 """Arithmetic of the network."""
 
@@ -68,12 +68,15 @@ class Recognizer:
         precision: Precision = "float32",
         segmentation: SegmentationConfig | None = None,
         phones: bool = False,
+        search: Search | None = None,
     ) -> None:
-        """`phones` says that `decode` reads phones and spells words with them."""
+        """`phones` says that `decode` reads phones and spells words with them, `search` which calibration is its."""
         self.model = model
         self.device = _device(device)
         self.segmentation = segmentation or SegmentationConfig()
-        self.confidence = load_confidence(model.path)
+        self.confidence = load_confidence(model.path, search)
+        self.keeps_features = False
+        """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.times = StageTimes()
         self._precision = precision
         self._network = _in_precision(model.network.to(self.device).eval(), precision)
@@ -94,7 +97,7 @@ class Recognizer:
         case: Case = "sentence",
         words: bool = True,
     ) -> Transcript:
-        """Transcribe a path, the bytes of a file, a binary file object, or samples (N,) at `sample_rate` Hz.
+        """Transcribe a path, the bytes of a file, a binary file object, or samples at `sample_rate` Hz (see `Request`).
 
         Without `sample_rate`, samples are taken to be at the model's. `channel` counts from 1, or is "mix" or
         "split"; `case` is the letter case of the text; `words` asks for times and confidences.
@@ -240,7 +243,8 @@ class Recognizer:
             texts = text.split() if self._phones else texts
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
             confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
-            words = time_words(texts, spans, alignment, seconds, end, confidence)
+            features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
+            words = time_words(texts, spans, alignment, seconds, end, confidence, features)
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, part.channel)
 
@@ -307,7 +311,10 @@ def load_model(
     model = _load(name_or_path, threads)
     decode = make_decode(model, search, threads)
     phones = decodes_phones(model, search)
-    return Recognizer(model, device=device, threads=threads, decode=decode, precision=precision, phones=phones)
+    kind = calibrated_search(model.path, search)
+    return Recognizer(
+        model, device=device, threads=threads, decode=decode, precision=precision, phones=phones, search=kind
+    )
 
 
 def load_acoustic_model(
@@ -318,7 +325,7 @@ def load_acoustic_model(
     Nothing that only a search needs is loaded. Arguments and errors as in `load_model`.
     """
     model = _load(name_or_path, threads)
-    return Recognizer(model, device=device, threads=threads, phones=model.lexicon is not None)
+    return Recognizer(model, device=device, threads=threads, phones=model.lexicon is not None, search="align")
 
 
 def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:
