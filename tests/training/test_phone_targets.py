@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.corpus.manifest import read_manifest, write_manifest
-from asr.errors import DataError, UsageError
+from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.g2p import G2P
 from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
 from asr.model.phone_ngram import count_phones, estimate
-from asr.training.acoustic import AcousticTask, CorpusConfig
-from asr.training.run import train
-from tests.training.experiments import experiment, write_speech
+from asr.training.acoustic import AcousticTask
+from asr.training.run import run_task
+from tests.training.experiments import experiment
 
 CPU = torch.device("cpu")
 
@@ -81,7 +80,7 @@ def test_what_has_more_sounds_than_steps_is_left_out(tmp_path: Path, spoken: Pat
 
 def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: Path) -> None:
     config = experiment(tmp_path, f"lexicon={spoken}", "loop.epochs=1")
-    train(config, quiet=True)
+    run_task(config, quiet=True)
     best = config.output / "best"
     model = load_saved_model(best)
     assert model.lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
@@ -94,6 +93,11 @@ def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: P
     assert next(subject.load(0, 0, 1)).phones
     average_models([best, best], tmp_path / "mean")
     assert load_saved_model(tmp_path / "mean").lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
+
+
+def test_the_bundled_models_lexicon_is_the_default_one(tmp_path: Path, spoken: Path, monkeypatch) -> None:
+    monkeypatch.setattr("asr.model.bundle.BUNDLED", spoken)
+    assert task(tmp_path, Path("default")).lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +115,6 @@ def test_crf_asks_for_more_than_ctc_and_gives_every_weight_a_gradient(
 ) -> None:
     alone = task(tmp_path, spoken, "phone_weight=1", "intermediate_layer=0")
     subject = task(tmp_path, spoken, "phone_weight=1", "intermediate_layer=0", f"phone_ngram={ngram}")
-    assert alone.crf is None
     batch = next(subject.load(0, 0, 1))
     losses = [each.loss(batch, torch.Generator().manual_seed(1)) for each in (alone, subject)]
     assert all(torch.isfinite(loss.value) for loss in losses)
@@ -122,7 +125,7 @@ def test_crf_asks_for_more_than_ctc_and_gives_every_weight_a_gradient(
 
 def test_phones_of_a_corpus_are_learned_by_crf(tmp_path: Path, spoken: Path, ngram: Path) -> None:
     config = experiment(tmp_path, f"lexicon={spoken}", f"phone_ngram={ngram}", "loop.epochs=6", "validation=[]")
-    train(config, quiet=True)
+    run_task(config, quiet=True)
     records = [json.loads(line) for line in (config.output / "metrics.jsonl").read_text().splitlines()]
     losses = [record["phone_loss"] for record in records if record["kind"] == "epoch"]
     assert losses[-1] < losses[0]
@@ -136,23 +139,9 @@ def test_an_ngram_without_phones_to_learn_is_refused(tmp_path: Path, spoken: Pat
         task(tmp_path, spoken, f"phone_ngram={tmp_path / 'other.safetensors'}")
 
 
-def test_where_nothing_is_said_nothing_shall_be_heard(tmp_path: Path, spoken: Path, ngram: Path) -> None:
-    noise = [replace(utterance, text="") for utterance in read_manifest(write_speech(tmp_path / "noise", "noise", 3))]
-    write_manifest(tmp_path / "noise.jsonl", noise)
-    config = experiment(tmp_path, f"lexicon={spoken}", f"phone_ngram={ngram}")
-    quiet = [CorpusConfig(tmp_path / "noise.jsonl", wordless=True)]
-    subject = AcousticTask(replace(config, train=[*config.train, *quiet]), CPU, quiet=True)
-    batches = list(subject.load(0, 0, 1))
-    assert [] in [phones for batch in batches for phones in batch.phones]
-    for batch in batches:
-        assert torch.isfinite(subject.loss(batch, torch.Generator().manual_seed(1)).value)
-    with pytest.raises(DataError, match="no utterance to learn from"):
-        AcousticTask(replace(config, train=[replace(quiet[0], wordless=False)]), CPU, quiet=True)
-
-
 def test_another_shift_of_frames_goes_on_from_the_same_weights(tmp_path: Path) -> None:
     config = experiment(tmp_path, "loop.epochs=1")
-    train(config, quiet=True)
+    run_task(config, quiet=True)
     best = config.output / "best"
     subject = AcousticTask(experiment(tmp_path / "on", f"init_from={best}", "shift_ms=8"), CPU, quiet=True)
     assert subject.module.frame_seconds == pytest.approx(0.032)
