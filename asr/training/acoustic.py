@@ -71,8 +71,9 @@ class AcousticExperiment:
     then learns phones as well."""
     phone_weight: float = 0.5
     """Share of the phones in the loss, where there are any."""
-    phone_ngram: Path | None = None
-    """A file of `recipes/phone_ngram.py`: phones then learn by CTC-CRF, which knows how they follow one another."""
+    phone_ngram: str | None = None
+    """A file of `recipes/phone_ngram.py`, or a model that has one ("default" is the bundled one): phones then learn by
+    CTC-CRF. A model of `init_from` that was trained so goes on so, unless this is "none"."""
     crf_ctc_weight: float = 0.1
     """Weight of plain CTC beside CTC-CRF."""
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -163,7 +164,7 @@ class AcousticTask:
         self.tokenizer = run_tokenizer(
             config.output, config.tokenizer, texts, kept_head.tokenizer if kept_head else None
         )
-        self._crf = starting_crf(config.phone_ngram, sizes)
+        self._crf = starting_crf(config.phone_ngram, origin, sizes)
         torch.manual_seed(config.loop.seed)
         self.module: AcousticModel = AcousticModel(sizes, len(self.tokenizer.vocabulary))
         if origin:
@@ -302,6 +303,7 @@ class AcousticTask:
             facts,
             weights=weights,
             lexicon=self.lexicon,
+            phone_ngram=self._crf.ngram if self._crf else None,
         )
 
     def _features(self, batch: SpeechBatch, views: int) -> tuple[Tensor, Tensor]:

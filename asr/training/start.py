@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel
-from asr.model.bundle import SavedModel, model_folder
+from asr.model.bundle import ModelFolder, SavedModel, model_folder
 from asr.model.crf import CrfLoss
 from asr.model.phone_ngram import load_phone_ngram
+
+NO_NGRAM = "none"
 
 
 def starting_sizes(
     wanted: AcousticConfig, origin: SavedModel | None, reinit_head: bool, shift_ms: float | None = None
 ) -> AcousticConfig:
-    """The sizes of the model that training starts from, with this run's dropout, its strides if the head is new, and
-    another shift of frames if asked for."""
+    """The sizes of the model that training starts from, with this run's dropout.
+
+    With a new head its strides as well, and another shift of the feature frames where one is asked for.
+    """
     if origin is None:
         return wanted
     encoder = origin.config.encoder
@@ -44,15 +47,19 @@ def starting_lexicon(wanted: str | None, origin: SavedModel | None, texts: Itera
     return lexicon
 
 
-def starting_crf(phone_ngram: Path | None, sizes: AcousticConfig) -> CrfLoss | None:
-    """The loss of phones under an n-gram, if there is one. Raises `UsageError` where it is not of what is learned."""
-    if phone_ngram is None:
-        return None
+def starting_crf(wanted: str | None, origin: SavedModel | None, sizes: AcousticConfig) -> CrfLoss | None:
+    """The loss of phones under the n-gram `wanted`, a file or a model's, or under that of the model to start from.
+
+    Raises `UsageError` where the n-gram is not of what is learned.
+    """
+    if wanted is None or wanted == NO_NGRAM:
+        return CrfLoss(origin.phone_ngram) if origin and origin.phone_ngram and sizes.phones and not wanted else None
+    path = model_folder(wanted)
+    ngram = load_phone_ngram(ModelFolder(path).phone_ngram if path.is_dir() else path)
     if not sizes.phones:
         raise UsageError("phone_ngram is for a network that learns phones", "Set lexicon=…, or leave phone_ngram out.")
-    ngram = load_phone_ngram(phone_ngram)
     if ngram.size != len(PHONES):
-        raise UsageError(f"{phone_ngram} is of {ngram.size} labels, phones are {len(PHONES)}")
+        raise UsageError(f"{wanted} is of {ngram.size} labels, phones are {len(PHONES)}")
     return CrfLoss(ngram)
 
 

@@ -131,6 +131,22 @@ def test_phones_of_a_corpus_are_learned_by_crf(tmp_path: Path, spoken: Path, ngr
     assert losses[-1] < losses[0]
 
 
+def test_what_was_trained_by_crf_goes_on_by_crf(tmp_path: Path, spoken: Path, ngram: Path) -> None:
+    config = experiment(tmp_path, f"lexicon={spoken}", f"phone_ngram={ngram}", "loop.epochs=1")
+    run_task(config, quiet=True)
+    best = config.output / "best"
+    kept = load_saved_model(best).phone_ngram
+    assert kept is not None
+    batch = next(AcousticTask(config, CPU, quiet=True).load(0, 0, 1))
+    values = {}
+    for name, override in {"by itself": [], "named": [f"phone_ngram={best}"], "none": ["phone_ngram=none"]}.items():
+        subject = AcousticTask(experiment(tmp_path / "on", f"init_from={best}", *override), CPU, quiet=True)
+        values[name] = float(subject.loss(batch, torch.Generator().manual_seed(1)).value.detach())
+    assert values["by itself"] == values["named"] != values["none"]
+    average_models([best, best], tmp_path / "mean")
+    assert (load_saved_model(tmp_path / "mean").phone_ngram.table == kept.table).all()
+
+
 def test_an_ngram_without_phones_to_learn_is_refused(tmp_path: Path, spoken: Path, ngram: Path) -> None:
     with pytest.raises(UsageError, match="learns phones"):
         AcousticTask(experiment(tmp_path, f"phone_ngram={ngram}"), CPU, quiet=True)
