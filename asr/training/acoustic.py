@@ -165,7 +165,8 @@ class AcousticTask:
         log_probs = self.module.log_probabilities(encodings)
         targets = early_targets = self._targets(batch.targets, views)
         losses = sequence_losses(log_probs, steps, *targets)
-        tokens = max(1, int(targets[1].sum()))
+        # Stretches without a word count as one token each: alone in a batch they would weigh as much as all others do.
+        tokens = max(len(steps), int(targets[1].sum()))
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
         apart = disagreements(log_probs, lengths) if self.config.cr_ctc_weight else None
@@ -283,7 +284,7 @@ class AcousticTask:
         targets: list[list[int]] = []
         phones: list[list[int]] = []
         kept: list[int] = []
-        fastest = max(self.config.waveform.speeds, default=1.0)
+        fastest = self.config.waveform.fastest
         lengths = torch.tensor([int(audio.samples(i) / fastest) for i in range(len(audio))], dtype=torch.long)
         steps = self.module.steps(lengths).tolist()
         for index, utterance in enumerate(utterances):
@@ -291,7 +292,7 @@ class AcousticTask:
             phones_of_text = self.lexicon.encode(utterance.text) if self.lexicon else []
             needed = max(needed_steps(tokens), needed_steps(phones_of_text))
             seconds = audio.samples(index) / self.sample_rate
-            if not tokens:
+            if not tokens and not utterance.extra.get("wordless"):
                 self.left_out[utterance.id] = "no text"
             elif seconds > self.config.longest_seconds:
                 self.left_out[utterance.id] = f"longer than {self.config.longest_seconds:g} s"
