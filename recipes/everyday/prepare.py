@@ -24,6 +24,9 @@ from asr.text.normalize import none
 SPLITS = Path(__file__).parent / "splits"
 RUN = 8
 """No sentence of training shares so many words in a row with an evaluated one."""
+QUIETEST_DB = -50.0
+WORDS_A_SECOND = (0.5, 4.8)
+"""Softer, slower or faster recordings do not hold what their text says."""
 
 
 def main(corpora: Path, manifests: Path) -> None:
@@ -44,7 +47,7 @@ def main(corpora: Path, manifests: Path) -> None:
     with write_whole(manifests / "everyday-sentences.txt") as file:
         file.writelines(f"{text}\n" for text in sorted({one.text for one in evaluated}))
     for folder, corpus in found.items():
-        rest = without(corpus, evaluated)
+        rest = [one for one in without(corpus, evaluated) if is_plausible(one)]
         if rest:
             write_manifest(manifests / f"{folder}-rest.jsonl", rest)
             print(f"{folder}-rest: {len(rest)} of {len(corpus)} utterances, {_hours(rest)}")
@@ -62,6 +65,12 @@ def without(corpus: Iterable[Utterance], evaluated: Sequence[Utterance]) -> list
         and (words := _words(one.text)) not in sentences
         and runs.isdisjoint(_runs(words))
     ]
+
+
+def is_plausible(utterance: Utterance) -> bool:
+    """Whether the recording may hold what the text says."""
+    pace = len(utterance.text.split()) / utterance.duration
+    return utterance.extra["level_db"] > QUIETEST_DB and WORDS_A_SECOND[0] < pace < WORDS_A_SECOND[1]
 
 
 def _prepared(corpora: Path, folder: str, manifests: Path) -> list[Utterance]:

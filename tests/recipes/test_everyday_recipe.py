@@ -73,6 +73,14 @@ def test_what_may_be_trained_on(text: str, speaker: str | None, kept: bool) -> N
     assert bool(prepare.without([utterance("z", text, speaker)], evaluated)) is kept
 
 
+@pytest.mark.parametrize(
+    ("text", "level", "plausible"),
+    [("FIVE WORDS IN A SECOND", -20, False), ("TWO WORDS", -20, True), ("TWO WORDS", -70, False), ("", -20, False)],
+)
+def test_what_cannot_hold_its_text_is_not_trained_on(text: str, level: float, plausible: bool) -> None:
+    assert prepare.is_plausible(utterance("x", text, level_db=level)) is plausible
+
+
 def test_manifests_of_the_corpora_at_hand_and_a_word_for_those_that_are_not(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     session = tmp_path / "corpora/VoxForge/anywhere/ann-20200101-abc"
@@ -83,7 +91,7 @@ def test_manifests_of_the_corpora_at_hand_and_a_word_for_those_that_are_not(tmp_
     (session / "etc/PROMPTS").write_text(prompts)
     root = tmp_path / "corpora/speechocean762"
     for part, who, age, text in (("train", "0001", 6, "WE SAY A"), ("test", "0002", 30, "WE SAY B")):
-        speak(root / f"WAVE/{who}/{who}7.wav", "AB")
+        speak(root / f"WAVE/{who}/{who}7.wav", "AB CD AB CD")
         (root / part).mkdir()
         for name, value in (("text", text), ("wav.scp", f"WAVE/{who}/{who}7.wav"), ("utt2spk", who)):
             (root / part / name).write_text(f"{who}7\t{value}\n")
