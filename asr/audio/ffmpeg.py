@@ -79,6 +79,7 @@ class FfmpegSource:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], pipe: IO[bytes], faults: IO[bytes]) -> None:
         self.name = name
+        self.notices: list[str] = []
         self.format = "FFMPEG"
         self._process = process
         self._pipe = pipe

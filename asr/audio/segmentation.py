@@ -24,19 +24,19 @@ _SILENCE_DB = 20 * np.log10(SILENCE)
 class SegmentationConfig:
     """Lengths in seconds."""
 
-    longest: float = 20.0
+    max_chunk_s: float = 20.0
     """No chunk is longer (context not counted); a recording up to this length is left in one chunk."""
-    shortest: float = 4.0
+    min_chunk_s: float = 4.0
     """A pause ends a chunk only when the chunk is this long …"""
-    pause: float = 0.5
+    min_silence_s: float = 0.5
     """… and the pause lasts this long,"""
-    rest: float = 2.0
+    long_silence_s: float = 2.0
     """or lasts this long, however short the chunk is."""
-    margin: float = 0.25
+    padding_s: float = 0.25
     """Silence left before and behind the speech of a chunk."""
-    context: float = 0.5
+    context_s: float = 0.5
     """Sound from beyond a cut that is not in a pause."""
-    rise: float = 0.25
+    speech_threshold: float = 0.25
     """Speech begins at this part of the way, in dB, from the quietest to the loudest of the surroundings."""
 
 
@@ -58,11 +58,11 @@ def segment_at_pauses(
 ) -> Iterator[Chunk]:
     """Pieces of a stream of (N,) blocks, in order. Stretches without speech are left out.
 
-    A recording no longer than `config.longest` comes back whole, whatever is in it.
+    A recording no longer than `config.max_chunk_s` comes back whole, whatever is in it.
     """
     config = config or SegmentationConfig()
-    reach = round(2.5 * config.longest * sample_rate)
-    context = round(config.context * sample_rate)
+    reach = round(2.5 * config.max_chunk_s * sample_rate)
+    context = round(config.context_s * sample_rate)
     buffer = np.empty(0, np.float32)
     position = 0  # of buffer[0] in the recording
     begin = 0  # in the buffer: what lies before it is kept as context only
@@ -75,7 +75,7 @@ def segment_at_pauses(
             ended = block is None
             if block is not None:
                 buffer = np.concatenate([buffer, block])
-        if position + begin == 0 and len(buffer) <= config.longest * sample_rate:
+        if position + begin == 0 and len(buffer) <= config.max_chunk_s * sample_rate:
             if len(buffer):
                 yield Chunk(0, buffer)
             return
@@ -109,8 +109,8 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
     """The first chunk of `samples`; `continues` says that they begin in mid-speech, `ended` that nothing follows."""
     hop = round(_FRAME * rate)
     level = _frame_levels(samples, hop)
-    speech = _speech_frames(level, config.rise)
-    margin, longest = round(config.margin / _FRAME), round(config.longest / _FRAME)
+    speech = _speech_frames(level, config.speech_threshold)
+    margin, longest = round(config.padding_s / _FRAME), round(config.max_chunk_s / _FRAME)
     if continues:
         speech[0] = True
     if not speech.any():
@@ -126,7 +126,11 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
         if begin - first + margin > longest:
             break
         last = end == len(speech)
-        if pause >= config.rest or (pause >= config.pause and length >= config.shortest) or (last and ended):
+        if (
+            pause >= config.long_silence_s
+            or (pause >= config.min_silence_s and length >= config.min_chunk_s)
+            or (last and ended)
+        ):
             stop = min(begin + margin, end)
             return _Stretch(first * hop, stop * hop, len(samples) if last and ended else max(stop, end - margin) * hop)
     if ended and len(samples) - first * hop <= longest * hop:

@@ -29,6 +29,7 @@ def align(
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
     ] = None,
+    channel: Annotated[int | None, typer.Option("--channel", help="A channel, counted from 1.", min=1)] = None,
     form: Annotated[Format, typer.Option("-f", "--format", help="Output format.")] = Format.json,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; printed if not given.")] = None,
 ) -> None:
@@ -37,11 +38,11 @@ def align(
 
     from asr.io import write_text
     from asr.transcription.align import align_text
-    from asr.transcription.loading import load_acoustic_model
+    from asr.transcription.recognizer import load_acoustic_model
     from asr.transcription.writers import FORMATS, as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
-    transcript = align_text(load_acoustic_model(model), recording, spoken)
+    transcript = align_text(load_acoustic_model(model), recording, spoken, channel or "mix")
     rendered = as_textgrid(transcript) if form is Format.textgrid else FORMATS[form.value](transcript)
     if output is None:
         typer.echo(rendered, nl=False)

@@ -11,7 +11,7 @@ import typer
 def info(
     things: Annotated[
         list[str],
-        typer.Argument(help="Model folders (or default), recordings, manifests.", metavar="MODEL|AUDIO|MANIFEST..."),
+        typer.Argument(help="Model folders (or default), recordings, manifests.", metavar="MODEL|AUDIO|MANIFEST"),
     ],
 ) -> None:
     """Say what a model, a recording or a manifest is and holds."""

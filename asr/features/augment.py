@@ -123,7 +123,8 @@ def augment_waveform(
 
     samples = change_speed(samples, sample_rate, speed)
     if drawn(config.stretch_probability):
-        samples = distortion.stretch(samples, generator.uniform(*config.stretch_rates))
+        window = int(generator.choice(distortion.STRETCH_WINDOWS))
+        samples = distortion.stretch(samples, generator.uniform(*config.stretch_rates), window)
     if drawn(config.reverb_probability):
         rt60, direct = generator.uniform(*config.reverb_rt60_s), generator.uniform(*config.reverb_direct_db)
         samples = distortion.reverberate(samples, distortion.room(rt60, direct, sample_rate, generator))

@@ -22,7 +22,8 @@ TABLE = 4096
 """Values in a table of one period."""
 TELEPHONE_RATE = 8000
 TELEPHONE_BAND_HZ = (300.0, 3400.0)
-STRETCH_WINDOW, STRETCH_HOP = 512, 128
+STRETCH_WINDOWS = (512, 1024, 2048)
+"""Samples in a phase vocoder's window: the longer, the more a voice is smeared over time."""
 
 
 def mix(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
@@ -139,21 +140,21 @@ def codec(samples: np.ndarray, sample_rate: int, name: str, compression: float) 
     return _of_length(heard, len(samples))
 
 
-def stretch(samples: np.ndarray, rate: float) -> np.ndarray:
+def stretch(samples: np.ndarray, rate: float, window: int = 512) -> np.ndarray:
     """Spoken `rate` times as fast at the same pitch, by a phase vocoder (Flanagan and Golden 1966), smear and all.
 
-    (N,) → about (N / rate,).
+    (N,) → about (N / rate,); `window` samples at a time, of which each overlaps by three quarters with the next.
     """
     from torchaudio.functional import phase_vocoder
 
-    if rate == 1.0 or len(samples) < STRETCH_WINDOW:
+    if rate == 1.0 or len(samples) < window:
         return samples
-    window = torch.hann_window(STRETCH_WINDOW)
-    spectrum = torch.stft(_tensor(samples), STRETCH_WINDOW, STRETCH_HOP, window=window, return_complex=True)
-    advance = torch.linspace(0, math.pi * STRETCH_HOP, len(spectrum)).unsqueeze(1)
+    hop, hann = window // 4, torch.hann_window(window)
+    spectrum = torch.stft(_tensor(samples), window, hop, window=hann, return_complex=True)
+    advance = torch.linspace(0, math.pi * hop, len(spectrum)).unsqueeze(1)
     slower = phase_vocoder(spectrum, rate, advance)
     length = round(len(samples) / rate)
-    return np.asarray(torch.istft(slower, STRETCH_WINDOW, STRETCH_HOP, window=window, length=length))
+    return np.asarray(torch.istft(slower, window, hop, window=hann, length=length))
 
 
 def _band(samples: np.ndarray, sample_rate: int, band_hz: tuple[float, float]) -> np.ndarray:

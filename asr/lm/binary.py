@@ -88,15 +88,15 @@ def read_binary(path: Path | str) -> NgramModel:
     body += int.from_bytes(content[len(MAGIC) : body], "little")
     try:
         header = json.loads(bytes(content[len(MAGIC) + LENGTH_BYTES : body]))
-    except ValueError as error:
+        if sum(header["parts"].values()) != len(content) - body or zlib.crc32(content[body:]) != header["crc32"]:
+            raise ModelError(f"{path}: the content is not what the header says", HINT)
+        parts: dict[str, memoryview] = {}
+        for name, size in header["parts"].items():
+            parts[name] = content[body : body + size]
+            body += size
+        return _unpack(parts, header["counts"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error) as error:
         raise ModelError(f"{path}: the header cannot be read", HINT) from error
-    if sum(header["parts"].values()) != len(content) - body or zlib.crc32(content[body:]) != header["crc32"]:
-        raise ModelError(f"{path}: the content is not what the header says", HINT)
-    parts: dict[str, memoryview] = {}
-    for name, size in header["parts"].items():
-        parts[name] = content[body : body + size]
-        body += size
-    return _unpack(parts, header["counts"])
 
 
 def _unpack(parts: dict[str, memoryview], counts: list[int]) -> NgramModel:

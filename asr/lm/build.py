@@ -67,7 +67,7 @@ def build_ngram(
     note(f"estimating a {config.order}-gram model")
     estimate = train_ngram(tokens, config.order, config.cutoffs or None)
     model = estimate.model
-    note(describe(model))
+    note(describe_ngrams(model))
     for order, discounts in enumerate(estimate.discounts, start=1):
         note(f"  discounts of {order}-grams: {' '.join(f'{discount:.3f}' for discount in discounts)}")
     return shrink(model, config.threshold, config.size, estimate.context_log_prob, note)
@@ -87,10 +87,10 @@ def shrink(
     check_pruning(threshold, size)
     if threshold is not None:
         model = prune(model, threshold, context_log_prob)
-        note(f"pruned: {describe(model)}")
+        note(f"pruned: {describe_ngrams(model)}")
     elif size is not None:
         model, threshold = prune_to_size(model, lambda counts: estimated_size(counts) <= size, context_log_prob)
-        note(f"pruned at {threshold:.3g}: {describe(model)}")
+        note(f"pruned at {threshold:.3g}: {describe_ngrams(model)}")
     return model
 
 
@@ -102,7 +102,7 @@ def write_model(model: NgramModel, path: Path) -> None:
         write_binary(model, path)
 
 
-def describe(model: NgramModel) -> str:
+def describe_ngrams(model: NgramModel) -> str:
     """The numbers of n-grams, for people."""
     return ", ".join(f"{count:,} {order}-grams" for order, count in enumerate(model.counts, start=1))
 

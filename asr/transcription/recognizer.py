@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +24,23 @@ from asr.audio.source import AudioInput
 from asr.audio.stream import Channel
 from asr.decoding import Hypothesis
 from asr.errors import UsageError
+from asr.former_names import KEYS
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
-from asr.model.bundle import SavedModel
+from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
-from asr.transcription.confidence import load_confidence
-from asr.transcription.decoder import Decode, best_path
-from asr.transcription.loading import Precision
+from asr.transcription.confidence import Search, load_confidence, word_features
+from asr.transcription.decoder import Decode, DecodeOptions, best_path, calibrated_search, decodes_phones, make_decode
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
-Audio = AudioInput | npt.NDArray[Any]
+Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
+Precision = Literal["float32", "bfloat16", "int8"]
+"""Arithmetic of the network."""
 
 
 @dataclass
@@ -65,12 +68,15 @@ class Recognizer:
         precision: Precision = "float32",
         segmentation: SegmentationConfig | None = None,
         phones: bool = False,
+        search: Search | None = None,
     ) -> None:
-        """`phones` says that `decode` reads phones and spells words with them."""
+        """`phones` says that `decode` reads phones and spells words with them, `search` which calibration is its."""
         self.model = model
         self.device = _device(device)
         self.segmentation = segmentation or SegmentationConfig()
-        self.confidence = load_confidence(model.path)
+        self.confidence = load_confidence(model.path, search)
+        self.keeps_features = False
+        """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.times = StageTimes()
         self._precision = precision
         self._network = _in_precision(model.network.to(self.device).eval(), precision)
@@ -91,13 +97,13 @@ class Recognizer:
         case: Case = "sentence",
         words: bool = True,
     ) -> Transcript:
-        """Transcribe a path, the bytes of a file, a binary file object, or samples (N,) at `sample_rate` Hz.
+        """Transcribe a path, the bytes of a file, a binary file object, or samples at `sample_rate` Hz (see `Request`).
 
         Without `sample_rate`, samples are taken to be at the model's. `channel` counts from 1, or is "mix" or
         "split"; `case` is the letter case of the text; `words` asks for times and confidences.
         Raises `AudioError` naming a recording that cannot be read.
         """
-        request = Request(audio, audio_name(audio), channel, sample_rate)
+        request = Request(audio, channel=channel, sample_rate=sample_rate)
         (outcome,) = self.transcribe_many([request], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
@@ -113,7 +119,7 @@ class Recognizer:
         words: bool = True,
     ) -> Iterator[Segment]:
         """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`."""
-        request = Request(audio, audio_name(audio), channel, sample_rate)
+        request = Request(audio, channel=channel, sample_rate=sample_rate)
         for item in self._recognize([request], words):
             if isinstance(item, _SegmentEvent):
                 yield item.segment.in_case(case)
@@ -237,7 +243,8 @@ class Recognizer:
             texts = text.split() if self._phones else texts
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
             confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
-            words = time_words(texts, spans, alignment, seconds, end, confidence)
+            features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
+            words = time_words(texts, spans, alignment, seconds, end, confidence, features)
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, part.channel)
 
@@ -278,8 +285,50 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def audio_name(audio: Audio) -> str:
-    """What to call a recording in messages."""
-    if isinstance(audio, (str, os.PathLike)):
-        return os.fspath(audio)
-    return "the recording" if isinstance(audio, (bytes, np.ndarray)) else str(getattr(audio, "name", "the recording"))
+def load_model(
+    name_or_path: Path | str | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: Precision = "float32",
+    search: DecodeOptions | None = None,
+    **options: Any,
+) -> Recognizer:
+    """A `Recognizer` from a model folder; None and "default" name the bundled model.
+
+    `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
+    `precision` is that of the network: "float32", where a recording's neighbors in a batch change nothing, or
+    "bfloat16" or (on a CPU) "int8", which are faster and in rare cases choose another word. `search`
+    says how to search, or its fields do one by one: `load_model(beam_size=50, hotwords=["GRYFFINDOR=8"])`.
+    Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
+    """
+    options = {KEYS.get(name, name): value for name, value in options.items()}
+    try:
+        search = replace(search or DecodeOptions(), **options)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(DecodeOptions))
+        raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
+    model = _load(name_or_path, threads)
+    decode = make_decode(model, search, threads)
+    phones = decodes_phones(model, search)
+    kind = calibrated_search(model.path, search)
+    return Recognizer(
+        model, device=device, threads=threads, decode=decode, precision=precision, phones=phones, search=kind
+    )
+
+
+def load_acoustic_model(
+    name_or_path: Path | str | None = None, *, device: str = "auto", threads: int | None = None
+) -> Recognizer:
+    """A `Recognizer` for emissions alone, of phones where the model has them, and not for words.
+
+    Nothing that only a search needs is loaded. Arguments and errors as in `load_model`.
+    """
+    model = _load(name_or_path, threads)
+    return Recognizer(model, device=device, threads=threads, phones=model.lexicon is not None, search="align")
+
+
+def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_saved_model(name_or_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from asr.errors import AsrError
 from asr.text.case import Case, write_case
@@ -16,6 +16,8 @@ class Word:
     start: float
     end: float
     confidence: float
+    features: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    """What the confidence was computed from, where that was asked for (`Recognizer.keeps_features`)."""
 
 
 @dataclass(frozen=True)

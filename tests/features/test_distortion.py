@@ -112,8 +112,9 @@ def test_codecs_lose_something_and_keep_length_and_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.85, 1.2])
-def test_stretching_changes_the_pace_and_not_the_pitch(rate: float) -> None:
-    heard = distortion.stretch(TONE, rate)
+@pytest.mark.parametrize("window", distortion.STRETCH_WINDOWS)
+def test_stretching_changes_the_pace_and_not_the_pitch(rate: float, window: int) -> None:
+    heard = distortion.stretch(TONE, rate, window)
     assert len(heard) == round(len(TONE) / rate)
     peak = np.argmax(np.abs(np.fft.rfft(heard * np.hanning(len(heard))))) * RATE / len(heard)
     assert peak == pytest.approx(440, abs=2)
