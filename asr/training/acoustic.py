@@ -223,7 +223,8 @@ class AcousticTask:
         log_probs = self.module.log_probabilities(encodings)
         targets = early_targets = self._targets(batch.targets, views)
         losses = sequence_losses(log_probs, steps, *targets)
-        tokens = max(1, int(targets[1].sum()))
+        # Stretches without a word count as one token each: alone in a batch they would weigh as much as all others do.
+        tokens = max(len(steps), int(targets[1].sum()))
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
         apart = disagreements(log_probs, lengths) if self.config.cr_ctc_weight else None
@@ -337,13 +338,14 @@ class AcousticTask:
         tokens = [self.tokenizer.encode(utterance.text) for utterance in said]
         phones = [self.lexicon.encode(utterance.text) for utterance in said] if self.lexicon else []
         samples = [audio.samples(index) for index in range(len(audio))]
-        fastest = max(self.config.waveform.speeds, default=1.0)  # which leaves the fewest steps
+        fastest = self.config.waveform.fastest  # which leaves the fewest steps
         steps = self.module.steps(torch.tensor([int(count / fastest) for count in samples], dtype=torch.long)).tolist()
         reasons = reasons_against(
             [count / self.sample_rate for count in samples],
             steps,
             list(zip(tokens, phones or tokens, strict=True)),
             self.config.longest_seconds,
+            [bool(utterance.extra.get("wordless")) for utterance in said],
         )
         self.left_out |= {one.id: reason for one, reason in zip(said, reasons, strict=True) if reason}
         kept = [index for index, reason in enumerate(reasons) if not reason]
