@@ -148,8 +148,6 @@ def _why_not_trusted(numerators: Numbers, denominators: Numbers, unit: Unit) -> 
     count, touched = len(numerators), int(np.count_nonzero(numerators))
     if not denominators.sum():
         return "the references hold no word"
-    if count == 1:
-        return f"one {unit.removesuffix('s')} alone has no interval"
     if count < ENOUGH[unit]:
         return f"too few {unit} ({count}, at least {ENOUGH[unit]} are needed) for the interval to be reliable"
     if not touched:

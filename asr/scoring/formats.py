@@ -248,7 +248,8 @@ def _timed_words(record: Mapping[str, Any]) -> Iterator[TimedWord]:
 
 
 def _recording(path: Path, parts: Iterable[tuple[str, Iterable[TimedWord]]]) -> Entry:
-    texts, times = [], []
+    texts: list[str] = []
+    times: list[TimedWord] = []
     for text, words in parts:
         texts.append(text)
         times += words

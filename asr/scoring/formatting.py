@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asr.errors import AsrError
@@ -68,13 +67,8 @@ def _error_rate_under(name: str, score: Score) -> float | None:
     ids = [utterance.id for utterance in score.utterances]
     try:
         normalize = compose([name])
-        sides: list[Sequence[str]] = [
-            normalize_texts(normalize, texts, ids, side)
-            for side, texts in [
-                ("reference", [utterance.reference for utterance in score.utterances]),
-                ("hypothesis", [utterance.hypothesis for utterance in score.utterances]),
-            ]
-        ]
+        left = normalize_texts(normalize, [each.reference for each in score.utterances], ids, "reference")
+        right = normalize_texts(normalize, [each.hypothesis for each in score.utterances], ids, "hypothesis")
     except AsrError:
         return None
-    return sum((each.counts for each in align_texts(*sides, score.aligner)), Counts()).error_rate
+    return sum((each.counts for each in align_texts(left, right, score.aligner)), Counts()).error_rate

@@ -133,7 +133,7 @@ def _as_recordings(references: Transcripts, hypotheses: Transcripts) -> tuple[Tr
 
 
 def _joined(lines: Transcripts) -> Transcripts:
-    return replace(lines, texts={lines.path.stem: " ".join(lines.texts.values())})
+    return replace(lines, format="segments", texts={lines.path.stem: " ".join(lines.texts.values())})
 
 
 def _renamed(one: Transcripts, name: str) -> Transcripts:

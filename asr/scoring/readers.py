@@ -63,9 +63,9 @@ _BEGINNINGS = [
     ("a TextGrid", re.compile(r'File type = "ooTextFile')),
     ("an HTK label file", re.compile("#!MLF!#")),
     ("SubStation subtitles", re.compile(re.escape("[Script Info]"), re.IGNORECASE)),
+    ("RTTM", re.compile(r"(?:SPEAKER|LEXEME|SPKR-INFO)(?:\s+\S+){6,}$")),
 ]
 _STRUCTURES = [
-    ("RTTM", re.compile(r"(?:SPEAKER|LEXEME|SPKR-INFO)(?:\s+\S+){6,}$"), 1),
     ("columns", re.compile(r"(?=[^\s,;|]*[^\W\d])(?=[^\s,;|]*[\d_/.])[^\s,;|]+[,;|]\S"), 1),
     ("columns", re.compile(r"[^|]+\|.*"), 2),
     ("times", re.compile(r"\[?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?\]?(?:\s|,|$)|\d+\.\d+\s+\d+\.\d+\s"), 2),
@@ -163,6 +163,7 @@ def _detect(path: Path, lines: list[str]) -> Format:
 
 def _detect_by_content(path: Path, filled: list[str]) -> Format:
     first = filled[0]
+    _refuse(path, [what for what, pattern in _BEGINNINGS if pattern.match(first)])
     spoken = [line for line in filled if not line.startswith(";;")]
     if first.startswith("WEBVTT"):
         return "vtt"
@@ -180,7 +181,9 @@ def _detect_by_content(path: Path, filled: list[str]) -> Format:
         return "stm"
     if is_known_header(next(csv_dialect(first, [first]))):
         return "csv"
-    _refuse_structures(path, filled)
+    _refuse(
+        path, [what for what, pattern, lines in _STRUCTURES if len(filled) >= lines and all(map(pattern.match, filled))]
+    )
     names = [line.split(maxsplit=1)[0] for line in filled]
     return "kaldi" if len(set(names)) == len(names) and all(map(ID.fullmatch, names)) else "plain"
 
@@ -195,11 +198,9 @@ def _one_blank(line: str) -> str:
     return " ".join(line.split())
 
 
-def _refuse_structures(path: Path, filled: list[str]) -> None:
-    found = [what for what, pattern in _BEGINNINGS if pattern.match(filled[0])]
-    found += [what for what, pattern, least in _STRUCTURES if len(filled) >= least and all(map(pattern.match, filled))]
-    if found:
-        raise DataError(f"{path} is not in a format that is known: {found[0]} would count as words", _KNOWN)
+def _refuse(path: Path, structures: list[str]) -> None:
+    if structures:
+        raise DataError(f"{path} is not in a format that is known: {structures[0]} would count as words", _KNOWN)
 
 
 _KNOWN = f"Known are: {', '.join(FORMATS[1:])} (--reference-format, --hypothesis-format)."

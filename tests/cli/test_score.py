@@ -86,7 +86,7 @@ def test_what_was_read_as_what_is_said(files: tuple[Path, Path]) -> None:
 
 def test_one_speaker_has_no_interval_and_few_utterances_none_beyond_their_rates(files: tuple[Path, Path]) -> None:
     result = command("score", *files, "--speaker-from", r"^(8)").stdout
-    assert "no interval over speakers: there is one alone" in result
+    assert "no interval over speakers: too few speakers (1, at least 20" in result
     assert "95 % interval over 2 utterances: 33.33 to 33.33 %" in result
 
 

@@ -22,12 +22,12 @@ from asr.scoring.views.terminal import print_report
 SUFFIXES = [".txt", ".trn", ".tsv", ".csv", ".jsonl", ".json", ".ctm", ".stm", ".srt", ".vtt", "", ".rttm"]
 WORDS = ["river", "the", "wide", "Cold,", "it's", "7", "1.5", "naïve", "地図", "ok:", "a/b", "x|y", "semi;colon"]
 PIECES = [
-    *WORDS, "[noise]", "<unk>", "<s>", "{ a / b }", "(uh)", "(u1)", "(u 1 -3)", "(", ")", "[", "{", "\t", "\t\t", "\n",
-    "\n\n", "\r\n", "\r", ",", ";", "|", '"', '""', "\ufeff", "\u2028", "\0", "\ud800", "id", "text", "path",
-    "sentence", "start", "end", "-->", "00:00:01,000 --> 00:00:02,000", "WEBVTT", "NOTE", "u1", "u-2", "spk_a", "1", "0.5",
-    "1e999", "nan", "-1", "u1 1 0.0 0.5 the", "u1 1 anna 0.0 0.5 the", '{"id": "u1", "text": "the"}', '{"id": "u1"', "[]", "{}",
-    "null", '{"text": null}', '{"segments": [{"text": 1}]}', '[{"id": 1, "text": "a"}]', ";; remark",
-    "inter_segment_gap", "<ALT>",
+    *WORDS, "[noise]", "<unk>", "<s>", "{ a / b }", "(uh)", "(u1)", "(u 1 -3)", "(", ")", "[", "{", "\t", "\t\t",
+    "\n", "\n\n", "\r\n", "\r", ",", ";", "|", '"', '""', "\ufeff", "\u2028", "\x00", "\ud800", "id", "text", "path",
+    "sentence", "start", "end", "-->", "00:00:01,000 --> 00:00:02,000", "WEBVTT", "NOTE", "u1", "u-2", "spk_a", "1",
+    "0.5", "1e999", "nan", "-1", "u1 1 0.0 0.5 the", "u1 1 anna 0.0 0.5 the", '{"id": "u1", "text": "the"}',
+    '{"id": "u1"', "[]", "{}", "null", '{"text": null}', '{"segments": [{"text": 1}]}', '[{"id": 1, "text": "a"}]',
+    ";; remark", "inter_segment_gap", "<ALT>",
 ]  # fmt: skip
 garbage = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=30).map(" ".join),
@@ -123,30 +123,32 @@ ANSWERS = (corpora, st.tuples(*[st.sampled_from(sorted(WRITERS))] * 2), st.sampl
 
 @given(*INPUTS, st.sampled_from(["error", "delete", "skip"]))
 @examples(60)
-def test_no_traceback(*given_: object) -> None:
-    _no_traceback(*given_)  # type: ignore[arg-type]
+def test_no_traceback(reference: str, hypothesis: str, suffixes: tuple[str, str], form: str, missing: str) -> None:
+    _no_traceback(reference, hypothesis, suffixes, form, missing)
 
 
 @given(*ANSWERS)
 @examples(25)
-def test_right_answer(*given_: object) -> None:
-    _right_answer(*given_)  # type: ignore[arg-type]
+def test_right_answer(texts: dict[str, tuple[str, str]], names: tuple[str, str], aligner: str) -> None:
+    _right_answer(texts, names, aligner)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(*INPUTS, st.sampled_from(["error", "delete", "skip"]))
 @examples(2500)
-def test_no_traceback_at_length(*given_: object) -> None:
-    _no_traceback(*given_)  # type: ignore[arg-type]
+def test_no_traceback_at_length(
+    reference: str, hypothesis: str, suffixes: tuple[str, str], form: str, missing: str
+) -> None:
+    _no_traceback(reference, hypothesis, suffixes, form, missing)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(*ANSWERS)
 @examples(1000)
-def test_right_answer_at_length(*given_: object) -> None:
-    _right_answer(*given_)  # type: ignore[arg-type]
+def test_right_answer_at_length(texts: dict[str, tuple[str, str]], names: tuple[str, str], aligner: str) -> None:
+    _right_answer(texts, names, aligner)
 
 
 @given(st.lists(st.tuples(garbage, garbage), min_size=1, max_size=4), st.sampled_from(["levenshtein", "nist"]))

@@ -105,7 +105,7 @@ def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
 
 def _interval(interval: Interval) -> Text:
     if not interval.exists:
-        return Text(f"  no interval over {interval.unit}: there is one alone", "yellow")
+        return Text(f"  no interval over {interval.unit}: {interval.note}", "yellow")
     bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %"
     text = f"  95 % interval over {interval.units:,} {interval.unit}: {bounds}"
     return Text(text) if interval.trusted else Text(f"{text} – not reliable: {interval.note}", "yellow")

@@ -144,7 +144,7 @@ def utterances(report: Report) -> str:
     return f"""<h2 id="utterances">Utterances</h2>
 <div class="controls">{"".join(controls)}<output id="count" aria-live="polite"></output></div>
 <p id="picked" hidden>only with <b></b> <button type="button" class="plain">show all</button></p>
-<div class="card table"><table><thead><tr>{heads}</tr></thead><tbody id="rows"></tbody></table>
+<div class="card table"><table class="list"><thead><tr>{heads}</tr></thead><tbody id="rows"></tbody></table>
 <div class="more" id="more"><button type="button" class="plain">Show more</button></div></div>
 <noscript><p class="notice">The list of utterances needs JavaScript; everything above does not.</p></noscript>"""
 
@@ -161,7 +161,7 @@ def footer(report: Report) -> str:
     rows = "".join(
         f"<tr><td>{escape(key.replace('_', ' '))}</td><td>{escape(_plain(value))}</td></tr>"
         for key, value in facts.items()
-        if value not in ([], {}, None)
+        if value not in ([], {}, None, "")
     )
     return f"<footer><h3>How this was made</h3><table>{rows}</table></footer>"
 
