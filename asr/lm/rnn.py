@@ -171,7 +171,7 @@ class RecurrentModel:
     def _log_probs(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Natural-log probability (B,) of sentences, as of `losses`.
 
-        Most of an n-best list begins alike: the sum over all tokens, which costs most, is taken once for each beginning.
+        Most of an n-best list begins alike: the sum over all tokens, which costs most, is taken once a beginning.
         """
         known = targets >= 0
         encoded = self.network.encode(inputs)[known]
