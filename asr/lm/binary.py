@@ -195,7 +195,7 @@ def _gaps(place: Ints, parent: NDArray[np.int64]) -> Ints:
     gaps = place.copy()
     siblings = 1 + np.flatnonzero(parent[1:] == parent[:-1])
     gaps[siblings] -= place[siblings - 1] + 1
-    return gaps
+    return np.asarray(gaps)
 
 
 def _places(gaps: NDArray[np.uint32], children: Ints) -> NDArray[np.uint32]:
@@ -203,7 +203,7 @@ def _places(gaps: NDArray[np.uint32], children: Ints) -> NDArray[np.uint32]:
     sums = np.cumsum(gaps + np.uint32(1), dtype=np.uint32)  # may run over; the differences are right all the same
     firsts = (np.cumsum(children) - children)[children > 0]
     before = sums[firsts] - gaps[firsts] - np.uint32(1)
-    return sums - np.uint32(1) - np.repeat(before, children[children > 0])
+    return np.asarray(sums - np.uint32(1) - np.repeat(before, children[children > 0]))
 
 
 def _pack_ints(name: str, values: NDArray[Any]) -> dict[str, bytes]:

@@ -70,7 +70,7 @@ def count_ngrams(
         folder = Path(name)
         table = _unigrams(ids, n_words, part, folder)
         place, rank_at = np.zeros(1, np.int32), ids
-        orders = []
+        orders: list[OrderCounts] = []
         for cutoff in [-1, *cutoffs[: order - 1]]:
             highest = len(orders) == order - 1
             if highest:
@@ -128,7 +128,7 @@ def _next_order(
     table = _Table(folder, shorter.order + 1)
     preceded = np.zeros(len(shorter), np.int32)
     in_run = Column(folder / f"{table.order}.in_run")
-    runs = []
+    runs: list[_Run] = []
     for span in spans(len(ids), part):
         run, places = _sorted_run(ids, rank_at, span, n_words, folder / f"{table.order}.run{len(runs)}")
         runs.append(run)

@@ -75,7 +75,7 @@ def fit_weights(scores: NDArray[Any]) -> list[float]:
 def word_scores(model: NgramModel, sentences: Iterable[str]) -> Doubles:
     """Natural-log probability (T,) of each known word and sentence end of a text."""
     predicted, scores = token_scores(model, sentences)
-    return scores[predicted != UNKNOWN_ID]
+    return np.asarray(scores[predicted != UNKNOWN_ID])
 
 
 def _union(models: Sequence[NgramModel]) -> tuple[list[Ints], list[int], Ints, Ints, Ints]:

@@ -114,7 +114,7 @@ def _beginnings(inputs: Sequence[Sequence[int]], lengths: Sequence[int]) -> tupl
     The M positions are those within the sentences' `lengths`, one sentence after the other.
     """
     known: dict[tuple[int, int], int] = {}
-    places, examples = [], []
+    places, examples = list[int](), list[int]()
     for tokens, length in zip(inputs, lengths, strict=True):
         node = -1
         for token in tokens[:length]:
@@ -171,7 +171,7 @@ class RecurrentModel:
     def _log_probs(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Natural-log probability (B,) of sentences, as of `losses`.
 
-        Most of an n-best list begins alike: the sum over all tokens, which costs most, is taken once a beginning.
+        An n-best list begins alike: the sum over all tokens, which costs most, is taken once for each beginning.
         """
         known = targets >= 0
         encoded = self.network.encode(inputs)[known]
