@@ -75,14 +75,14 @@ def test_the_sample_holds_what_is_wanted() -> None:
 def test_a_run_goes_on_with_more_pieces_and_a_sampled_softmax(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("THE LAMP BURNED LOW\nSHE CLOSED THE DOOR\nTHE WIND WENT ROUND THE HOUSE\nSHE WENT ROUND\n" * 8)
-    base = ["network.units=12", "network.embedding=8", "network.dropout=0", "loop.epochs=2", "batch_tokens=120"]
-    first = read_experiment([text], [text], tmp_path / "a", "librispeech", [*base, "tokenizer.size=24"])
+    base = ["network.units=12", "network.embedding=8", "network.dropout=0", "loop.epochs=2", "batch_tokens=40"]
+    first = read_experiment([text], [text], tmp_path / "a", "librispeech", [*base, "tokenizer.kind=characters"])
     train_recurrent(first)
-    goes_on = ["tokenizer.size=40", "sampled=10", f"init_from={tmp_path / 'a' / 'best'}", "other_pieces=true"]
+    goes_on = ["tokenizer.size=26", "sampled=10", f"init_from={tmp_path / 'a' / 'best'}", "other_pieces=true"]
     second = read_experiment([text], [text], tmp_path / "b", "librispeech", [*base, *goes_on])
     task = RecurrentTask(second, torch.device("cpu"))
-    assert len(task.tokenizer.vocabulary) == 40
-    assert task.network.embedding.weight.shape == (40, 8)
+    assert len(task.tokenizer.vocabulary) == 26
+    assert task.network.embedding.weight.shape == (26, 8)
     before = task.validate()["perplexity"]
     train_recurrent(second)
     after = RecurrentTask(
