@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -117,7 +117,7 @@ def score(
 
     if embed_audio and html is None:
         raise UsageError("--embed-audio needs --html FILE")
-    options = {
+    options: dict[str, Any] = {
         "names": name or (),
         "by": by or (),
         "missing": missing.value,
