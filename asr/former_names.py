@@ -81,6 +81,21 @@ def modernize(kind: Any, data: Any) -> Any:
     return renamed
 
 
+def modernize_setting(kind: Any, keys: list[str], value: Any) -> tuple[list[str], Any]:
+    """As `modernize`, of one setting by its path of keys, which is empty where there is no such setting any more."""
+    nested = value
+    for key in reversed(keys):
+        nested = {key: nested}
+    nested = modernize(kind, nested)
+    modern: list[str] = []
+    for _ in keys:
+        if not nested:
+            return [], value
+        ((key, nested),) = nested.items()
+        modern.append(key)
+    return modern, nested
+
+
 def modern_options(arguments: Iterable[str]) -> list[str]:
     """A command line with today's options in place of former ones."""
     modern, values_follow = [], False

@@ -72,25 +72,34 @@ training() {
 # The acoustic training of $conf.
 train() { training "$exp" train "$conf" "${overrides[@]}"; }
 
-# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $rescorer) on the
-# manifest.
+# learn MANIFEST: stages 4 to 6, to the whole $model, whose search is tuned on the manifest with $lm (and $rescorer), which
+# are in it then. With $phone_ngram the training goes on by CTC-CRF from where CTC ends, under the settings of $crf.
 learn() {
+  local learned=$exp
   if begin 4 "acoustic model"; then
     train
   fi
+  if [ -n "${phone_ngram:-}" ]; then
+    learned=$exp/crf
+    if begin 4 "the same by CTC-CRF"; then
+      training "$learned" train "$conf" "${crf[@]}" "${overrides[@]}" output="$learned" init_from="$exp/best" \
+        phone_ngram="$phone_ngram"
+    fi
+  fi
   if begin 5 "the best epoch, in half precision"; then
-    asr average "$exp" -o "$model"
+    asr average "$learned" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
-    asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-threshold -8 --utterances 160 \
+    asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-min-logp -8 --utterances 160 \
       -o "$exp/tuning"
   fi
 }
 
-# evaluate MODEL MANIFEST PREFIX: without and with $lm (and $rescorer), into reports whose names begin with the prefix.
+# evaluate MODEL MANIFEST PREFIX [OPTION...]: greedily, and with the model's own language models or those of the options,
+# into reports whose names begin with the prefix.
 evaluate() {
   asr evaluate "$1" "$2" --greedy -o "$exp/reports/${3}greedy"
-  asr evaluate "$1" "$2" --lm "$lm" ${rescorer:+--rescore "$rescorer"} -o "$exp/reports/${3}lm"
+  asr evaluate "$1" "$2" "${@:4}" -o "$exp/reports/${3}lm"
 }
 
 # Stage 8: a table of all reports.

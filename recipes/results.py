@@ -79,13 +79,19 @@ def search(decoding: dict[str, Any]) -> str:
 
 
 def command(settings: dict[str, Any]) -> str:
-    """What gives the number again; weights tuned for a model are in its folder."""
-    decoding = settings["decoding"]
-    language = f"--lm {brief(decoding['language_model'])}" if decoding.get("language_model") else "--lm none"
-    if "rescore" in decoding:
+    """What gives the number again; the model's own language models and the weights tuned for it are in its folder."""
+    decoding, model = settings["decoding"], settings["model"]["folder"]
+    ngram = decoding.get("language_model") or "none"
+    language = "" if is_own(ngram, model) else f" --lm {brief(ngram)}"
+    if "rescore" in decoding and not is_own(decoding["rescore"], model):
         language += f" --rescore {brief(decoding['rescore'])}"
-    options = "--greedy" if decoding["search"] == "greedy" else language
-    return f"asr evaluate {brief(settings['model']['folder'])} {brief(settings['data']['manifest'])} {options}"
+    options = " --greedy" if decoding["search"] == "greedy" else language
+    return f"asr evaluate {brief(model)} {brief(settings['data']['manifest'])}{options}"
+
+
+def is_own(path: str, model: str) -> bool:
+    """Whether a language model lies in the model's folder, and so is used unless another is named."""
+    return Path(path).resolve().parent == Path(model).resolve()
 
 
 def brief(path: str) -> str:

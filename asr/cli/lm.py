@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -72,36 +73,23 @@ def train(
         typer.Option("--weights-for", metavar="TEXT", help="Or: find the weights that foretell this text best."),
     ] = None,
     normalizer: Normalizer = "librispeech",
-    rnn: Annotated[bool, typer.Option("--rnn", help="Train a recurrent model instead; LM is its folder.")] = False,
-    validation: Annotated[
-        list[Path] | None,
-        typer.Option("--validation", help="With --rnn: text that chooses the best epoch."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="With --rnn: network.units=512, loop.epochs=10 …; repeatable."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="With --rnn: go on where the run stopped.")] = False,
+    rnn: Annotated[bool, typer.Option("--rnn", hidden=True)] = False,
+    validation: Annotated[list[Path] | None, typer.Option("--validation", hidden=True)] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
+    resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
 ) -> None:
-    """Train an n-gram model with interpolated modified Kneser-Ney smoothing, or a recurrent one.
+    """Train an n-gram model with interpolated modified Kneser-Ney smoothing.
 
     A lone + between texts parts them into kinds: each gives an n-gram model, and these are interpolated.
     """
-    if rnn:
-        if vocabulary or cutoffs or threshold is not None or size or weights or weights_for:
-            raise UsageError(
-                "--vocabulary, --cutoffs, --prune, --size and --weights are for n-gram models",
-                "The sizes of a recurrent model are set by --set network.units=512.",
-            )
-        from asr.training.rnn_lm import read_experiment, train_recurrent
-
-        if len(out) != 1:
-            raise typer.BadParameter("one folder, please", param_hint="--out")
-        experiment = read_experiment(texts, validation or [], out[0], normalizer, settings or [])
-        typer.echo(train_recurrent(experiment, resume))
-        return
-    if validation or settings or resume:
-        raise UsageError("--validation, --set and --resume are for recurrent models", "Add --rnn, or leave them out.")
+    if rnn or validation or settings or resume:
+        lists = [("train", texts)] + ([("validation", validation)] if validation else [])
+        named = [f"{name}=[{', '.join(map(str, paths))}]" for name, paths in lists]
+        command = ["asr", "train", "CONFIG.yaml", *named, f"output={out[0]}", *(settings or [])]
+        raise UsageError(
+            "recurrent language models are trained by `asr train`",
+            f"With `task: rnn_lm` in CONFIG.yaml: {shlex.join(command)}{' --resume' if resume else ''}",
+        )
     from asr.lm.build import (
         NgramConfig,
         build_ngram,
@@ -132,11 +120,11 @@ def train(
 @app.command()
 def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size = None) -> None:
     """Turn a model of any toolkit (ARPA) into the binary form, or back, and prune it on the way."""
-    from asr.lm.build import describe, parse_size, shrink, write_model
+    from asr.lm.build import describe_ngrams, parse_size, shrink, write_model
     from asr.lm.load import load_language_model
 
     loaded = load_language_model(model)
-    _note(describe(loaded))
+    _note(describe_ngrams(loaded))
     loaded = shrink(loaded, threshold, parse_size(size) if size else None, note=_note)
     for path in out:
         write_model(loaded, path)

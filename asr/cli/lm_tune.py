@@ -27,7 +27,7 @@ def tune(
     beam: Beam = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--token-threshold", help="Log-probability below which a piece is not tried.", show_default=False),
+        typer.Option("--token-min-logp", help="Log-probability below which a piece is not tried.", show_default=False),
     ] = None,
     nbest: Annotated[
         int | None,

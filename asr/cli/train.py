@@ -1,4 +1,4 @@
-"""`asr train`: from a configuration to a model."""
+"""`asr train`: from a configuration to a model, whatever its task."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def train(
         int, typer.Option("--overfit", help="Learn this many utterances by heart, to prove that all works.", min=0)
     ] = 0,
 ) -> None:
-    """Train an acoustic model."""
+    """Train what the configuration's `task` says: acoustic (default), rnn_lm, a recurrent language model, or g2p."""
     from asr.training import run
 
     experiment = run.read_experiment(config, overrides or [])
@@ -34,5 +34,5 @@ def train(
         if wer > 0:
             raise typer.Exit(1)
     else:
-        run.train(experiment, resume)
+        run.run_task(experiment, resume)
         typer.echo(experiment.output / "best")

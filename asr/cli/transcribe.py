@@ -114,7 +114,7 @@ def transcribe(
         raise UsageError("several formats need -o, a folder to write them to")
 
     from asr.text.case import Case
-    from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe
+    from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe_failure
     from asr.transcription.result import Failure, Transcript
 
     options = search.decode_options()
@@ -123,7 +123,7 @@ def transcribe(
     letter_case: Case | None = case.value if case else None
     summary = Summary(failures=list(missing))
     for failure in missing:
-        _tell(describe(failure))
+        _tell(describe_failure(failure))
     target: OutputFolder | Printer
     if output is None:
         names = [*(each.name for each in found), *(failure.name for failure in missing)]

@@ -23,8 +23,8 @@ from asr.evaluation.decode import PART, Decoding, decode_manifest
 from asr.evaluation.provenance import (
     describe_data,
     describe_decoding,
+    describe_files,
     describe_machine,
-    describe_model,
     digest,
     peak_memory_megabytes,
     provenance,
@@ -67,7 +67,7 @@ def evaluate(
     if not any(utterance.text for utterance in utterances):
         raise DataError(f"{manifest} holds no texts to score against")
     search = describe_decoding(decoding or {"search": "greedy"})
-    model, data = describe_model(recognizer.model.path), describe_data(manifest, utterances)
+    model, data = describe_files(recognizer.model.path), describe_data(manifest, utterances)
     made_by = provenance(recognizer.model.path, manifest, search)
     decoded = decode_manifest(recognizer, utterances, folder, made_by, on_progress)
     settings = {

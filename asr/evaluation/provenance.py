@@ -16,7 +16,7 @@ from asr.io import fingerprint_files, fingerprint_text
 from asr.model.bundle import ModelFolder
 
 
-def describe_model(folder: Path) -> dict[str, Any]:
+def describe_files(folder: Path) -> dict[str, Any]:
     """The model's folder and the fingerprint of every file in it, and in the folders within, but the card."""
     return {"folder": str(folder), "fingerprint": fingerprint_files(*ModelFolder(folder).files(), root=folder)}
 
@@ -37,14 +37,14 @@ def describe_decoding(decoding: Mapping[str, Any]) -> dict[str, Any]:
     if search.get("language_model"):
         search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
     if search.get("rescore", "none") != "none":
-        search["rescore_fingerprint"] = describe_model(Path(search["rescore"]))["fingerprint"]
+        search["rescore_fingerprint"] = describe_files(Path(search["rescore"]))["fingerprint"]
     return search
 
 
 def provenance(model: Path, manifest: Path, decoding: Mapping[str, Any]) -> dict[str, Any]:
     """What makes a report: fingerprints of model and manifest, and the search."""
     return {
-        "model": describe_model(model)["fingerprint"],
+        "model": describe_files(model)["fingerprint"],
         "data": fingerprint_files(manifest),
         "decoding": describe_decoding(decoding),
     }

@@ -103,7 +103,7 @@ def _estimate(tokens: Tokens, config: NgramConfig, cutoffs: list[int] | None, no
     )
     note(f"estimating a {config.order}-gram model")
     estimate = train_ngram(tokens, config.order, cutoffs)
-    note(describe(estimate.model))
+    note(describe_ngrams(estimate.model))
     for order, discounts in enumerate(estimate.discounts, start=1):
         note(f"  discounts of {order}-grams: {' '.join(f'{discount:.3f}' for discount in discounts)}")
     return estimate
@@ -122,7 +122,7 @@ def _interpolated(
         note(f"perplexity of each on {', '.join(path.name for path in config.weights_for)}: {each}")
     note(f"interpolating by {' '.join(f'{weight:.3f}' for weight in weights)}")
     merged, context_log_prob = interpolate(models, weights, [estimate.context_log_prob for estimate in estimates])
-    note(describe(merged))
+    note(describe_ngrams(merged))
     return merged, context_log_prob
 
 
@@ -140,10 +140,10 @@ def shrink(
     check_pruning(threshold, size)
     if threshold is not None:
         model = prune(model, threshold, context_log_prob)
-        note(f"pruned: {describe(model)}")
+        note(f"pruned: {describe_ngrams(model)}")
     elif size is not None:
         model, threshold = _prune_to_bytes(model, size, context_log_prob)
-        note(f"pruned at {threshold:.3g}: {describe(model)}")
+        note(f"pruned at {threshold:.3g}: {describe_ngrams(model)}")
     return model
 
 
@@ -195,7 +195,7 @@ def check_sources(config: NgramConfig, sources: int) -> None:
         )
 
 
-def describe(model: NgramModel) -> str:
+def describe_ngrams(model: NgramModel) -> str:
     """The numbers of n-grams, for people."""
     return ", ".join(f"{count:,} {order}-grams" for order, count in enumerate(model.counts, start=1))
 

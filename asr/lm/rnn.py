@@ -272,7 +272,9 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
     try:
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if description.get("kind") != KIND:
-            raise ModelError(f"{folder} is not a recurrent language model", "Train one with `asr lm train --rnn`.")
+            raise ModelError(
+                f"{folder} is not a recurrent language model", "Train one with `asr train`, `task: rnn_lm`."
+            )
         network = RecurrentNetwork(
             validate(RecurrentConfig, description["network"], str(folder)), description["vocabulary"]
         )
@@ -282,7 +284,7 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         get_normalizer(normalizer)
         model = RecurrentModel(network.eval(), load_tokenizer(folder), normalizer)
     except FileNotFoundError as error:
-        hint = "Train a recurrent language model with `asr lm train --rnn`."
+        hint = "Train a recurrent language model with `asr train`, `task: rnn_lm`."
         if (folder / "best" / "config.json").is_file():
             hint = f"The model of that training is {folder / 'best'}."
         raise ModelError(f"{error.filename or folder} is missing", hint) from error

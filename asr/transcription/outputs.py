@@ -235,7 +235,7 @@ def deliver(
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 summary.failures.append(outcome)
-                tell(describe(outcome))
+                tell(describe_failure(outcome))
                 continue
             write(outcome)
             summary.files += 1
@@ -249,7 +249,7 @@ def deliver(
                 note(f"{count - 1} more recordings: {kind}")
 
 
-def describe(failure: Failure) -> str:
+def describe_failure(failure: Failure) -> str:
     """One line (and a hint) that names the recording and the reason."""
     text = str(failure.error)
     return text if failure.name in text else f"{failure.name}: {text}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from asr.cli import main
 from asr.cli.lm import app
 
 TEXT = """\
@@ -55,9 +56,12 @@ def test_both_forms_give_the_same_perplexity(trained: Path, text: Path) -> None:
         (["convert", "lm.ngram", "-o", "x.ngram", "--prune", "1e-8", "--size", "10k"], "choose one of"),
         (["convert", "lm.ngram", "-o", "x.ngram", "--prune", "-2"], "must not be negative"),
         (["train", "text.txt", "-o", "x.ngram", "--prune", "-2"], "must not be negative"),
-        (["train", "text.txt", "-o", "x.ngram", "--resume"], "are for recurrent models"),
-        (["train", "text.txt", "-o", "x.ngram", "--set", "network.units=5"], "are for recurrent models"),
-        (["train", "text.txt", "-o", "x", "--rnn", "--vocabulary", "9"], "are for n-gram models"),
+        (["train", "text.txt", "-o", "x.ngram", "--resume"], "x.ngram --resume"),
+        (["train", "text.txt", "-o", "x.ngram", "--set", "network.units=5"], "are trained by `asr train`"),
+        (
+            ["train", "text.txt", "-o", "x", "--rnn", "--vocabulary", "9"],
+            "With `task: rnn_lm` in CONFIG.yaml: asr train",
+        ),
     ],
 )
 def test_what_would_be_passed_over_is_refused(trained: Path, options: list[str], complaint: str) -> None:
@@ -145,11 +149,15 @@ def test_faults_are_plain(arguments: list[str], code: int, complaint: str) -> No
 
 def test_a_recurrent_model_is_trained_measured_and_sampled(text: Path, tmp_path: Path) -> None:
     settings = ["tokenizer.kind=characters", "network.units=8", "loop.epochs=1", "batch_tokens=200"]
-    options = [option for setting in settings for option in ("--set", setting)]
+    (tmp_path / "rnn.yaml").write_text(f"task: rnn_lm\ntrain: [{text}]\nvalidation: [{text}]\noutput: {tmp_path}/rnn\n")
     run = CliRunner().invoke  # in this process, which has torch loaded already
-    result = run(app, ["train", "--rnn", str(text), "--validation", str(text), "-o", str(tmp_path / "rnn"), *options])
+    result = run(main.app, ["train", str(tmp_path / "rnn.yaml"), *settings])
     assert result.exit_code == 0, result.output
     best = str(tmp_path / "rnn" / "best")
     assert best in result.stdout
     assert run(app, ["perplexity", best, str(text)]).stdout.startswith("4 sentences, 37 words\nperplexity ")
     assert len(run(app, ["sample", best, "-n", "2"]).stdout.splitlines()) == 2
+    rehearsed = run(main.app, ["train", str(tmp_path / "rnn.yaml"), "--dry-run", *settings])
+    assert rehearsed.exit_code == 0, rehearsed.output
+    for part in ("task: rnn_lm", "units: 8", "4 sentences", "M parameters", "an epoch, "):
+        assert part in rehearsed.stdout

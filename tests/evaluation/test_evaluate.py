@@ -18,7 +18,7 @@ from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
 from asr.evaluation.evaluate import default_folder, evaluate
-from asr.evaluation.provenance import describe_model
+from asr.evaluation.provenance import describe_files
 from asr.io import fingerprint_files
 from asr.scoring.files import report_on_files
 from asr.transcription.decoder import DecodeOptions, describe_search
@@ -58,7 +58,7 @@ def test_the_folder(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> N
     assert data["wer"] == evaluation.report.score.wer
     assert data["words"]["reference"] == 6 * 3 + 2 * 3
     settings = data["settings"]
-    assert settings["model"]["fingerprint"] == describe_model(recognizer.model.path)["fingerprint"]
+    assert settings["model"]["fingerprint"] == describe_files(recognizer.model.path)["fingerprint"]
     assert settings["data"]["fingerprint"] == fingerprint_files(manifest)
     assert settings["data"]["utterances"] == 8
     assert settings["decoding"] == {"search": "greedy"}
@@ -208,11 +208,11 @@ def test_a_report_that_is_replaced_is_told(tiny_model: Path, manifest: Path, tmp
 
 def test_the_fingerprint_covers_the_folders_within(tiny_phone_model: Path, tmp_path: Path) -> None:
     model = shutil.copytree(tiny_phone_model, tmp_path / "model")
-    before = describe_model(model)["fingerprint"]
+    before = describe_files(model)["fingerprint"]
     (model / "README.md").write_text("a card")
-    assert describe_model(model)["fingerprint"] == before
+    assert describe_files(model)["fingerprint"] == before
     (model / "lexicon" / "LICENSE").write_text("another")
-    assert describe_model(model)["fingerprint"] != before
+    assert describe_files(model)["fingerprint"] != before
 
 
 def test_the_command(tiny_model: Path, manifest: Path, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from asr.lm.rnn import RecurrentConfig, RecurrentNetwork, pad_sentences
-from asr.training.rnn_lm import RecurrentTask, read_experiment, train_recurrent
+from asr.training.rnn_lm import RecurrentTask
 from asr.training.sampled_softmax import SampledSoftmax
+from tests.training.texts import configured, trained
 
 VOCABULARY = 300
 
@@ -76,17 +77,17 @@ def test_a_run_goes_on_with_more_pieces_and_a_sampled_softmax(tmp_path: Path) ->
     text = tmp_path / "text.txt"
     text.write_text("THE LAMP BURNED LOW\nSHE CLOSED THE DOOR\nTHE WIND WENT ROUND THE HOUSE\nSHE WENT ROUND\n" * 8)
     base = ["network.units=12", "network.embedding=8", "network.dropout=0", "loop.epochs=2", "batch_tokens=40"]
-    first = read_experiment([text], [text], tmp_path / "a", "librispeech", [*base, "tokenizer.kind=characters"])
-    train_recurrent(first)
+    first = configured([text], [text], tmp_path / "a", [*base, "tokenizer.kind=characters"])
+    trained(first)
     goes_on = ["tokenizer.size=26", "sampled=10", f"init_from={tmp_path / 'a' / 'best'}", "other_pieces=true"]
-    second = read_experiment([text], [text], tmp_path / "b", "librispeech", [*base, *goes_on])
+    second = configured([text], [text], tmp_path / "b", [*base, *goes_on])
     task = RecurrentTask(second, torch.device("cpu"))
     assert len(task.tokenizer.vocabulary) == 26
     assert task.network.embedding.weight.shape == (26, 8)
     before = task.validate()["perplexity"]
-    train_recurrent(second)
+    trained(second)
     after = RecurrentTask(
-        read_experiment([text], [text], tmp_path / "c", "librispeech", [f"init_from={tmp_path / 'b' / 'best'}"]),
+        configured([text], [text], tmp_path / "c", [f"init_from={tmp_path / 'b' / 'best'}"]),
         torch.device("cpu"),
     ).validate()["perplexity"]
     assert after < before
