@@ -39,6 +39,8 @@ LLOYD_ROUNDS = 30
 HISTOGRAM_BINS = 4096
 LEVEL = 6
 """Of deflate; 9 saves half a per cent more and takes five times as long."""
+Row = NDArray[np.uint8]
+Rows = tuple[Row, Row, Row, Row]
 HINT = "The file is torn or was changed: write it again."
 
 Rows = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
