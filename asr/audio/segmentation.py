@@ -16,8 +16,9 @@ import numpy.typing as npt
 from asr.audio.level import SILENCE
 from asr.audio.source import Samples
 
-_FRAME = 0.01
-_SILENCE_DB = 20 * np.log10(SILENCE)
+FRAME = 0.01
+"""Seconds over which a level is measured."""
+SILENCE_DB = float(20 * np.log10(SILENCE))
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,10 @@ class _Stretch:
 
 def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, continues: bool, ended: bool) -> _Stretch:
     """The first chunk of `samples`; `continues` says that they begin in mid-speech, `ended` that nothing follows."""
-    hop = round(_FRAME * rate)
-    level = _frame_levels(samples, hop)
+    hop = round(FRAME * rate)
+    level = frame_levels(samples, hop)
     speech = _speech_frames(level, config.speech_threshold)
-    margin, longest = round(config.padding_s / _FRAME), round(config.max_chunk_s / _FRAME)
+    margin, longest = round(config.padding_s / FRAME), round(config.max_chunk_s / FRAME)
     if continues:
         speech[0] = True
     if not speech.any():
@@ -119,8 +120,8 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
     first = max(0, int(speech.argmax()) - margin)
     if not ended and first + longest > len(speech):  # look again from there on, where all of a chunk can be seen
         return _Stretch(0, 0, first * hop)
-    for begin, end in _pauses(speech):
-        length, pause = (begin - first) * _FRAME, (end - begin) * _FRAME
+    for begin, end in pauses(speech):
+        length, pause = (begin - first) * FRAME, (end - begin) * FRAME
         if begin <= first:
             continue
         if begin - first + margin > longest:
@@ -135,11 +136,11 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
             return _Stretch(first * hop, stop * hop, len(samples) if last and ended else max(stop, end - margin) * hop)
     if ended and len(samples) - first * hop <= longest * hop:
         return _Stretch(first * hop, len(samples), len(samples))
-    cut = _quietest(level, first + round(0.4 * longest), first + longest) * hop
+    cut = quietest(level, first + round(0.4 * longest), first + longest) * hop
     return _Stretch(first * hop, cut, cut, forced=True)
 
 
-def _frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
+def frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
     """Level (T,) of each 10 ms in dBFS."""
     frames = max(1, len(samples) // hop)
     framed = np.resize(samples, frames * hop) if len(samples) < hop else samples[: frames * hop]
@@ -150,20 +151,20 @@ def _frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
 
 def _speech_frames(level: npt.NDArray[np.float64], rise: float) -> npt.NDArray[np.bool_]:
     """(T,), true where the level is that of speech."""
-    audible = level[level > _SILENCE_DB]
+    audible = level[level > SILENCE_DB]
     if not audible.size:
         return np.zeros(len(level), dtype=np.bool_)
     floor, loud = np.percentile(audible, [5, 95])
-    return np.asarray(level > max(floor + rise * (loud - floor), _SILENCE_DB))
+    return np.asarray(level > max(floor + rise * (loud - floor), SILENCE_DB))
 
 
-def _pauses(speech: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def pauses(speech: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Begin and end of every run of frames without speech."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], speech, [True]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _quietest(level: npt.NDArray[np.float64], first: int, last: int) -> int:
+def quietest(level: npt.NDArray[np.float64], first: int, last: int) -> int:
     """The middle of the quietest 0.2 s of frames `first` to `last`."""
     width = 20
     power = 10 ** (level[first : last + width] / 10)

@@ -35,6 +35,7 @@ def evaluate(
     from asr.evaluation.evaluate import default_folder
     from asr.evaluation.evaluate import evaluate as evaluate_manifest
     from asr.evaluation.provenance import provenance, report_made_by
+    from asr.scoring.views.terminal import print_report
     from asr.transcription.decoder import describe_search
     from asr.transcription.recognizer import load_model
 
@@ -66,7 +67,7 @@ def evaluate(
             print(f"asr: {identity}: {reason}", file=sys.stderr)
         failed = failed or bool(evaluation.decoding.failures)
         if not quiet:
-            evaluation.report.print()
+            print_report(evaluation.report)
             speed = evaluation.decoding.real_time_factor
             print(f"real-time factor {speed:.4f}; report in {folder}" if speed else f"report in {folder}")
     if failed:

@@ -52,32 +52,66 @@ def train(
     out: Outputs,
     order: Annotated[int, typer.Option("--order", help="Words in the longest n-grams, 1 to 6.")] = 3,
     vocabulary: Annotated[
-        int | None, typer.Option("--vocabulary", metavar="N", help="Keep the N most frequent words (default: all).")
+        str | None,
+        typer.Option(
+            "--vocabulary", metavar="N|FILE", help="The N most frequent words, or those of a file (default: all)."
+        ),
     ] = None,
     cutoffs: Annotated[
-        str, typer.Option("--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2.")
+        str,
+        typer.Option(
+            "--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2; + as for texts."
+        ),
     ] = "",
     threshold: Threshold = None,
     size: Size = None,
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="A,B,…", help="What each side of a + counts; they sum to one.")
+    ] = "",
+    weights_for: Annotated[
+        list[Path] | None,
+        typer.Option("--weights-for", metavar="TEXT", help="Or: find the weights that foretell this text best."),
+    ] = None,
     normalizer: Normalizer = "librispeech",
     rnn: Annotated[bool, typer.Option("--rnn", hidden=True)] = False,
     validation: Annotated[list[Path] | None, typer.Option("--validation", hidden=True)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
     resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
 ) -> None:
-    """Train an n-gram model with interpolated modified Kneser-Ney smoothing."""
+    """Train an n-gram model with interpolated modified Kneser-Ney smoothing.
+
+    A lone + between texts parts them into kinds: each gives an n-gram model, and these are interpolated.
+    """
     if rnn or validation or settings or resume:
         lists = [("train", texts)] + ([("validation", validation)] if validation else [])
         named = [f"{name}=[{', '.join(map(str, paths))}]" for name, paths in lists]
-        words = ["asr", "train", "CONFIG.yaml", *named, f"output={out[0]}", *(settings or [])]
+        command = ["asr", "train", "CONFIG.yaml", *named, f"output={out[0]}", *(settings or [])]
         raise UsageError(
             "recurrent language models are trained by `asr train`",
-            f"With `task: rnn_lm` in CONFIG.yaml: {shlex.join(words)}{' --resume' if resume else ''}",
+            f"With `task: rnn_lm` in CONFIG.yaml: {shlex.join(command)}{' --resume' if resume else ''}",
         )
-    from asr.lm.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
+    from asr.lm.build import (
+        NgramConfig,
+        build_ngram,
+        parse_cutoffs,
+        parse_size,
+        parse_vocabulary,
+        parse_weights,
+        write_model,
+    )
 
-    config = NgramConfig(order, vocabulary, parse_cutoffs(cutoffs), threshold, parse_size(size) if size else None)
-    model = build_ngram(texts, config, normalizer, note=_note)
+    most, words = parse_vocabulary(vocabulary)
+    config = NgramConfig(
+        order=order,
+        vocabulary=most,
+        cutoffs=parse_cutoffs(cutoffs),
+        threshold=threshold,
+        size=parse_size(size) if size else None,
+        words=words,
+        weights=parse_weights(weights),
+        weights_for=weights_for or [],
+    )
+    model = build_ngram(_sources(texts), config, normalizer, note=_note)
     for path in out:
         write_model(model, path)
         _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -147,6 +181,19 @@ def sample(
     loaded, random = load_language_model(model), np.random.default_rng(seed)
     for _ in range(count):
         typer.echo(sample_sentence(loaded, random, temperature))
+
+
+def _sources(texts: list[Path]) -> list[list[Path]]:
+    """The texts between one lone + and the next."""
+    sources: list[list[Path]] = [[]]
+    for text in texts:
+        if str(text) == "+":
+            sources.append([])
+        else:
+            sources[-1].append(text)
+    if not all(sources):
+        raise UsageError("a + stands between texts")
+    return sources
 
 
 def _note(text: str) -> None:

@@ -16,7 +16,21 @@ from typing import Annotated
 
 import typer
 
-from asr.cli import align, average, calibrate, evaluate, export, info, lexicon, lm, prepare, score, train, transcribe
+from asr.cli import (
+    align,
+    average,
+    calibrate,
+    evaluate,
+    export,
+    info,
+    lexicon,
+    lm,
+    prepare,
+    score,
+    serve,
+    train,
+    transcribe,
+)
 from asr.cli.help import GroupedCommand, show_version
 from asr.errors import AsrError
 from asr.former_names import modern_options
@@ -52,6 +66,7 @@ app.command("evaluate", cls=GroupedCommand)(evaluate.evaluate)
 app.command("calibrate", cls=GroupedCommand)(calibrate.calibrate)
 app.command("info", cls=GroupedCommand)(info.info)
 app.command("score", cls=GroupedCommand)(score.score)
+app.command("serve", cls=GroupedCommand)(serve.serve)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 app.add_typer(lexicon.app, name="lexicon", help="How words are spoken: build a lexicon.")
 

@@ -49,7 +49,7 @@ def calibrate(
     """Fit the confidences of `recognizer` and its search on utterances with known texts, and give them to it.
 
     `wordless` are sounds in which every word is wrong, by default `sounds_without_words`. Raises `DataError` where all
-    words are right or all wrong: nothing can be learnt from them; and `AsrError` naming a recording that cannot be read.
+    words are right or all wrong: nothing can be learnt from them; and `AsrError` naming a recording that is unreadable.
     """
     with _features_kept(recognizer):
         words, correct = recognized_words(recognizer, utterances)

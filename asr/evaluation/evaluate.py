@@ -33,6 +33,7 @@ from asr.evaluation.provenance import (
 from asr.io import write_text
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import score
+from asr.scoring.views import write_report
 from asr.transcription.recognizer import Recognizer
 
 
@@ -142,8 +143,8 @@ def _write(folder: Path, utterances: list[Utterance], decoded: Decoding, report:
             row["speaker"] = utterance.speaker
         rows.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_text(folder / "hypotheses.jsonl", "".join(rows))
-    report.write_json(folder / "report.json")
-    report.write_html(folder / "report.html", embed_audio)
+    write_report(report, folder / "report.json")
+    write_report(report, folder / "report.html", embed_audio=embed_audio)
 
 
 def _text(decoded: Decoding, utterance: Utterance) -> str:

@@ -5,14 +5,12 @@ Every view (terminal, JSON, CSV, NIST text, HTML) is written from this one objec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
-from asr.io import write_text
 from asr.scoring.bootstrap import Interval, error_rate_interval
 from asr.scoring.breakdown import (
     Breakdown,
@@ -24,6 +22,7 @@ from asr.scoring.breakdown import (
     outside_vocabulary,
     worst,
 )
+from asr.scoring.formatting import FormattingErrors, find_formatting_errors
 from asr.scoring.result import Score, ScoredUtterance
 from asr.scoring.significance import Comparison, compare, conclude
 
@@ -53,6 +52,11 @@ class Report:
         """Errors by word."""
         return count_confusions(self.score)
 
+    @cached_property
+    def formatting(self) -> FormattingErrors | None:
+        """What letter case and punctuation cost, where that is most of the errors."""
+        return find_formatting_errors(self.score, self.confusions)
+
     @property
     def worst(self) -> list[ScoredUtterance]:
         """The utterances with most errors."""
@@ -68,42 +72,6 @@ class Report:
         """The interval to quote: over speakers where there are enough of them, else over utterances."""
         speakers = self.over_speakers
         return speakers if speakers is not None and speakers.trusted else self.over_utterances
-
-    def print(self, by: tuple[str, ...] = (), worst: int = 0) -> None:
-        """Print the summary, with the breakdowns named in `by` and so many of the worst utterances (at most 20)."""
-        from asr.scoring.views.terminal import print_report
-
-        print_report(self, by=by, worst=worst)
-
-    def write_json(self, path: Path | str) -> None:
-        """Write everything as JSON (the schema is in docs/scoring.md)."""
-        from asr.scoring.views.json_report import render_json
-
-        write_text(path, render_json(self))
-
-    def write_csv(self, path: Path | str) -> None:
-        """Write one row per utterance."""
-        from asr.scoring.views.csv_table import render_csv
-
-        write_text(path, render_csv(self))
-
-    def write_pra(self, path: Path | str) -> None:
-        """Write the alignments as `sclite -o pralign` prints them."""
-        from asr.scoring.views.nist_text import render_pra
-
-        write_text(path, render_pra(self.score))
-
-    def write_sys(self, path: Path | str) -> None:
-        """Write the table by speaker as `sclite -o sum` prints it."""
-        from asr.scoring.views.nist_text import render_sys
-
-        write_text(path, render_sys(self.score, self.name))
-
-    def write_html(self, path: Path | str, embed_audio: bool = False) -> None:
-        """Write the self-contained page; audio is linked relative to it, or embedded."""
-        from asr.scoring.views.html.page import render_html
-
-        write_text(path, render_html(self, Path(path).parent, embed_audio))
 
 
 def build_report(
@@ -139,3 +107,39 @@ def build_report(
         inputs=inputs or {},
         settings=settings or {},
     )
+
+
+def describe_inputs(report: Report) -> str:
+    """What was read as which format; empty where texts came from elsewhere."""
+    read = []
+    for side in ("reference", "hypothesis", "baseline"):
+        form, field = report.inputs.get(f"{side}_format"), report.inputs.get(f"{side}_field")
+        if form:
+            read.append(f"{side} read as {form}{f' (field {field})' if field else ''}")
+    return ", ".join(read)
+
+
+def notices(report: Report) -> Iterator[str]:
+    """What a reader must know beside the figures: ids that did not pair, tags, case and punctuation."""
+    yield from _unpaired(report)
+    yield from (f"baseline {report.baseline}: {line}" for line in _unpaired(report, "baseline_"))
+    tags = report.inputs.get("tags") or {}
+    if tags:
+        shown = ", ".join(f"{tag} {count}" for tag, count in list(tags.items())[:5])
+        more = ", …" if len(tags) > 5 else ""
+        yield f"{sum(tags.values()):,} tags left out, since nobody speaks them (--tags keep): {shown}{more}"
+    if report.formatting is not None:
+        yield str(report.formatting)
+
+
+def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
+    fates = {"delete": "counted as deleted", "skip": "left out"}
+    fate = fates.get(str(report.inputs.get("missing_policy")), "")
+    for key, what in [
+        ("missing", f"without a hypothesis, {fate}"),
+        ("extra", "hypotheses without a reference, left out"),
+        ("doubled", "ids more than once, the first text taken"),
+    ]:
+        ids = report.inputs.get(prefix + key) or []
+        if ids:
+            yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"

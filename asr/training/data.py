@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
 
 
 def run_tokenizer(
-    output: Path, config: TokenizerConfig, texts: Sequence[str], origin: Tokenizer | None = None
+    output: Path, config: TokenizerConfig, texts: Iterable[str], origin: Tokenizer | None = None
 ) -> Tokenizer:
     """The tokenizer in a run's folder: `origin`, or learned from `texts` where there is none yet by these settings.
 

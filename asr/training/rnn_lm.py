@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from asr.errors import UsageError
 from asr.lm.ngram import Ints
 from asr.lm.rnn import (
+    BOUNDARY,
     RecurrentConfig,
     RecurrentModel,
     RecurrentNetwork,
@@ -23,6 +24,7 @@ from asr.lm.rnn import (
     load_recurrent,
     pad_sentences,
     save_recurrent,
+    with_other_pieces,
     word_perplexity,
 )
 from asr.lm.text import read_sentences
@@ -31,6 +33,7 @@ from asr.text.tokenizer import Tokenizer, TokenizerConfig
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.training.data import run_tokenizer
+from asr.training.sampled_softmax import SampledSoftmax
 
 TOKENIZER_SENTENCES = 100_000
 SentenceBatch = tuple[Tensor, Tensor]
@@ -50,8 +53,12 @@ class RecurrentExperiment:
     init_from: Path | None = None
     """The folder of a recurrent model that goes on reading, with its tokenizer, normalizer and sizes; of what this run
     says of them only the dropout counts."""
+    other_pieces: bool = False
+    """With `init_from`: it goes on with pieces of this run's `tokenizer`."""
     tokenizer: TokenizerConfig = field(default_factory=lambda: TokenizerConfig("unigram", 512))
     network: RecurrentConfig = field(default_factory=RecurrentConfig)
+    sampled: int = 0
+    """Tokens drawn for the softmax of a batch, beside its own; 0 takes all. Halves the time of thousands of pieces."""
     batch_tokens: int = 4096
     """Tokens in a batch, padding included."""
     longest: int = 150
@@ -74,6 +81,8 @@ class RecurrentExperiment:
         get_normalizer(self.normalizer)
         if not self.train:
             raise UsageError("train must name at least one text")
+        if self.other_pieces and self.init_from is None:
+            raise UsageError("other_pieces needs a model to go on from", "Set init_from, or leave other_pieces out.")
         if self.loop.patience and not self.validation:
             raise UsageError("loop.patience needs a validation text")
 
@@ -85,22 +94,24 @@ class RecurrentTask:
         self.device = device
         origin = load_recurrent(config.init_from) if config.init_from else None
         self.normalizer = origin.normalizer if origin else config.normalizer
-        normalize = get_normalizer(self.normalizer)
-        texts = [sentence for path in config.train for sentence in read_sentences(path, normalize)]
-        if not texts:
+        some = _some(self._sentences(config.train), config.loop.seed)
+        kept = origin.tokenizer if origin and not config.other_pieces else None
+        self.tokenizer = run_tokenizer(config.output, config.tokenizer, some, kept)
+        self.tokens, self.starts = _encode(self.tokenizer, self._sentences(config.train), config.longest)
+        if not len(self.tokens):
             raise UsageError("the text to train on has no words")
-        some = _some(texts, config.loop.seed)
-        self.tokenizer = run_tokenizer(config.output, config.tokenizer, some, origin.tokenizer if origin else None)
-        self.tokens, self.starts = _encode(self.tokenizer, texts, config.longest)
         torch.manual_seed(config.loop.seed)
-        sizes = replace(origin.network.config, dropout=config.network.dropout) if origin else config.network
+        dropout = config.network.dropout
+        sizes = replace(origin.network.config, dropout=dropout) if origin else config.network
         self.config = replace(config, network=sizes)
         """With the network's true sizes, which `init_from` may have decided."""
         self.network = RecurrentNetwork(sizes, len(self.tokenizer.vocabulary))
         if origin:
-            self.network.load_state_dict(origin.network.state_dict())
+            network = with_other_pieces(origin, self.tokenizer, dropout) if config.other_pieces else origin.network
+            self.network.load_state_dict(network.state_dict())
+        self.sampled = SampledSoftmax(self._counts(), config.sampled) if config.sampled else None
         self.module: nn.Module = self.network
-        self.validation = [sentence for path in config.validation for sentence in read_sentences(path, normalize)]
+        self.validation = list(self._sentences(config.validation))
         self._planned: tuple[int, list[list[int]]] = (-1, [])
 
     def describe_data(self) -> list[str]:
@@ -124,7 +135,10 @@ class RecurrentTask:
     def loss(self, batch: SentenceBatch, generator: torch.Generator) -> Loss:
         """Cross-entropy per token."""
         inputs, targets = batch[0].to(self.device), batch[1].to(self.device)
-        total = self.network.losses(inputs, targets).sum()
+        if self.sampled is None:
+            total = self.network.losses(inputs, targets).sum()
+        else:
+            total = self.sampled.loss(self.network, inputs, targets, generator)
         tokens = int((batch[1] >= 0).sum())
         sums: dict[str, Tensor | float] = {"loss": total.detach(), "tokens": float(tokens)}
         return Loss(total / tokens, ["a batch of sentences"], sums, amount=0.0)  # no seconds of sound
@@ -147,6 +161,16 @@ class RecurrentTask:
         """The network as it is now, ready to use."""
         return RecurrentModel(self.network, self.tokenizer, self.normalizer)
 
+    def _sentences(self, texts: Sequence[Path]) -> Iterator[str]:
+        normalize = get_normalizer(self.normalizer)
+        return (sentence for path in texts for sentence in read_sentences(path, normalize))
+
+    def _counts(self) -> Tensor:
+        """How often each token (V,) is foretold, the ends of sentences among them."""
+        counts = np.bincount(self.tokens, minlength=len(self.tokenizer.vocabulary))
+        counts[BOUNDARY] = len(self.starts) - 1
+        return torch.from_numpy(counts)
+
     def _plan(self, epoch: int) -> list[list[int]]:
         """Batches of an epoch: sentences of like length together, in random order."""
         if self._planned[0] != epoch:
@@ -159,15 +183,19 @@ class RecurrentTask:
         return self._planned[1]
 
 
-def _some(texts: list[str], seed: int) -> list[str]:
-    """Sentences from all over the texts, enough to train a tokenizer on."""
-    if len(texts) <= TOKENIZER_SENTENCES:
-        return texts
-    chosen = np.random.default_rng(seed).choice(len(texts), TOKENIZER_SENTENCES, replace=False)
-    return [texts[index] for index in np.sort(chosen).tolist()]
+def _some(texts: Iterable[str], seed: int) -> Iterator[str]:
+    """Sentences from all over the texts, enough to train a tokenizer on: each has the same chance (Vitter 1985)."""
+    random = np.random.default_rng(seed)
+    chosen: list[str] = []
+    for number, text in enumerate(texts):
+        if number < TOKENIZER_SENTENCES:
+            chosen.append(text)
+        elif (place := int(random.integers(number + 1))) < TOKENIZER_SENTENCES:
+            chosen[place] = text
+    yield from chosen
 
 
-def _encode(tokenizer: Tokenizer, texts: list[str], longest: int) -> tuple[Ints, NDArray[np.int64]]:
+def _encode(tokenizer: Tokenizer, texts: Iterable[str], longest: int) -> tuple[Ints, NDArray[np.int64]]:
     """All sentences of at most `longest` tokens, one after the other, and where each begins (and the end)."""
     tokens, starts = array("i"), array("q", [0])
     for text in texts:

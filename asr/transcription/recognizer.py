@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
@@ -56,7 +57,7 @@ class StageTimes:
 
 
 class Recognizer:
-    """A model ready to transcribe. One object serves any number of recordings, one call at a time."""
+    """A model ready to transcribe. One object serves any number of recordings, and several threads at once."""
 
     def __init__(
         self,
@@ -74,18 +75,28 @@ class Recognizer:
         self.model = model
         self.device = _device(device)
         self.segmentation = segmentation or SegmentationConfig()
-        self.confidence = load_confidence(model.path, search)
         self.keeps_features = False
         """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.times = StageTimes()
         self._precision = precision
         self._network = _in_precision(model.network.to(self.device).eval(), precision)
         self._threads = threads or os.cpu_count() or 1
+        self._search_with(decode, phones, search)
+
+    def with_search(self, search: DecodeOptions) -> Recognizer:
+        """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
+        other = copy(self)
+        decode, phones = make_decode(self.model, search, self._threads), decodes_phones(self.model, search)
+        other._search_with(decode, phones, calibrated_search(self.model.path, search))
+        return other
+
+    def _search_with(self, decode: Decode, phones: bool, search: Search | None) -> None:
+        self.confidence = load_confidence(self.model.path, search)
         self._decode = decode
         self._phones = phones
-        speech = model.lexicon if phones else None
-        self.vocabulary = PHONES if phones else model.tokenizer.vocabulary
-        self.encode = speech.encode if speech else model.tokenizer.encode
+        speech = self.model.lexicon if phones else None
+        self.vocabulary = PHONES if phones else self.model.tokenizer.vocabulary
+        self.encode = speech.encode if speech else self.model.tokenizer.encode
         """Text to the ids in `vocabulary` of what is heard when it is spoken."""
 
     def transcribe(
@@ -184,7 +195,8 @@ class Recognizer:
                     if isinstance(item, EndOfAudio):
                         ends = {}
                     else:
-                        item = _SegmentEvent(item.request, _after(item.segment, ends.get(item.segment.channel, 0.0)))
+                        said_until = ends.get(item.segment.channel, 0.0)
+                        item = _SegmentEvent(item.request, without_overlap(item.segment, said_until))
                         ends[item.segment.channel] = item.segment.end
                     yield item
             self.times.reading += reader.clock.reading
@@ -200,7 +212,7 @@ class Recognizer:
         rate = self.model.sample_rate
         pending: list[tuple[list[RequestChunk], Future[list[Segment | None]]]] = []
         for batch in batches([item for item in window if isinstance(item, RequestChunk)], rate):
-            pending.append((batch, search_thread.submit(self._read, batch, self.emissions(batch), words)))
+            pending.append((batch, search_thread.submit(self.search, batch, self.emissions(batch), words)))
         segments = {
             id(each): segment for batch, search in pending for each, segment in zip(batch, search.result(), strict=True)
         }
@@ -210,8 +222,8 @@ class Recognizer:
             elif (segment := segments[id(item)]) is not None:
                 yield _SegmentEvent(item.request, segment)
 
-    def _read(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
-        """Search a batch for its texts, and the texts for their words."""
+    def search(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
+        """What is said in each chunk of a batch, given its `emissions`; None where nothing is."""
         began = perf_counter()
         steps = [len(log_probs) for log_probs in emissions]
         padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
@@ -255,7 +267,7 @@ class _SegmentEvent:
     segment: Segment
 
 
-def _after(segment: Segment, now: float) -> Segment:
+def without_overlap(segment: Segment, now: float) -> Segment:
     """The segment without overlap with what ended `now`."""
     if segment.start >= now:
         return segment

@@ -95,6 +95,32 @@ def test_conversion_prunes(trained: Path) -> None:
     assert (trained / "small.arpa").read_text().startswith("\\data\\\nngram 1=2")
 
 
+def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
+    """A text of other words, and weights that the first text decides: it counts nearly alone."""
+    run = CliRunner().invoke
+    other, words = tmp_path / "other.txt", tmp_path / "words.txt"
+    other.write_text("ONE TWO THREE\nTWO THREE FOUR\n")
+    words.write_text("\n".join(sorted({*TEXT.upper().replace(",", "").replace(".", "").split(), "ONE", "TWO"})))
+    options = [
+        "--cutoffs",
+        "0,0+0,1",
+        "--weights-for",
+        str(text),
+        "--vocabulary",
+        str(words),
+        "-o",
+        str(tmp_path / "lm.ngram"),
+    ]
+    result = run(app, ["train", str(text), "+", str(other), *options])
+    assert result.exit_code == 0, result.output
+    assert "vocabulary 21, unknown 0.00%" in result.stderr
+    assert "vocabulary 21, unknown 50.00%" in result.stderr
+    weights = result.stderr.split("interpolating by ")[1].split("\n")[0].split()
+    assert float(weights[0]) > 0.9
+    mixed = run(app, ["perplexity", str(tmp_path / "lm.ngram"), str(text)]).stdout
+    assert mixed.startswith("4 sentences, 37 words, 0.00% unknown\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
@@ -103,6 +129,11 @@ def test_conversion_prunes(trained: Path) -> None:
         (["train", "absent.txt", "-o", "x.ngram", "--order", "9"], 2, "choose 1 to 6"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "big"], 2, "is not a size"),
         (["train", "absent.txt", "-o", "x.ngram", "--cutoffs", "a"], 2, "cut-offs"),
+        (["train", "a.txt", "+", "b.txt", "-o", "x.ngram"], 2, "need weights"),
+        (["train", "a.txt", "+", "b.txt", "-o", "x.ngram", "--weights", "0.5,0.6"], 2, "do not sum to one"),
+        (["train", "a.txt", "-o", "x.ngram", "--cutoffs", "0,1+0,0"], 2, "2 lists of cut-offs for 1 kinds"),
+        (["train", "a.txt", "+", "-o", "x.ngram", "--weights", "0.5,0.5"], 2, "a + stands between texts"),
+        (["train", "a.txt", "-o", "x.ngram", "--vocabulary", "absent.txt"], 2, "neither a number nor a file"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "9MB", "--prune", "1e-8"], 2, "choose one"),
         (["train", "absent.txt", "-o", "x.ngram", "--normalizer", "what"], 2, "librispeech"),
         (["perplexity", "absent.ngram", "absent.txt"], 1, "absent.ngram does not exist"),

@@ -34,6 +34,15 @@ def model() -> RecurrentModel:
     return RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16, 2, 0.5), 4), tokenizer, "none")
 
 
+def test_what_begins_alike_is_scored_as_by_itself(model: RecurrentModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.lm.rnn.SCORES_AT_ONCE", 12)  # three beginnings at a time
+    texts = ["abba", "abba b", "ab", "", "a b a", "abba b a", "b", "abba"]
+    sentences = [model.tokenizer.encode(text) for text in texts]
+    model.network.eval()
+    losses = [float(model.network.losses(*pad_sentences([sentence])).detach()) for sentence in sentences]
+    assert model.rescore(texts) == pytest.approx([-loss for loss in losses], abs=1e-4)
+
+
 def test_padding_puts_the_boundary_before_and_after() -> None:
     inputs, targets = pad_sentences([[3, 2], [], [2, 2, 3]])
     assert inputs.tolist() == [[0, 3, 2, 0], [0, 0, 0, 0], [0, 2, 2, 3]]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from asr.errors import UsageError
 from asr.lm.rnn import RecurrentConfig, RecurrentModel, RecurrentNetwork, load_recurrent, save_recurrent
 from asr.text.tokenizer import CharacterTokenizer
 from asr.trainer.checkpoint import load_checkpoint
-from asr.training.rnn_lm import RecurrentExperiment, RecurrentTask
-from asr.training.run import read_experiment, run_task
+from asr.training.rnn_lm import RecurrentTask
+from tests.training.texts import configured, trained
 
 
 @pytest.fixture
@@ -25,22 +22,6 @@ def model() -> RecurrentModel:
     torch.manual_seed(0)
     tokenizer = CharacterTokenizer(["a", "b"])
     return RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16, 2, 0.5), 4), tokenizer, "none")
-
-
-def configured(
-    train: Sequence[Path], validation: Sequence[Path], output: Path, settings: Sequence[str]
-) -> RecurrentExperiment:
-    """The experiment of a YAML file beside `output` with `key.sub=value` settings."""
-    path = output.with_suffix(".yaml")
-    data = {"task": "rnn_lm", "train": list(map(str, train)), "validation": list(map(str, validation))}
-    path.write_text(yaml.safe_dump(data | {"output": str(output)}))
-    experiment: Any = read_experiment(path, settings)
-    return experiment
-
-
-def trained(experiment: RecurrentExperiment, resume: bool = False) -> Path:
-    run_task(experiment, resume)
-    return experiment.output / "best"
 
 
 @pytest.fixture
@@ -144,6 +125,11 @@ def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None
         torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
     )
     assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, task.load(1, 0, 1), strict=True))
+
+
+def test_other_pieces_need_a_model_to_go_on_from(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="other_pieces needs a model"):
+        configured([text], [], tmp_path / "run", ["other_pieces=true"])
 
 
 def test_a_wrong_setting_is_named(text: Path, tmp_path: Path) -> None:

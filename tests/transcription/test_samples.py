@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +84,25 @@ def test_a_request_of_a_path_is_named_by_it(recognizer: asr.Recognizer, tmp_path
     (outcome,) = recognizer.transcribe_many([asr.Request(tmp_path / "a.wav")])
     assert outcome.name == str(tmp_path / "a.wav")
     assert asr.Request(torch.zeros(3)).name == "the audio"
+
+
+def test_two_threads_share_one_recognizer(recognizer: asr.Recognizer) -> None:
+    signals = [noisy(2.0 + number / 3, number) for number in range(8)]
+    alone = [recognizer.transcribe(signal) for signal in signals]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(recognizer.transcribe, signals))
+    assert together == alone
+
+
+def test_a_transcript_is_saved_by_its_suffix_and_shown_in_a_notebook(
+    recognizer: asr.Recognizer, tmp_path: Path
+) -> None:
+    transcript = recognizer.transcribe(VOICE, sample_rate=RATE)
+    for form in ("txt", "json", "srt", "vtt", "tsv", "ctm"):
+        transcript.save(tmp_path / f"talk.{form}")
+        assert (tmp_path / f"talk.{form}").stat().st_size > 0
+    with pytest.raises(UsageError, match="no format 'doc'"):
+        transcript.save(tmp_path / "talk.doc")
+    html = replace(transcript, name="<b>")._repr_html_()
+    assert "&lt;b&gt;" in html
+    assert html.count("<span") == len(transcript.words)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
+from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from asr.html.page import as_script_data, fill, policy_hash, read_page
 from asr.scoring.report import Report
 from asr.scoring.views.html import sections
-from asr.scoring.views.html.audio import embed_audio, find_audio, link_audio
+from asr.scoring.views.html.audio import draw_waveform, embed_audio, find_audio, link_audio
+
+DRAWN = 300
 
 
 def render_html(report: Report, folder: Path, embed: bool = False) -> str:
@@ -21,7 +21,6 @@ def render_html(report: Report, folder: Path, embed: bool = False) -> str:
     Only the page's own script and style may run (by their hash), and nothing may be fetched but recordings, so that
     a hostile hypothesis has no way to act even if it slipped through the escaping.
     """
-    css, js = _read("page.css"), _read("page.js")
     parts = [
         sections.headline(report),
         sections.verdict(report),
@@ -30,31 +29,33 @@ def render_html(report: Report, folder: Path, embed: bool = False) -> str:
         sections.utterances(report),
         sections.footer(report),
     ]
+    title = f"{report.name}: WER {report.score.wer * 100:.2f} %"
+    return assemble(title, parts, as_script_data(_data(report, folder, embed)))
+
+
+def assemble(title: str, parts: Sequence[str], data: str = "") -> str:
+    """A page of `parts`; the script, which fills the list of utterances, is only in one with `data`."""
+    css, js = read_page("base.css") + _read("page.css"), _read("page.js") if data else ""
     policy = (
-        f"default-src 'none'; script-src '{_hash(js)}'; style-src '{_hash(css)}'; img-src data:; "
+        f"default-src 'none'; script-src '{policy_hash(js)}'; style-src '{policy_hash(css)}'; img-src data:; "
         "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
     )
     values = {
-        "title": escape(f"{report.name}: WER {report.score.wer * 100:.2f} %"),
+        "title": escape(title),
         "policy": policy,
         "css": css,
         "js": js,
         "body": "\n".join(parts),
-        "data": _as_script_data(_data(report, folder, embed)),
+        "data": data or "null",
     }
-    page = _read("page.html")
-    head, *rest = page.split("{{")
-    pieces = [head]
-    for piece in rest:
-        name, _, tail = piece.partition("}}")
-        pieces += [values[name], tail]
-    return "".join(pieces)
+    return fill(_read("page.html"), values)
 
 
 def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
     rows: list[list[Any]] = []
     embedded: dict[str, str] = {}
     baseline = report.comparison.first.utterances if report.comparison else None
+    drawn = _drawn(report)
     for index, utterance in enumerate(report.score.utterances):
         path = find_audio(utterance)
         link = None
@@ -70,22 +71,27 @@ def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
             utterance.operations,
             utterance.number("duration"),
             link,
+            _rounded(utterance.times),
+            # Where in what is played the utterance begins: an embedded part is cut out of its recording.
+            0.0 if path is None or embed else utterance.number("offset") or 0.0,
+            draw_waveform(utterance, path) if path is not None and utterance.id in drawn else None,
         ]
         if baseline is not None:
-            row += [baseline[index].hypothesis, baseline[index].operations]
+            row += [baseline[index].hypothesis, baseline[index].operations, _rounded(baseline[index].times)]
         rows.append(row)
     return {"system": report.name, "baseline": report.baseline, "utterances": rows, "embedded": embedded}
 
 
-def _as_script_data(data: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def _drawn(report: Report) -> set[str]:
+    """The utterances whose waveform is in the page: reading all of a large corpus would take minutes."""
+    ranked = sorted(report.score.utterances, key=lambda utterance: -utterance.words.errors)
+    return {utterance.id for utterance in ranked[:DRAWN]}
+
+
+def _rounded(times: Sequence[tuple[float, float]]) -> list[float] | None:
+    """Starts and ends in turn, to the hundredth of a second."""
+    return [round(bound, 2) for bounds in times for bound in bounds] or None
 
 
 def _read(name: str) -> str:
-    return resources.files("asr.scoring.views.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return read_page(name, "asr.scoring.views.html")
