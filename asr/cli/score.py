@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,17 +141,29 @@ def score(
         for option, value in others.items():
             if value is not None:
                 raise UsageError(f"{option} is for one system", "Give one HYP.")
-        board = board_of_files(reference, hypotheses, **options)
+        with _no_collection():
+            board = board_of_files(reference, hypotheses, **options)
         for form, path in files.items():
             if path is not None:
                 write_board(board, path, form, embed_audio=embed_audio)
         _print_json(render_board_json(board)) if to_stdout else print_board(board, by=tuple(by or ()))
         return
-    report = report_on_files(reference, hypotheses[0], against=against, vocabulary=vocabulary, **options)
-    for form, path in (files | of_one).items():
-        if path is not None:
-            write_report(report, path, form, embed_audio=embed_audio)
+    with _no_collection():
+        report = report_on_files(reference, hypotheses[0], against=against, vocabulary=vocabulary, **options)
+        for form, path in (files | of_one).items():
+            if path is not None:
+                write_report(report, path, form, embed_audio=embed_audio)
     _print_json(render(report, "json", Path())) if to_stdout else print_report(report, by=tuple(by or ()), worst=worst)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Millions of small objects in no circles: looking for circles among them takes a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _print_json(text: str) -> None:
