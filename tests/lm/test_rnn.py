@@ -67,8 +67,14 @@ def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(
 def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> None:
     alone = [model.rescore([text])[0] for text in TEXT]
     assert model.rescore(TEXT) == pytest.approx(alone, abs=1e-4)
-    assert model.rescore(TEXT, tokens_at_once=6) == pytest.approx(alone, abs=1e-4)
+    assert model.rescore(TEXT, sentences_at_once=2) == pytest.approx(alone, abs=1e-4)
     assert model.rescore([]) == []
+    twice = [*TEXT, TEXT[0], f"{TEXT[0]} {TEXT[1]}"]
+    assert model.rescore(twice)[: len(TEXT)] == pytest.approx(alone, abs=1e-4)
+    inputs, targets = pad_sentences([model.tokenizer.encode(text) for text in TEXT])
+    with torch.inference_mode():
+        whole = (-model.network.losses(inputs, targets)).tolist()
+    assert model.rescore(TEXT) == pytest.approx(whole, abs=1e-4)
     assert model.rescore([""])[0] < 0
 
 

@@ -4,24 +4,28 @@ import io
 import itertools
 import json
 import shutil
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 import asr
 from asr.audio.segmentation import SegmentationConfig
 from asr.errors import AudioError, ModelError, UsageError
 from asr.model.bundle import load_saved_model
+from asr.nn.precision import bfloat16_is_fast
 from asr.transcription.decoder import DecodeOptions, make_decode
 from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
-from asr.transcription.result import Failure, Transcript
+from asr.transcription.result import Failure, Segment, Transcript
 from tests.audio.recordings import chirp, encode, noisy
 
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_model):
-    return asr.load_model(tiny_model)
+    return asr.load_model(tiny_model, precision="float32")
 
 
 def test_path_file_object_bytes_and_array_agree(recognizer, tmp_path):
@@ -245,3 +249,58 @@ class TestPrecision:
     def test_unknown(self, tiny_model):
         with pytest.raises(UsageError, match="float16"):
             asr.load_model(tiny_model, precision="float16")
+
+
+def test_the_first_segment_comes_before_half_a_minute_has_been_read(recognizer) -> None:
+    heard = threading.Event()
+    read = 0
+
+    def blocks() -> Iterator[np.ndarray]:
+        nonlocal read
+        for number in range(300):
+            if read >= 30 * 16000:
+                assert heard.wait(100), "half a minute was read, and nothing came"
+            block = noisy(1.0, number)
+            read += len(block)
+            yield block
+
+    for _ in recognizer.stream(blocks(), words=False):
+        heard.set()
+    assert heard.is_set()
+
+
+def test_a_short_recording_does_not_wait_for_a_long_one(recognizer) -> None:
+    heard = threading.Event()
+
+    def long() -> Iterator[np.ndarray]:
+        for number in range(20):
+            yield noisy(10.0, number)
+        assert heard.wait(100), "the short one waits"
+
+    requests = [Request(long(), "long"), Request(noisy(1.0, 5), "short")]
+    names = []
+    for outcome in recognizer.transcribe_many(requests, words=False, in_order=False):
+        names.append(outcome.name)
+        heard.set()
+    assert names == ["short", "long"]
+
+
+def test_progress_comes_to_the_seconds_of_sound(recognizer) -> None:
+    done: list[float] = []
+    requests = [Request(noisy(3.0, 1), "a"), Request(np.zeros(16000, np.float32), "b"), Request(noisy(50.0, 2), "c")]
+    outcomes = list(recognizer.transcribe_many(requests, words=False, on_progress=done.append))
+    assert sum(done) == pytest.approx(sum(outcome.duration for outcome in outcomes), abs=0.01)
+
+
+def test_segments_are_told_as_they_are_ready(recognizer) -> None:
+    told: list[Segment] = []
+    (outcome,) = recognizer.transcribe_many([Request(noisy(50.0, 2), "c")], on_segment=told.append)
+    assert tuple(told) == outcome.segments
+
+
+def test_precision_is_chosen_or_refused(tiny_model) -> None:
+    fast = bfloat16_is_fast(torch.device("cpu"))
+    assert asr.load_model(tiny_model, device="cpu").precision == ("bfloat16" if fast else "float32")
+    assert asr.load_model(tiny_model, device="cpu", precision="float32").precision == "float32"
+    with pytest.raises(UsageError, match="auto, float32 or bfloat16, not 'int8'"):
+        asr.load_model(tiny_model, precision="int8")
