@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar where that is a terminal, and where it is asked for a line now and then elsewhere."""
+"""Progress on standard error: a bar on a terminal; elsewhere, where it is asked for, a line now and then."""
 
 from __future__ import annotations
 
