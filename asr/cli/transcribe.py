@@ -113,8 +113,8 @@ def transcribe(
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
     if precision is Precision.int8:
         raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
-    if engine is Engine.ray and precision is not Precision.auto:
-        raise UsageError("--engine ray computes in what is fast on each machine", "Leave --precision out.")
+    if engine is Engine.ray and precision is Precision.bfloat16:
+        raise UsageError("--engine ray computes in float32, which is the same on all machines")
     if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
         form = output.suffix.lstrip(".")
         raise UsageError(f"-o takes a folder, and {output} is named like a file", f"For one file: -f {form} > {output}")

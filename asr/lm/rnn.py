@@ -109,6 +109,22 @@ def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: flo
     return network
 
 
+def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
+    """What the network reads and what it shall foretell, both (B, U + 1): the boundary goes before and after.
+
+    Shorter sentences are padded; their targets say so, and the network, which looks back only, never minds.
+    """
+    lengths = np.array([len(sentence) for sentence in sentences])
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    tokens = np.concatenate([np.asarray(sentence, np.int64) for sentence in sentences])
+    inputs = np.full((len(sentences), lengths.max() + 1), BOUNDARY)
+    inputs[:, 1:][inside] = tokens
+    targets = np.full_like(inputs, PADDING)
+    targets[:, :-1][inside] = tokens
+    targets[np.arange(len(sentences)), lengths] = BOUNDARY
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
 @dataclass(frozen=True, eq=False)
 class RecurrentModel:
     """A trained network with its tokenizer and the name of the normalizer of its texts."""
@@ -148,7 +164,8 @@ class RecurrentModel:
         scores = torch.zeros(len(sentences), device=device)
         going = torch.arange(len(sentences), device=device)  # sentences that have not ended
         beginning = torch.zeros_like(going)  # of each of them, its number among the N beginnings
-        reads, state = torch.zeros(1, dtype=torch.long, device=device), None  # the last token of each beginning
+        reads = torch.zeros(1, dtype=torch.long, device=device)  # the last token of each beginning
+        state: Tensor | None = None
         for depth in range(tokens.shape[1]):
             encoded, state = self.network.step(reads[:, None], state)
             encoded, column = encoded[:, 0], tokens[going, depth]

@@ -172,7 +172,11 @@ def test_context_beyond_a_forced_cut_is_heard_but_not_written(tiny_model):
     """Cut in the middle of endless noise, the chunks together have the text of about the whole."""
     random = np.random.default_rng(1)
     samples = (0.1 * random.standard_normal(16000 * 30)).astype(np.float32)
-    cut = Recognizer(asr.load_model(tiny_model).model, segmentation=SegmentationConfig(max_chunk_s=5.0))
+    cut = Recognizer(
+        asr.load_model(tiny_model, precision="float32").model,
+        precision="float32",
+        segmentation=SegmentationConfig(max_chunk_s=5.0),
+    )
     segments = cut.transcribe(samples).segments
     assert len(segments) >= 6
     for before, after in itertools.pairwise(segments):
@@ -198,7 +202,9 @@ def undecided(folder):
 class TestSearch:
     def test_a_model_without_language_model_is_searched_greedily(self, tiny_model, recognizer):
         samples = noisy(5.0, 1)
-        assert asr.load_model(tiny_model, greedy=True).transcribe(samples) == recognizer.transcribe(samples)
+        assert asr.load_model(tiny_model, precision="float32", greedy=True).transcribe(
+            samples
+        ) == recognizer.transcribe(samples)
 
     def test_a_model_that_cannot_decide_takes_the_hotword(self, tiny_model):
         model, log_probs = undecided(tiny_model)
@@ -228,22 +234,21 @@ class TestSearch:
 
     def test_unknown_options(self, tiny_model):
         with pytest.raises(UsageError, match="beams"):
-            asr.load_model(tiny_model, beams=3)
+            asr.load_model(tiny_model, precision="float32", beams=3)
         with pytest.raises(UsageError, match="greedy"):
-            asr.load_model(tiny_model, greedy=True, beam_size=3)
+            asr.load_model(tiny_model, precision="float32", greedy=True, beam_size=3)
 
 
 class TestPrecision:
-    @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.5), ("int8", 0.5)])
-    def test_less_of_it_changes_little(self, tiny_model, recognizer, precision, tolerance):
+    def test_less_of_it_changes_little(self, tiny_model, recognizer):
         from asr.audio.segmentation import Chunk
         from asr.transcription.reader import RequestChunk
 
         batch = [RequestChunk(0, Chunk(0, noisy(4.0 + seed, seed))) for seed in range(3)]
-        quick = asr.load_model(tiny_model, precision=precision)
+        quick = asr.load_model(tiny_model, precision="bfloat16")
         for exact, near in zip(recognizer.emissions(batch), quick.emissions(batch), strict=True):
             assert near.shape == exact.shape
-            assert 0 < np.abs(np.exp(near) - np.exp(exact)).max() < tolerance
+            assert 0 < np.abs(np.exp(near) - np.exp(exact)).max() < 0.5
             assert (near.argmax(axis=1) == exact.argmax(axis=1)).mean() > 0.8
 
     def test_unknown(self, tiny_model):
