@@ -38,9 +38,18 @@ option() {
   esac
 }
 
+# How long the stage that now ends took.
+took() {
+  [ -z "${running-}" ] || printf '== stage %s took %d:%02d\n' "$running" $((SECONDS / 60)) $((SECONDS % 60)) >&2
+  running=
+}
+trap took EXIT
+
 # begin N TITLE: whether stage N is wanted; says so when it is.
 begin() {
   [ "$stage" -le "$1" ] && [ "$1" -le "$stop" ] || return 1
+  took
+  running=$1 SECONDS=0
   printf '\n== stage %s: %s\n' "$1" "$2" >&2
 }
 
