@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asr.errors import UsageError
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.", metavar="CONFIG.yaml")],
@@ -21,11 +23,16 @@ def train(
         int, typer.Option("--overfit", help="Learn this many utterances by heart, to prove that all works.", min=0)
     ] = 0,
 ) -> None:
-    """Train an acoustic model."""
+    """Train an acoustic model, or what else the file names as its task."""
     from asr.training import run
+    from asr.training.punctuation import PunctuationExperiment, train_punctuation
 
     experiment = run.read_experiment(config, overrides or [])
-    if dry_run:
+    if isinstance(experiment, PunctuationExperiment):
+        if dry_run or overfit:
+            raise UsageError("--dry-run and --overfit are for acoustic models")
+        typer.echo(train_punctuation(experiment, resume))
+    elif dry_run:
         for line in run.dry_run(experiment):
             typer.echo(line)
     elif overfit:

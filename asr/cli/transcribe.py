@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from asr.cli.options import (
     WordBonus,
 )
 from asr.errors import UsageError
+
+if TYPE_CHECKING:
+    from asr.transcription.result import Failure, Transcript
 
 
 class Format(Enum):
@@ -102,6 +105,11 @@ def transcribe(
         bool,
         typer.Option("--words", help="Times and confidences of words, whatever the format."),
     ] = False,
+    punctuation: Annotated[
+        bool,
+        typer.Option("--punctuation/--no-punctuation", help="Punctuation and capitals; a ctm never has them."),
+    ] = True,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Figures in place of number words; not in a ctm.")] = False,
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
@@ -130,7 +138,6 @@ def transcribe(
     from asr.text.case import Case
     from asr.transcription.decoder import DecodeOptions
     from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe
-    from asr.transcription.result import Failure, Transcript
 
     search = DecodeOptions(
         greedy, beam, lm, lm_weight, word_score, hotword or (), rescore, rescore_weight, rescore_word_score
@@ -175,6 +182,7 @@ def transcribe(
             if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
                 note("this processor was not built for bfloat16: float32, the default, is several times as fast")
             outcomes = recognizer.transcribe_many(requests, words=wants_words)
+        outcomes = _readable(outcomes, model, forms, punctuation, numbers)
         with shown(len(requests), quiet) as progress:
             deliver(progress.count(outcomes), target.write, _tell, note, summary)
     several = summary.files + summary.skipped + len(summary.failures) > 1
@@ -182,6 +190,25 @@ def transcribe(
         note(str(summary))
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _readable(
+    outcomes: Iterator[Transcript | Failure], model: str | None, forms: list[str], punctuation: bool, numbers: bool
+) -> Iterator[Transcript | Failure]:
+    """Transcripts with what makes them readable, where any format shows it."""
+    if set(forms) == {"ctm"}:
+        return outcomes
+    if punctuation:
+        from asr.transcription.loading import load_punctuation_for
+        from asr.transcription.punctuate import punctuated
+
+        if tagger := load_punctuation_for(model):
+            outcomes = punctuated(outcomes, tagger)
+    if numbers:
+        from asr.transcription.figures import with_figures
+
+        outcomes = with_figures(outcomes)
+    return outcomes
 
 
 def _channel(text: str) -> int | str:

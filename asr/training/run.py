@@ -24,6 +24,7 @@ from asr.trainer.checkpoint import TrainState
 from asr.trainer.logger import clock
 from asr.trainer.trainer import LAST, LoopConfig, Trainer
 from asr.training.acoustic import AcousticTask, ExperimentConfig, check
+from asr.training.punctuation import PunctuationExperiment
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,10 +32,18 @@ if TYPE_CHECKING:
 CONFIG = "config.yaml"
 
 
-def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """The configuration of a YAML file with `key.sub=value` overrides; `output` defaults to exp/<file name>."""
-    data = {"output": f"exp/{path.stem}"} | read_yaml(path)
-    config = validate(ExperimentConfig, apply_overrides(data, overrides), str(path))
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig | PunctuationExperiment:
+    """The configuration of a YAML file with `key.sub=value` overrides; `output` defaults to exp/<file name>.
+
+    Its `task` says what is trained: `acoustic`, if it is not given, or `punctuation`.
+    """
+    data = apply_overrides({"output": f"exp/{path.stem}"} | read_yaml(path), overrides)
+    task = data.pop("task", "acoustic")
+    if task == "punctuation":
+        return validate(PunctuationExperiment, data, str(path))
+    if task != "acoustic":
+        raise UsageError(f"{path}: task {task!r} is not known", "Known here: acoustic, punctuation.")
+    config = validate(ExperimentConfig, data, str(path))
     check(config)
     return config
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from asr.errors import UsageError
 from asr.former_names import KEYS
+from asr.model.folder import BUNDLED, model_folder
 from asr.transcription.decoder import DecodeOptions, decodes_phones, make_decode
 
 if TYPE_CHECKING:
     from asr.model.bundle import SavedModel
+    from asr.punctuation.model import PunctuationModel
     from asr.transcription.recognizer import Recognizer
+
+_ENGLISH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'")
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """Arithmetic of the network."""
@@ -60,6 +64,21 @@ def load_acoustic_model(
 
     model = _load(name_or_path, threads)
     return Recognizer(model, device=device, threads=threads, phones=model.lexicon is not None)
+
+
+def load_punctuation_for(name_or_path: Path | str | None) -> PunctuationModel | None:
+    """The punctuation of a model: its own, or the bundled one if the model writes English letters only.
+
+    None for a model of another language that has none of its own. Raises `ModelError` when it is damaged.
+    """
+    from asr.punctuation.model import FOLDER, load_punctuation
+    from asr.text.tokenizer import WORD_START, load_tokenizer
+
+    folder = model_folder(name_or_path)
+    if (folder / FOLDER).is_dir():
+        return load_punctuation(folder / FOLDER)
+    letters = set("".join(load_tokenizer(folder).vocabulary[1:])) - {WORD_START}
+    return load_punctuation(BUNDLED / FOLDER) if _ENGLISH.issuperset(letters) else None
 
 
 def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:

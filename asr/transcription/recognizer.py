@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -27,11 +28,13 @@ from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel
 from asr.model.forced_alignment import TokenAlignment, align_tokens
+from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
 from asr.transcription.confidence import load_confidence
 from asr.transcription.decoder import Decode, best_path
-from asr.transcription.loading import Precision
+from asr.transcription.loading import Precision, load_punctuation_for
+from asr.transcription.punctuate import PunctuatedStream, punctuate
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
@@ -82,6 +85,11 @@ class Recognizer:
         self.encode = speech.encode if speech else model.tokenizer.encode
         """Text to the ids in `vocabulary` of what is heard when it is spoken."""
 
+    @cached_property
+    def punctuation(self) -> PunctuationModel | None:
+        """What gives transcripts punctuation and capitals, loaded when first asked for; None where there is none."""
+        return load_punctuation_for(self.model.path)
+
     def transcribe(
         self,
         audio: Audio,
@@ -90,18 +98,21 @@ class Recognizer:
         channel: Channel = "mix",
         case: Case = "sentence",
         words: bool = True,
+        punctuation: bool = True,
     ) -> Transcript:
         """Transcribe a path, the bytes of a file, a binary file object, or samples (N,) at `sample_rate` Hz.
 
         Without `sample_rate`, samples are taken to be at the model's. `channel` counts from 1, or is "mix" or
-        "split"; `case` is the letter case of the text; `words` asks for times and confidences.
+        "split"; `case` is the letter case of the text; `words` asks for times and confidences; `punctuation` for
+        punctuation and capitals, beside which words and segments keep what was recognized in `raw`.
         Raises `AudioError` naming a recording that cannot be read.
         """
         request = Request(audio, audio_name(audio), channel, sample_rate)
         (outcome,) = self.transcribe_many([request], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
-        return outcome.in_case(case)
+        model = self.punctuation if punctuation else None
+        return (punctuate(outcome, model) if model else outcome).in_case(case)
 
     def stream(
         self,
@@ -111,14 +122,22 @@ class Recognizer:
         channel: Channel = "mix",
         case: Case = "sentence",
         words: bool = True,
+        punctuation: bool = True,
     ) -> Iterator[Segment]:
-        """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`."""
+        """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`.
+
+        With punctuation a segment is held back until a few words of the next ones are known.
+        """
         request = Request(audio, audio_name(audio), channel, sample_rate)
+        model = self.punctuation if punctuation else None
+        stream = PunctuatedStream(model) if model else None
         for item in self._recognize([request], words):
             if isinstance(item, _SegmentEvent):
-                yield item.segment.in_case(case)
+                yield from (each.in_case(case) for each in (stream.feed(item.segment) if stream else [item.segment]))
             elif item.error is not None:
                 raise item.error
+        if stream:
+            yield from (each.in_case(case) for each in stream.finish())
 
     def transcribe_many(
         self,
