@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
 from asr.io import make_folder
-from asr.punctuation.model import PIECES, PunctuationModel, Tagger, TaggerConfig, save_punctuation, word_pieces
 from asr.lexicon import load_lexicon
+from asr.punctuation.model import PIECES, PunctuationModel, Tagger, TaggerConfig, save_punctuation, word_pieces
 from asr.punctuation.tags import CAPITALIZED, COMMA, MARKS, QUESTION, STOP
 from asr.text.tokenizer import Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
 from asr.trainer import distributed
@@ -24,7 +24,7 @@ from asr.trainer.trainer import LAST, LoopConfig, Loss, Trainer
 from asr.training.punctuation_data import IGNORED, Batch, Noise, NoiseConfig, Words, make_batch, sound_alikes
 
 TOKENIZER = "tokenizer"
-TOKENIZER_WORDS = 3_000_000
+TOKENIZER_WORDS = 1_500_000
 SPOKEN_WORDS = 60_000
 """The most usual words, which are taken for one another where they sound alike."""
 MIXED_SHARE = 0.6
@@ -158,7 +158,7 @@ class PunctuationTask:
             raise DataError(f"{self.experiment.lexicon} has no lexicon")
         counts = np.bincount(self.train.words[:20_000_000], minlength=len(vocabulary) + 1)[1:]
         usual = np.argsort(-counts, kind="stable")[:SPOKEN_WORDS].tolist()
-        spoken = lexicon.of(word for word in (vocabulary[number] for number in usual) if word in lexicon)
+        spoken = lexicon.lookup(word for word in (vocabulary[number] for number in usual) if word in lexicon)
         return sound_alikes(vocabulary, counts, {word: phones[0] for word, phones in spoken.items()})
 
 

@@ -150,7 +150,8 @@ def make_batch(text: Words, starts: Numbers, width: int, noise: Noise | None, ra
     for number, row in enumerate(rows):
         for target, values in zip(padded, row, strict=True):
             target[number, : len(values)] = values
-    return Batch(*(torch.from_numpy(each) for each in padded), torch.tensor(lengths))
+    each = [torch.from_numpy(values) for values in padded]
+    return Batch(each[0], each[1], each[2], each[3], torch.tensor(lengths))
 
 
 def _sentences(words: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:

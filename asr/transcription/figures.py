@@ -110,7 +110,7 @@ class _Token:
 
 
 def _numbers(words: Sequence[str], bare: Sequence[str]) -> list[Figure]:
-    apart = [False, *(word[-1:] in _MARKS for word in words[:-1])]
+    apart = [number > 0 and words[number - 1][-1:] in _MARKS for number in range(len(words))]
     tokens = [_Token(text, cut) for text, cut in zip(bare, apart, strict=True)]
     found = []
     for match in _finder()(tokens, "en", 0.0):

@@ -147,11 +147,14 @@ class Builder:
         if len(names) >= len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros(len(names), U)])
         for number in range(self._hashed, len(names)):
-            letters = names[number].replace("'", "").encode()
-            digest = hashlib.blake2b(letters, digest_size=8).digest()
-            self._hashes[number + 1] = int.from_bytes(digest, "little")
+            self._hashes[number + 1] = word_hash(names[number])
         self._hashed = len(names)
         return self._hashes
+
+
+def word_hash(word: str) -> int:
+    """BLAKE2b, eight bytes, of the letters of an upper-case word."""
+    return int.from_bytes(hashlib.blake2b(word.replace("'", "").encode(), digest_size=8).digest(), "little")
 
 
 def eight_grams(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
