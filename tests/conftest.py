@@ -96,7 +96,7 @@ def tiny_rnn_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_punctuation() -> PunctuationModel:
-    """A tiny tagger with random weights, which puts all kinds of marks behind words and gives them all kinds of case."""
+    """A tiny tagger with random weights: all kinds of marks and case."""
     import torch
 
     from asr.punctuation.model import PunctuationModel, Tagger, TaggerConfig

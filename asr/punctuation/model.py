@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.io import write_whole
-from asr.punctuation.tags import CAPITALIZED, CASES, LOWER, MARKS, STOP, Tag
 from asr.nn.rnn import Bidirectional, Unidirectional
+from asr.punctuation.tags import CAPITALIZED, CASES, LOWER, MARKS, STOP, Tag
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import read_weights, write_weights
 

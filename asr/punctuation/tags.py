@@ -25,7 +25,7 @@ class Tag:
 
 
 def write_words(words: Sequence[str], tags: Sequence[Tag], mixed: Mapping[str, str]) -> list[str]:
-    """Each word as a reader sees it, its mark behind it; `mixed` spells words like McDonald, by their upper-case form."""
+    """Each word as a reader sees it, its mark behind it; `mixed` spells words like McDonald, by their upper case."""
     return [write_word(word, tag, mixed) for word, tag in zip(words, tags, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Figures in place of number words, for readers: `twenty three` → 23, `nineteen forty five` → 1945, `five dollars` → $5.
+"""Figures in place of number words, for readers: `nineteen forty five` → 1945, `twenty dollars` → $20.
 
 What numbers are is told by text2num. Beside it stand here what English writers do with them: small numbers that stand
 alone stay words, years and times of the clock are put together, dollars get their sign. What may be read in two ways

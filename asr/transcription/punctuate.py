@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, pairwise
 
 from asr.punctuation.model import PunctuationModel
 from asr.punctuation.tags import Tag, write_words
@@ -120,7 +120,7 @@ def _pauses(segments: Sequence[Segment]) -> list[float | None]:
     for segment, following in zip(segments, [*segments[1:], None], strict=True):
         gap = following.start - segment.end if following else LONG_PAUSE
         if segment.words:
-            pauses += [after.start - word.end for word, after in zip(segment.words, segment.words[1:], strict=False)]
+            pauses += [after.start - word.end for word, after in pairwise(segment.words)]
             pauses.append(gap)
         elif count := len(segment.text.split()):
             pauses += [None] * (count - 1) + [gap if gap >= LONG_PAUSE else None]

@@ -1,16 +1,19 @@
 """Pack public books, with their punctuation and capitals, into arrays to train on.
 
-    python recipes/punctuation/build_text.py MIRROR_DIR OUT_DIR --exclude HELD_OUT.npy [--only REPOSITORY ...] [--words N]
+    python recipes/punctuation/build_text.py MIRROR_DIR OUT_DIR --exclude HELD_OUT.npy [--words N]
 
 MIRROR_DIR holds a git directory OWNER+NAME/repo (or repo/.git) for each repository of `sources.tsv`. OUT_DIR gets
-`vocabulary.txt` (the word of number 1, 2, … a line each), `mixed.tsv`, `files.tsv` (what became of each file) and the folders train,
-validation, test and excluded, each with `words.npy` (N,) uint32 and `labels.npy` (N,) uint8 (mark + 4 × case).
+`vocabulary.txt` (the word of number 1, 2, … a line each), `mixed.tsv`, `files.tsv` (what became of each file) and the
+folders train, validation, test and excluded, each with `words.npy` (N,) uint32 and `labels.npy` (N,) uint8
+(mark + 4 × case).
 
-- By the CRC of its file name one book in 256 is for the test, one in 256 for validation; they are read first. A later file that shares
-  a twentieth of its eight-grams (a sample) with them is left out, one that shares half with any earlier file as well.
-- Books that share more than 10 eight-grams with HELD_OUT, the sorted hashes of the evaluation texts (see `eight_grams`), go to
-  `excluded`: never learned from, they are the punctuated references of the evaluation speech. Elsewhere paragraphs that share one are left out.
-- Paragraphs are left out that have no end (headings), and verse, tables, Roman numbers, capitals for emphasis throughout.
+- By the CRC of its file name one book in 256 is for the test, one in 256 for validation; they are read first. A later
+  file that shares a twentieth of its eight-grams (a sample) with them is left out, one that shares half with any
+  earlier file as well.
+- Books that share more than 10 eight-grams with HELD_OUT, the sorted hashes of the evaluation texts (see
+  `eight_grams`), go to `excluded`: never learned from, they are the punctuated references of the evaluation speech.
+  Elsewhere paragraphs that share one are left out.
+- Paragraphs without an end (headings) are left out, and verse, tables, Roman numbers.
 """
 
 from __future__ import annotations
@@ -201,7 +204,8 @@ def contents(files: list[tuple[str, Path, str, str, str]]) -> Iterator[tuple[str
             command = ["git", f"--git-dir={git}", "cat-file", "--batch"]
             readers[git] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         stdin, stdout = readers[git].stdin, readers[git].stdout
-        assert stdin is not None and stdout is not None
+        assert stdin is not None
+        assert stdout is not None
         stdin.write(f"{blob}\n".encode())
         stdin.flush()
         header = stdout.readline().split()

@@ -9,6 +9,7 @@ words whose times the model finds when it is told the text. Prints a line for th
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +48,14 @@ def main() -> None:
             continue  # too little sound for its words
         if len(words) != len(own):
             continue
-        pauses = [after.start - word.end for word, after in zip(words, words[1:], strict=False)]
+        pauses = [after.start - word.end for word, after in pairwise(words)]
         for label, kind in zip(own[:-1].tolist(), pause_classes(pauses).tolist(), strict=True):
             if label != UNKNOWN:
                 counts[label & 3, kind - 1] += 1
         used += 1
-    print(f"# {used} of {len(told)} utterances whose marks are known ({len(utterances)} in all), {counts.sum():,} words")
+    print(
+        f"# {used} of {len(told)} utterances whose marks are known ({len(utterances)} in all), {counts.sum():,} words"
+    )
     rows = [f"'{mark or 'none'}': {row.tolist()}" for mark, row in zip(MARKS, counts, strict=True)]
     print(f"pauses: {{{', '.join(rows)}}}")
 

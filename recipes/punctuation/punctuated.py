@@ -1,8 +1,8 @@
 """From punctuated prose to what a listener gets: words without case, and after each the mark and the case it had.
 
-What is folded: exclamation marks → full stops (commas where the sentence goes on in small letters); semicolons, colons,
-dashes and round brackets → commas; three dots → a comma or a full stop, as the next word is small or capital. A full stop
-before a small letter belonged to an abbreviation. Quotation marks are dropped, hyphens part words.
+What is folded: exclamation marks → full stops (commas where the sentence goes on in small letters); semicolons,
+colons, dashes and round brackets → commas; three dots → a comma or a full stop, as the next word is small or capital.
+A full stop before a small letter belonged to an abbreviation. Quotation marks are dropped, hyphens part words.
 """
 
 from __future__ import annotations

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.punctuation.tags import write_words, Tag
-from asr.training.run import read_experiment
+from asr.punctuation.tags import Tag, write_words
 from asr.training.punctuation import PunctuationExperiment
+from asr.training.run import read_experiment
 from tests.recipes.workspace import PROJECT
 
 sys.path.append(str(PROJECT / "recipes" / "punctuation"))
 
-import build_text  # noqa: E402
-import evaluate  # noqa: E402
-import punctuated  # noqa: E402
+import build_text
+import evaluate
+import punctuated
 
 
 def read(text: str) -> str | None:
@@ -90,7 +90,11 @@ def mirror(tmp_path: Path) -> Path:
         text = "".join(PARAGRAPH.format(a, b) for a, b in zip(words[::2], words[1::2], strict=True))
         (repository / f"book{number}.txt").write_text("CHAPTER ONE\n\n" + text)
     (repository / "again.txt").write_text((repository / "book7.txt").read_text() + "The end of it was good.\n")
-    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "books"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "books"],
+    ):
         subprocess.run(["git", *command], cwd=repository, check=True)
     (tmp_path / "sources.tsv").write_text("books\tsome/books\tHEAD\t\\.txt$\tgutenberg\tfree\n")
     return tmp_path

@@ -84,7 +84,13 @@ def write_text(folder: Path) -> None:
 
 
 SETTINGS = ["tokenizer.kind=characters", "network.embedding=16", "network.hidden=16", "batch=8", "window=20"]
-SETTINGS += ["epoch_batches=30", "loop.epochs=2", "loop.schedule.peak=0.02", "loop.schedule.warmup_updates=5", "threads=1"]
+SETTINGS += [
+    "epoch_batches=30",
+    "loop.epochs=2",
+    "loop.schedule.peak=0.02",
+    "loop.schedule.warmup_updates=5",
+    "threads=1",
+]
 
 
 def experiment_in(folder: Path, *settings: str) -> PunctuationExperiment:
@@ -100,7 +106,7 @@ def test_a_run_learns_saves_and_goes_on(tmp_path: Path) -> None:
     best = train_punctuation(experiment_in(tmp_path), resume=True)
     model = load_punctuation(best)
     assert model.mixed == {"MCDAN": "McDan"}
-    tags = model.tags("ANN BEES COME DAN EATS ANN BEES COME".split())
+    tags = model.tags(["ANN", "BEES", "COME", "DAN", "EATS", "ANN", "BEES", "COME"])
     assert [MARKS[tag.mark] for tag in tags] == ["", ",", ".", "", ".", "", ",", "."]
     assert [tag.case == CAPITALIZED for tag in tags] == [True, False, False, True, False, True, False, False]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from asr.transcription.figures import write_figures
@@ -51,4 +53,4 @@ def test_words_that_come_to_one_figure_become_one_word(words: str, shown: str) -
     assert " ".join(word.text for word in segment.words) == shown
     assert " ".join(word.raw for word in segment.words) == words.upper()
     assert segment.words[-1].end == len(timed)
-    assert all(before.end == after.start for before, after in zip(segment.words, segment.words[1:], strict=False))
+    assert all(before.end == after.start for before, after in pairwise(segment.words))

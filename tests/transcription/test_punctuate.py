@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -78,7 +79,7 @@ def test_a_stream_begins_a_sentence_where_it_ended_one(tiny_punctuation: Punctua
     shown = [each for segment in segments_of([7] * 30) for each in stream.feed(segment)] + stream.finish()
     words = [word.text for segment in shown for word in segment.words]
     assert len(words) == 210
-    assert all(after[0].isupper() for before, after in zip(words, words[1:], strict=False) if before[-1] in ".?")
+    assert all(after[0].isupper() for before, after in pairwise(words) if before[-1] in ".?")
 
 
 def test_nothing_and_one_word(tiny_punctuation: PunctuationModel) -> None:
@@ -97,11 +98,13 @@ def test_formats_show_marks_and_a_ctm_never_does() -> None:
     assert render(shown_words(), "txt") == "Is it? Yes, it is. Good.\n"
     assert render(shown_words(), "txt", "lower") == "is it? yes, it is. good.\n"
     assert render(shown_words(), "txt", "upper") == "IS IT? YES, IT IS. GOOD.\n"
-    assert [line.split()[4] for line in render(shown_words(), "ctm").splitlines()] == "IS IT YES IT IS GOOD".split()
-    assert [line.split()[4] for line in render(shown_words(), "ctm", "lower").splitlines()] == "is it yes it is good".split()
+    raw = ["IS", "IT", "YES", "IT", "IS", "GOOD"]
+    assert [line.split()[4] for line in render(shown_words(), "ctm").splitlines()] == raw
+    lower = [line.split()[4] for line in render(shown_words(), "ctm", "lower").splitlines()]
+    assert lower == [word.lower() for word in raw]
     record = json.loads(as_json(shown_words()))
     assert record["text"] == "Is it? Yes, it is. Good."
-    assert [word["raw"] for word in record["segments"][0]["words"]] == "IS IT YES IT IS GOOD".split()
+    assert [word["raw"] for word in record["segments"][0]["words"]] == raw
 
 
 def test_subtitles_break_where_sentences_end() -> None:
