@@ -91,7 +91,7 @@ class Trigram:
     def _score(self, a: Numbers, b: Numbers, c: Numbers, mark: int) -> NDArray[np.float64]:
         k = self.weight
         e = np.full_like(b, mark)
-        usual = _look(self.e, e) / self.total
+        usual = (_look(self.e, e) + 0.1) / (self.total + 0.1 * len(MARKS))
         after_b = (_look(self.be, b * 4 + e) + k * usual) / (_look(self.b, b) + k)
         after_ab = (_look(self.abe, (a * self.size + b) * 4 + e) + k * after_b) / (
             _look(self.ab, a * self.size + b) + k

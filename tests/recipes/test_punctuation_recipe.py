@@ -55,7 +55,7 @@ def test_marks_are_folded(text: str, labels: str) -> None:
     assert read(text) == labels
 
 
-@pytest.mark.parametrize("text", ["Henry VIII died.", "x² + y = 3"])
+@pytest.mark.parametrize("text", ["Henry VIII died."])
 def test_what_cannot_be_spoken_for_sure_is_not_read(text: str) -> None:
     assert read(text) is None
 
@@ -72,10 +72,18 @@ def test_capitals_for_emphasis_are_undone() -> None:
     assert (labels >> 2)[[2, 4]].tolist() == [punctuated.LOWER, punctuated.CAPITAL]
 
 
-PARAGRAPH = (
-    "It was the {0} of the day, and the old man said that he was in the house with his {1} when it came. "
-    "“Was it the {1}?” I asked; and to that he had a word or two.\n\n"
-)
+def book(number: int) -> str:
+    """Forty paragraphs of nonsense in which every other word is a usual one."""
+    random = np.random.default_rng(number)
+    paragraphs = []
+    for _ in range(40):
+        rare = ["".join(random.choice(list("abdeiklmnorstu"), 5)) for _ in range(10)]
+        words = [word for pair in zip(random.choice(USUAL, 10), rare, strict=True) for word in pair]
+        paragraphs.append(f"It {' '.join(words[:12])}, and {' '.join(words[12:])}.")
+    return "CHAPTER ONE\n\n" + "\n\n".join(paragraphs) + "\n"
+
+
+USUAL = ["the", "of", "to", "in", "that", "was", "his", "he", "with"]
 
 
 @pytest.fixture
@@ -83,12 +91,8 @@ def mirror(tmp_path: Path) -> Path:
     """A mirror of one repository with forty books, two of them nearly the same."""
     repository = tmp_path / "mirror" / "some+books" / "repo"
     repository.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    letters = np.array(list("abcdefghijklmnop"))
     for number in range(40):
-        words = ["".join(random.choice(letters, 6)) for _ in range(60)]
-        text = "".join(PARAGRAPH.format(a, b) for a, b in zip(words[::2], words[1::2], strict=True))
-        (repository / f"book{number}.txt").write_text("CHAPTER ONE\n\n" + text)
+        (repository / f"book{number}.txt").write_text(book(number))
     (repository / "again.txt").write_text((repository / "book7.txt").read_text() + "The end of it was good.\n")
     for command in (
         ["init", "-q"],
@@ -117,18 +121,16 @@ def test_books_go_where_they_belong(mirror: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted([first["book7.txt"], first["again.txt"]]) == ["again", "train"]
     words = np.load(mirror / "text" / "test" / "words.npy")
     names = ["", *(mirror / "text" / "vocabulary.txt").read_text().split("\n")]
-    assert [names[number] for number in words[:3]] == ["IT", "WAS", "THE"]
+    assert names[words[0]] == "IT"
 
-    # The whole of the test book is an evaluation text: it must go to neither training nor test.
+    # A book that is an evaluation text goes to neither training nor test.
     builder = build_text.Builder(np.zeros(0, np.uint64))
     raw = (mirror / "mirror/some+books/repo/book9.txt").read_bytes()
     builder.add(raw, "gutenberg", "train")
     hashes = np.unique(build_text.eight_grams(builder._word_hashes()[builder.words["train"][0]]))
     second = build(mirror, hashes, monkeypatch)
     assert second["book9.txt"] == "excluded"
-    kept = np.load(mirror / "text" / "train" / "words.npy")
-    assert not np.isin(build_text.eight_grams(builder._word_hashes()[:1].repeat(8)), hashes).any()
-    assert len(kept) > 0
+    assert list(second.values()).count("train") == list(first.values()).count("train") - 1
 
 
 @pytest.mark.parametrize("name", ["bigru", "past_only"])
