@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo lint test test-full bench clean
+.PHONY: help venv demo lint test test-full bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,14 @@ bench: $(VENV)/.test ## timed comparisons with named peers
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $$peer || \
 	  echo "bench: cannot install $$peer: left out of the comparison" >&2; done
 	$(BIN)/python -m tests.benchmarks
+
+$(VENV)/.docs: $(VENV)/.core
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## the documentation as a site in build/site; fails on a broken link
+	@$(BIN)/python docs/site.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean: ## remove the environment and caches (never data or experiments)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

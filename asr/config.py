@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import yaml
 
 from asr.errors import UsageError
-from asr.former_names import modernize
+from asr.former_names import modernize, modernize_setting
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def validate(kind: type[T], data: Any, where: str) -> T:
         lines = []
         for problem in error.errors():
             key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-            lines.append(f"{key}: {problem['msg']} (got {_short(problem['input'])})")
+            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {_short(problem['input'])})")
         raise UsageError(f"{where}: " + "; ".join(lines)) from error
 
 
@@ -51,9 +51,12 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     return data
 
 
-def apply_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Set dotted `key.sub=value` items (values are YAML) in a copy of `data`."""
-    result: dict[str, Any] = _copy(data)
+def apply_overrides(data: dict[str, Any], overrides: Iterable[str], kind: Any = None) -> dict[str, Any]:
+    """Set dotted `key.sub=value` items (values are YAML) in a copy of `data`.
+
+    Of the dataclass `kind`, both may have former names.
+    """
+    result: dict[str, Any] = modernize(kind, _copy(data))
     for item in overrides:
         key, separator, text = item.partition("=")
         if not separator or not key:
@@ -62,7 +65,10 @@ def apply_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str,
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UsageError(f"override {item!r}: the value is not valid YAML") from error
-        *parents, last = key.split(".")
+        keys, value = modernize_setting(kind, key.split("."), value)
+        if not keys:
+            continue
+        *parents, last = keys
         node = result
         for parent in parents:
             child = node.setdefault(parent, {})

@@ -51,6 +51,9 @@ OPTIONS = {
 }
 """Option of the command line → what it is called now."""
 
+PUBLIC = {"Job": "Request", "SearchOptions": "DecodeOptions"}
+"""Name of the package `asr` → what it is called now."""
+
 
 def modernize(kind: Any, data: Any) -> Any:
     """Plain `data` of the (nested) dataclass `kind` under today's names; what is not known is left as it is."""
@@ -76,6 +79,21 @@ def modernize(kind: Any, data: Any) -> Any:
         elif not (hints and key in REMOVED and (not REMOVED[key] or value in REMOVED[key])):
             renamed[key] = value
     return renamed
+
+
+def modernize_setting(kind: Any, keys: list[str], value: Any) -> tuple[list[str], Any]:
+    """As `modernize`, of one setting by its path of keys, which is empty where there is no such setting any more."""
+    nested = value
+    for key in reversed(keys):
+        nested = {key: nested}
+    nested = modernize(kind, nested)
+    modern: list[str] = []
+    for _ in keys:
+        if not nested:
+            return [], value
+        ((key, nested),) = nested.items()
+        modern.append(key)
+    return modern, nested
 
 
 def modern_options(arguments: Iterable[str]) -> list[str]:

@@ -67,6 +67,26 @@ def make_folder(path: Path) -> None:
         raise AsrError(f"cannot make the folder {path}: {error.strerror}", "Choose another place.") from error
 
 
+def walk(root: Path) -> Iterator[Path]:
+    """The folders and files at any depth beneath `root`, folders first, through links to folders too.
+
+    A folder that is reached twice is read once, so that links may lead in circles.
+    """
+    entered: set[Path] = set()
+    waiting = [root]
+    for start in waiting:  # links wait, so that a folder goes by its own name where it has one beneath `root`
+        for name, folders, files in os.walk(start):
+            place = Path(name)
+            if (real := place.resolve()) in entered:
+                folders.clear()
+                continue
+            entered.add(real)
+            folders.sort()
+            waiting += [place / inner for inner in folders if (place / inner).is_symlink()]
+            yield from (place / inner for inner in folders)
+            yield from (place / file for file in sorted(files))
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` whole or not at all (see `write_whole`)."""
     with write_whole(path) as file:
@@ -80,11 +100,15 @@ def clear_unfinished(folder: Path) -> None:
             leftover.unlink()
 
 
-def fingerprint_files(*paths: Path) -> str:
-    """The first hexadecimal digits of the SHA-256 of the files' names and contents, in the order of the names."""
+def fingerprint_files(*paths: Path, root: Path | None = None) -> str:
+    """The first hexadecimal digits of the SHA-256 of the files' names and contents, in the order of the names.
+
+    Names are paths within `root` where it is given.
+    """
+    named = sorted((path.relative_to(root).as_posix() if root else path.name, path) for path in paths)
     digest = hashlib.sha256()
-    for path in sorted(paths, key=lambda path: path.name):
-        digest.update(path.name.encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
+    for name, path in named:
+        digest.update(name.encode() + b"\0" + str(path.stat().st_size).encode() + b"\0")
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

@@ -49,7 +49,7 @@ setting() { "$python" recipes/setting.py "$1" "$conf" "${overrides[@]}"; }
 
 # The folder of a model, `default` among them, and the language model in a folder, if any.
 model_folder() {
-  if [ "$1" = default ]; then "$python" -c 'from asr.model.folder import BUNDLED; print(BUNDLED)'; else echo "$1"; fi
+  if [ "$1" = default ]; then "$python" -c 'from asr.model.bundle import BUNDLED; print(BUNDLED)'; else echo "$1"; fi
 }
 language_model() {
   local file
@@ -72,8 +72,8 @@ training() {
 # The acoustic training of $conf.
 train() { training "$exp" train "$conf" "${overrides[@]}"; }
 
-# learn MANIFEST: stages 4 to 6, from the tokenizer to $model, whose search is tuned with $lm (and $rescorer) on the
-# manifest.
+# learn MANIFEST: stages 4 to 6, to the whole $model, whose search is tuned on the manifest with $lm (and $rescorer), which
+# are in it then.
 learn() {
   if begin 4 "acoustic model"; then
     train
@@ -82,15 +82,16 @@ learn() {
     asr average "$exp" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
-    asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-threshold -8 --utterances 160 \
+    asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-min-logp -8 --utterances 160 \
       -o "$exp/tuning"
   fi
 }
 
-# evaluate MODEL MANIFEST PREFIX: without and with $lm (and $rescorer), into reports whose names begin with the prefix.
+# evaluate MODEL MANIFEST PREFIX [OPTION...]: greedily, and with the model's own language models or those of the options,
+# into reports whose names begin with the prefix.
 evaluate() {
   asr evaluate "$1" "$2" --greedy -o "$exp/reports/${3}greedy"
-  asr evaluate "$1" "$2" --lm "$lm" ${rescorer:+--rescore "$rescorer"} -o "$exp/reports/${3}lm"
+  asr evaluate "$1" "$2" "${@:4}" -o "$exp/reports/${3}lm"
 }
 
 # Stage 8: a table of all reports.

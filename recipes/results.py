@@ -39,7 +39,6 @@ def table(reports: list[Path]) -> str:
 def row(report: dict[str, Any]) -> str:
     """The score with its interval, and how to get it again."""
     settings = report["settings"]
-    low, high = interval(report["interval"])
     factor = settings["real_time_factor"]
     cells = [
         Path(settings["data"]["manifest"]).stem,
@@ -47,7 +46,7 @@ def row(report: dict[str, Any]) -> str:
         f"{report['utterance_count']:,}",
         f"{report['words']['reference']:,}",
         f"{100 * report['wer']:.2f}",
-        f"{100 * low:.1f}–{100 * high:.1f}",
+        interval(report["interval"]),
         f"{100 * report['cer']:.2f}",
         f"{1 / factor:.0f}" if factor else "",
         f"`{command(settings)}`",
@@ -55,11 +54,15 @@ def row(report: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def interval(intervals: dict[str, Any]) -> tuple[float, float]:
-    """Over speakers, who differ more than sentences do; over utterances where there are no several speakers."""
-    speakers = intervals.get("speakers")
-    chosen = speakers if speakers and speakers["units"] > 1 else intervals["utterances"]
-    return chosen["low"], chosen["high"]
+def interval(intervals: dict[str, Any]) -> str:
+    """The 95 % interval that the report itself trusts: over speakers, who differ more than sentences do, else over
+    utterances, which is said; nothing where neither is to be trusted.
+    """
+    for unit in ("speakers", "utterances"):
+        chosen = intervals.get(unit)
+        if chosen and chosen["trusted"]:
+            return f"{100 * chosen['low']:.1f}–{100 * chosen['high']:.1f} ({unit})"
+    return "–"
 
 
 def search(decoding: dict[str, Any]) -> str:
@@ -76,13 +79,19 @@ def search(decoding: dict[str, Any]) -> str:
 
 
 def command(settings: dict[str, Any]) -> str:
-    """What gives the number again; weights tuned for a model are in its folder."""
-    decoding = settings["decoding"]
-    language = f"--lm {brief(decoding['language_model'])}" if decoding.get("language_model") else "--lm none"
-    if "rescore" in decoding:
+    """What gives the number again; the model's own language models and the weights tuned for it are in its folder."""
+    decoding, model = settings["decoding"], settings["model"]["folder"]
+    ngram = decoding.get("language_model") or "none"
+    language = "" if is_own(ngram, model) else f" --lm {brief(ngram)}"
+    if "rescore" in decoding and not is_own(decoding["rescore"], model):
         language += f" --rescore {brief(decoding['rescore'])}"
-    options = "--greedy" if decoding["search"] == "greedy" else language
-    return f"asr evaluate {brief(settings['model']['folder'])} {brief(settings['data']['manifest'])} {options}"
+    options = " --greedy" if decoding["search"] == "greedy" else language
+    return f"asr evaluate {brief(model)} {brief(settings['data']['manifest'])}{options}"
+
+
+def is_own(path: str, model: str) -> bool:
+    """Whether a language model lies in the model's folder, and so is used unless another is named."""
+    return Path(path).resolve().parent == Path(model).resolve()
 
 
 def brief(path: str) -> str:

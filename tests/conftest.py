@@ -84,14 +84,16 @@ def tiny_phone_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_rnn_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny recurrent language model that has read one sentence, with the tiny_model's letters."""
-    from asr.training.rnn_lm import read_experiment, train_recurrent
+    from asr.training.run import read_experiment, run_task
 
     folder = tmp_path_factory.mktemp("writer")
     (folder / "text.txt").write_text("The quick brown fox jumps over the lazy dog's\n" * 50)
-    settings = ["tokenizer.kind=characters", "network.units=16", "network.embedding=8", "loop.epochs=2"]
-    settings += ["batch_tokens=500", "loop.schedule.peak=0.02", "loop.schedule.warmup_updates=2", "threads=1"]
-    experiment = read_experiment([folder / "text.txt"], [folder / "text.txt"], folder / "rnn", "librispeech", settings)
-    return train_recurrent(experiment)
+    (folder / "rnn.yaml").write_text("task: rnn_lm\ntokenizer: {kind: characters}\nthreads: 1\nbatch_tokens: 500\n")
+    settings = ["network.units=16", "network.embedding=8", "loop.epochs=2", "loop.schedule.peak=0.02"]
+    settings += ["loop.schedule.warmup_updates=2", f"output={folder / 'rnn'}"]
+    settings += [f"{name}=[{folder / 'text.txt'}]" for name in ("train", "validation")]
+    run_task(read_experiment(folder / "rnn.yaml", settings))
+    return folder / "rnn" / "best"
 
 
 @pytest.fixture(scope="session")

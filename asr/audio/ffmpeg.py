@@ -32,6 +32,8 @@ _CONTAINERS = {
 }
 # ffmpeg begins its lines with the decoder's address in memory, or with the name of the (temporary) file.
 _ADDRESS = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\] |^file:\S+: ")
+# Containers of one recording. Not among them are playlists, which would have ffmpeg open whatever else they name.
+_DEMUXERS = "mov,matroska,aac,ac3,eac3,amr,asf,avi,flv,mpeg,mpegts,mp3,ogg,wav,w64,aiff,caf,au,flac,ape,wv,tta,dts,dsf"
 _NATIVE = (b"RIFF", b"FORM", b"fLaC", b"OggS")
 
 
@@ -62,7 +64,8 @@ def open_stream(name: str, data: str | bytes) -> Iterator[FfmpegSource]:
             copy.write(data)
             copy.flush()
         path = copy.name if isinstance(data, bytes) else data
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-map", "0:a:0"]
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS]
+        command += ["-i", f"file:{path}", "-map", "0:a:0"]
         command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=faults) as process:
             try:
@@ -79,6 +82,7 @@ class FfmpegSource:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], pipe: IO[bytes], faults: IO[bytes]) -> None:
         self.name = name
+        self.notices: list[str] = []
         self.format = "FFMPEG"
         self._process = process
         self._pipe = pipe
@@ -111,4 +115,6 @@ class FfmpegSource:
         self._process.wait()
         self._faults.seek(0)
         lines = self._faults.read().decode(errors="replace").strip().splitlines()
+        if lines and "not on whitelist" in lines[0]:
+            return "it is in a format that is not one of recordings"
         return _ADDRESS.sub("", lines[0]).strip() if lines else otherwise

@@ -16,27 +16,28 @@ import numpy.typing as npt
 from asr.audio.level import SILENCE
 from asr.audio.source import Samples
 
-_FRAME = 0.01
-_SILENCE_DB = 20 * np.log10(SILENCE)
+FRAME = 0.01
+"""Seconds over which a level is measured."""
+SILENCE_DB = float(20 * np.log10(SILENCE))
 
 
 @dataclass(frozen=True)
 class SegmentationConfig:
     """Lengths in seconds."""
 
-    longest: float = 20.0
+    max_chunk_s: float = 20.0
     """No chunk is longer (context not counted); a recording up to this length is left in one chunk."""
-    shortest: float = 4.0
+    min_chunk_s: float = 4.0
     """A pause ends a chunk only when the chunk is this long …"""
-    pause: float = 0.5
+    min_silence_s: float = 0.5
     """… and the pause lasts this long,"""
-    rest: float = 2.0
+    long_silence_s: float = 2.0
     """or lasts this long, however short the chunk is."""
-    margin: float = 0.25
+    padding_s: float = 0.25
     """Silence left before and behind the speech of a chunk."""
-    context: float = 0.5
+    context_s: float = 0.5
     """Sound from beyond a cut that is not in a pause."""
-    rise: float = 0.25
+    speech_threshold: float = 0.25
     """Speech begins at this part of the way, in dB, from the quietest to the loudest of the surroundings."""
 
 
@@ -58,11 +59,11 @@ def segment_at_pauses(
 ) -> Iterator[Chunk]:
     """Pieces of a stream of (N,) blocks, in order. Stretches without speech are left out.
 
-    A recording no longer than `config.longest` comes back whole, whatever is in it.
+    A recording no longer than `config.max_chunk_s` comes back whole, whatever is in it.
     """
     config = config or SegmentationConfig()
-    reach = round(2.5 * config.longest * sample_rate)
-    context = round(config.context * sample_rate)
+    reach = round(2.5 * config.max_chunk_s * sample_rate)
+    context = round(config.context_s * sample_rate)
     buffer = np.empty(0, np.float32)
     position = 0  # of buffer[0] in the recording
     begin = 0  # in the buffer: what lies before it is kept as context only
@@ -75,7 +76,7 @@ def segment_at_pauses(
             ended = block is None
             if block is not None:
                 buffer = np.concatenate([buffer, block])
-        if position + begin == 0 and len(buffer) <= config.longest * sample_rate:
+        if position + begin == 0 and len(buffer) <= config.max_chunk_s * sample_rate:
             if len(buffer):
                 yield Chunk(0, buffer)
             return
@@ -107,10 +108,10 @@ class _Stretch:
 
 def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, continues: bool, ended: bool) -> _Stretch:
     """The first chunk of `samples`; `continues` says that they begin in mid-speech, `ended` that nothing follows."""
-    hop = round(_FRAME * rate)
-    level = _frame_levels(samples, hop)
-    speech = _speech_frames(level, config.rise)
-    margin, longest = round(config.margin / _FRAME), round(config.longest / _FRAME)
+    hop = round(FRAME * rate)
+    level = frame_levels(samples, hop)
+    speech = _speech_frames(level, config.speech_threshold)
+    margin, longest = round(config.padding_s / FRAME), round(config.max_chunk_s / FRAME)
     if continues:
         speech[0] = True
     if not speech.any():
@@ -119,23 +120,27 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
     first = max(0, int(speech.argmax()) - margin)
     if not ended and first + longest > len(speech):  # look again from there on, where all of a chunk can be seen
         return _Stretch(0, 0, first * hop)
-    for begin, end in _pauses(speech):
-        length, pause = (begin - first) * _FRAME, (end - begin) * _FRAME
+    for begin, end in pauses(speech):
+        length, pause = (begin - first) * FRAME, (end - begin) * FRAME
         if begin <= first:
             continue
         if begin - first + margin > longest:
             break
         last = end == len(speech)
-        if pause >= config.rest or (pause >= config.pause and length >= config.shortest) or (last and ended):
+        if (
+            pause >= config.long_silence_s
+            or (pause >= config.min_silence_s and length >= config.min_chunk_s)
+            or (last and ended)
+        ):
             stop = min(begin + margin, end)
             return _Stretch(first * hop, stop * hop, len(samples) if last and ended else max(stop, end - margin) * hop)
     if ended and len(samples) - first * hop <= longest * hop:
         return _Stretch(first * hop, len(samples), len(samples))
-    cut = _quietest(level, first + round(0.4 * longest), first + longest) * hop
+    cut = quietest(level, first + round(0.4 * longest), first + longest) * hop
     return _Stretch(first * hop, cut, cut, forced=True)
 
 
-def _frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
+def frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
     """Level (T,) of each 10 ms in dBFS."""
     frames = max(1, len(samples) // hop)
     framed = np.resize(samples, frames * hop) if len(samples) < hop else samples[: frames * hop]
@@ -146,20 +151,20 @@ def _frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
 
 def _speech_frames(level: npt.NDArray[np.float64], rise: float) -> npt.NDArray[np.bool_]:
     """(T,), true where the level is that of speech."""
-    audible = level[level > _SILENCE_DB]
+    audible = level[level > SILENCE_DB]
     if not audible.size:
         return np.zeros(len(level), dtype=np.bool_)
     floor, loud = np.percentile(audible, [5, 95])
-    return np.asarray(level > max(floor + rise * (loud - floor), _SILENCE_DB))
+    return np.asarray(level > max(floor + rise * (loud - floor), SILENCE_DB))
 
 
-def _pauses(speech: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def pauses(speech: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Begin and end of every run of frames without speech."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], speech, [True]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _quietest(level: npt.NDArray[np.float64], first: int, last: int) -> int:
+def quietest(level: npt.NDArray[np.float64], first: int, last: int) -> int:
     """The middle of the quietest 0.2 s of frames `first` to `last`."""
     width = 20
     power = 10 ** (level[first : last + width] / 10)

@@ -10,7 +10,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -20,7 +20,8 @@ import numpy.typing as npt
 import soundfile
 
 from asr.audio import ffmpeg
-from asr.errors import AudioError
+from asr.audio.wav import Repair, RepairedFile, find_repair
+from asr.errors import AudioError, UsageError
 
 Samples = npt.NDArray[np.float32]
 AudioInput = str | os.PathLike[str] | bytes | IO[bytes]
@@ -29,6 +30,7 @@ AudioInput = str | os.PathLike[str] | bytes | IO[bytes]
 _UNKNOWN_LENGTH = 0x7FFF0000
 # Far enough into a file for an MP3's length header behind its tags, or for the longest last Ogg page (65,307 bytes).
 _REACH = 70_000
+MOST_CHANNELS = 64
 _TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
 
 
@@ -41,6 +43,8 @@ class Source(Protocol):
     channels: int
     frames: int | None
     """Frames that the header promises; None where it promises nothing."""
+    notices: list[str]
+    """What was odd about the file, a phrase each."""
 
     def seek(self, frame: int) -> None:
         """Go to `frame`, counted from 0."""
@@ -53,16 +57,20 @@ class Source(Protocol):
 
 
 @contextmanager
-def open_source(audio: AudioInput) -> Iterator[Source]:
-    """Open a path, the bytes of a file, or a binary file object. Raises `AudioError` naming it."""
+def open_source(audio: AudioInput | SamplesSource) -> Iterator[Source]:
+    """Open a path, the bytes of a file, or a binary file object; a source is open already. Raises `AudioError`."""
+    if isinstance(audio, SamplesSource):
+        yield audio
+        return
     name, data = _locate(audio)
     head = data[:64] if isinstance(data, bytes) else _head(data)
     if not head:
         raise AudioError(f"{name} is empty (0 bytes)")
     if _looks_like_text(head):
         raise AudioError(f"{name} is not a recording: it holds text")
+    repair = find_repair(data) if head.startswith(b"RIFF") else None
     try:
-        file = soundfile.SoundFile(io.BytesIO(data) if isinstance(data, bytes) else data)
+        file = soundfile.SoundFile(_for_soundfile(data, repair))
     except TypeError as error:  # soundfile's answer to a name that ends in .raw
         raise AudioError(f"{name} has no header to say its sample rate", "Convert it to WAV first.") from error
     except UnicodeEncodeError as error:  # from bytes on the disk that are no text in its encoding
@@ -72,17 +80,75 @@ def open_source(audio: AudioInput) -> Iterator[Source]:
             raise _unreadable(name, head, error) from error
     else:
         with file:
-            yield SoundFileSource(name, file, data)
+            yield SoundFileSource(name, file, data, repair)
         return
     with ffmpeg.open_stream(name, data) as stream:
         yield stream
 
 
+class SamplesSource:
+    """Samples that a program holds: blocks (N,) or (N, C) of floats in [-1, 1], or of integers."""
+
+    format = "SAMPLES"
+
+    def __init__(self, name: str, blocks: Iterable[npt.NDArray[Any]], sample_rate: int, frames: int | None) -> None:
+        """Raises `UsageError` for blocks of another shape; later ones are seen as they come."""
+        self.name, self.sample_rate, self.frames, self.notices = name, sample_rate, frames, list[str]()
+        self._blocks = iter(blocks)
+        self._held = self._next()
+        self.channels = self._held.shape[1]
+
+    def seek(self, frame: int) -> None:
+        """Drop up to `frame`."""
+        self.read(frame)
+
+    def read(self, frames: int) -> Samples:
+        """The next (at most `frames`, C) samples; fewer only at the end."""
+        parts, missing = [self._held], frames - len(self._held)
+        while missing > 0 and len(block := self._next()):
+            parts.append(block)
+            missing -= len(block)
+        joined = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        self._held = joined[frames:]
+        return joined[:frames]
+
+    def missing(self, seen: int) -> bool:
+        """Never: what there is, is all of it."""
+        del seen
+        return False
+
+    def _next(self) -> Samples:
+        """The next block that is not empty; one of no frames at the end."""
+        channels = self._held.shape[1] if hasattr(self, "_held") else 1
+        for block in self._blocks:
+            array = np.asarray(block)
+            samples = array[:, None] if array.ndim == 1 else array
+            if samples.ndim != 2 or not 1 <= samples.shape[1] <= MOST_CHANNELS:
+                raise UsageError(
+                    f"{self.name} must be samples (N,) of one channel or (N, C) of several, not of shape {array.shape}"
+                )
+            if hasattr(self, "_held") and samples.shape[1] != channels:
+                raise UsageError(f"{self.name} has blocks of {channels} and of {samples.shape[1]} channels")
+            if len(samples) or not hasattr(self, "_held"):
+                return _as_float(samples)
+        return np.zeros((0, channels), np.float32)
+
+
+def _as_float(samples: npt.NDArray[Any]) -> Samples:
+    """Float32 in [-1, 1] of any type of numbers; silence of unsigned integers lies in the middle, as in WAV files."""
+    floats = samples.astype(np.float32)
+    if np.issubdtype(samples.dtype, np.integer):
+        low, high = float(np.iinfo(samples.dtype).min), float(np.iinfo(samples.dtype).max)
+        floats = (floats - (high + low + 1) / 2) / ((high - low + 1) / 2)
+    return floats
+
+
 class SoundFileSource:
     """A recording that libsndfile reads."""
 
-    def __init__(self, name: str, file: soundfile.SoundFile, data: str | bytes) -> None:
+    def __init__(self, name: str, file: soundfile.SoundFile, data: str | bytes, repair: Repair | None = None) -> None:
         self.name = name
+        self.notices = [repair.notice] if repair and repair.notice else []
         self.format: str = file.format
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
@@ -123,9 +189,9 @@ class SoundFileSource:
 def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
     """The name to use in messages, and a path or the whole bytes."""
     if isinstance(audio, bytes):
-        return "the recording", audio
+        return "the audio", audio
     if not isinstance(audio, (str, os.PathLike)):
-        return str(getattr(audio, "name", "the recording")), audio.read()
+        return str(getattr(audio, "name", None) or "the audio"), audio.read()
     path = Path(audio)
     name = str(path)
     try:
@@ -139,6 +205,12 @@ def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
     except (OSError, ValueError) as error:
         raise AudioError(f"{name} cannot be read: {_reason(error)}") from error
     return name, name
+
+
+def _for_soundfile(data: str | bytes, repair: Repair | None) -> Any:
+    if repair is not None:
+        return RepairedFile(data, repair)
+    return io.BytesIO(data) if isinstance(data, bytes) else data
 
 
 def _head(path: str, size: int = 64) -> bytes:

@@ -8,8 +8,8 @@ from types import TracebackType
 import numpy as np
 import soxr
 
-from asr.audio.level import Level
-from asr.audio.source import AudioInput, Samples, Source, open_source
+from asr.audio.level import SILENCE, Level
+from asr.audio.source import AudioInput, Samples, SamplesSource, Source, open_source
 from asr.errors import AudioError, UsageError
 
 Channel = int | str
@@ -32,7 +32,7 @@ class AudioStream:
 
     def __init__(
         self,
-        audio: AudioInput,
+        audio: AudioInput | SamplesSource,
         sample_rate: int = 16000,
         channel: Channel = "mix",
         offset: float = 0.0,
@@ -42,6 +42,7 @@ class AudioStream:
         self.sample_rate = sample_rate
         self.channel = channel
         self.level = Level()
+        self._loudest = 0.0  # of any channel, before they are mixed
         self._opening = open_source(audio)
         self._source = self._opening.__enter__()
         try:
@@ -95,7 +96,9 @@ class AudioStream:
             notices.append(f"has {self._source.channels} channels, mixed to one (--channel N takes one of them)")
         if self._source.sample_rate <= _TELEPHONE_RATE:
             notices.append(f"is telephone speech ({self._source.sample_rate} Hz); expect more errors")
-        return notices + self.level.notices()
+        if self.level.is_silent and self._loudest >= SILENCE:
+            return [*self._source.notices, *notices, "is silent, because its channels cancel out: take one of them"]
+        return [*self._source.notices, *notices, *self.level.notices()]
 
     def _check(self) -> None:
         channels = self._source.channels
@@ -112,6 +115,7 @@ class AudioStream:
             return block[:, 0]
         if isinstance(self.channel, int):
             return np.ascontiguousarray(block[:, self.channel - 1])
+        self._loudest = max(self._loudest, float(np.abs(block).max(initial=0.0)))
         mean: Samples = block.mean(axis=1, dtype=np.float32)
         return mean
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from asr.errors import DataError
+from asr.errors import DataError, UsageError
 
 _FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
 
@@ -21,6 +21,7 @@ class Format(Enum):
     json = "json"
     ctm = "ctm"
     textgrid = "textgrid"
+    png = "png"
 
 
 def align(
@@ -29,19 +30,30 @@ def align(
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
     ] = None,
+    channel: Annotated[int | None, typer.Option("--channel", help="A channel, counted from 1.", min=1)] = None,
     form: Annotated[Format, typer.Option("-f", "--format", help="Output format.")] = Format.json,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; printed if not given.")] = None,
 ) -> None:
     """Find the times of the words of a known text, one segment for each of its lines."""
     spoken = _read_text(text)
 
-    from asr.io import write_text
+    if form is Format.png and output is None:
+        raise UsageError("a picture needs -o, a file to write it to")
+
+    from asr.io import write_text, write_whole
     from asr.transcription.align import align_text
-    from asr.transcription.loading import load_acoustic_model
+    from asr.transcription.recognizer import load_acoustic_model
     from asr.transcription.writers import FORMATS, as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
-    transcript = align_text(load_acoustic_model(model), recording, spoken)
+    transcript = align_text(load_acoustic_model(model), recording, spoken, channel or "mix")
+    if output is not None and form is Format.png:
+        from asr.transcription.picture import draw_recording
+
+        picture = draw_recording(recording, transcript.words, channel or "mix")
+        with write_whole(output, "wb") as file:
+            file.write(picture)
+        return
     rendered = as_textgrid(transcript) if form is Format.textgrid else FORMATS[form.value](transcript)
     if output is None:
         typer.echo(rendered, nl=False)

@@ -8,46 +8,42 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import (
-    Beam,
-    Greedy,
-    LanguageModel,
-    LanguageWeight,
-    Rescore,
-    RescoreBonus,
-    RescoreWeight,
-    WordBonus,
-)
+from asr.errors import UsageError
 
 
 def calibrate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder; its confidence.json is written.")],
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Speech with known texts, unseen in training.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Calibrate a copy of the model, in this new folder.")
+    ] = None,
     report_on: Annotated[
         Path | None, typer.Option("--report-on", metavar="MANIFEST", help="Other speech, to report the quality on.")
     ] = None,
-    greedy: Greedy = False,
-    beam: Beam = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageWeight = None,
-    word_score: WordBonus = None,
-    rescore: Rescore = None,
-    rescore_weight: RescoreWeight = None,
-    rescore_word_score: RescoreBonus = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
 ) -> None:
-    """Fit the confidences of words to speech with known texts, for a model and the search it is used with."""
-    from asr.corpus.manifest import read_manifest
-    from asr.evaluation.calibration import calibrate as fit
-    from asr.evaluation.calibration import measure_quality
-    from asr.transcription.decoder import DecodeOptions
-    from asr.transcription.loading import load_model
+    """Fit the confidences of words to speech with known texts.
 
-    search = DecodeOptions(greedy, beam, lm, lm_weight, word_score, (), rescore, rescore_weight, rescore_word_score)
+    Each way to search has a calibration of its own: the model's search, --fast, --greedy, and alignment.
+    """
+    from asr.corpus.manifest import read_manifest
+    from asr.evaluation.calibration import calibrate_all
+    from asr.model.bundle import ModelFolder, model_folder
+    from asr.transcription.confidence import save_calibrations
+
+    if out is None and ModelFolder(model_folder(model)).is_bundled:
+        raise UsageError("the bundled model is not rewritten", "Give -o FOLDER, for a calibrated copy of it.")
     utterances = read_manifest(manifest)
     others = read_manifest(report_on) if report_on is not None else []
-    recognizer = load_model(model, threads=threads, search=search)
-    fit(recognizer, utterances).save(recognizer.model.path)
-    if others:
-        for name, value in asdict(measure_quality(recognizer, others)).items():
-            typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+    folder = ModelFolder(model_folder(model))
+    target = folder.copy_to(out) if out is not None else folder
+    calibrations = {}
+    for search, calibration, quality in calibrate_all(target.path, utterances, others, threads):
+        calibrations[search] = calibration
+        if quality is not None:
+            facts = (
+                f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in asdict(quality).items()
+            )
+            typer.echo(f"{search}: {', '.join(facts)}")
+    save_calibrations(target.path, calibrations)

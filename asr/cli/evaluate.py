@@ -8,34 +8,17 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import (
-    Beam,
-    Greedy,
-    Hotwords,
-    LanguageModel,
-    LanguageWeight,
-    Rescore,
-    RescoreBonus,
-    RescoreWeight,
-    WordBonus,
-)
+from asr.cli.options import SearchOptions, search_options
 
 
+@search_options
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
-    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="What `asr prepare` wrote.")],
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST", help="What `asr prepare` wrote.")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>).")
+        Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,
-    greedy: Greedy = False,
-    beam: Beam = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageWeight = None,
-    word_score: WordBonus = None,
-    rescore: Rescore = None,
-    rescore_weight: RescoreWeight = None,
-    rescore_word_score: RescoreBonus = None,
-    hotword: Hotwords = None,
+    search: SearchOptions = SearchOptions(),
     normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
@@ -51,20 +34,25 @@ def evaluate(
     from asr.corpus.manifest import read_manifest
     from asr.evaluation.evaluate import default_folder
     from asr.evaluation.evaluate import evaluate as evaluate_manifest
-    from asr.transcription.decoder import DecodeOptions, describe_search
-    from asr.transcription.loading import load_model
+    from asr.evaluation.provenance import provenance, report_made_by
+    from asr.scoring.views.terminal import print_report
+    from asr.transcription.decoder import describe_search
+    from asr.transcription.recognizer import load_model
 
-    search = DecodeOptions(
-        greedy, beam, lm, lm_weight, word_score, hotword or (), rescore, rescore_weight, rescore_word_score
-    )
+    options = search.decode_options()
     counts = [len(read_manifest(manifest)) for manifest in manifests]
-    recognizer = load_model(model, device=device, threads=threads, search=search)
-    decoding = describe_search(recognizer.model.path, search)
+    names = _names(manifests)
+    recognizer = load_model(model, device=device, threads=threads, search=options)
+    decoding = describe_search(recognizer.model.path, options)
     failed = False
     for manifest, count in zip(manifests, counts, strict=True):
-        folder = default_folder(recognizer.model.path.resolve(), manifest)
-        if out is not None:
-            folder = out if len(manifests) == 1 else out / manifest.stem
+        if out is None:
+            folder = default_folder(recognizer.model.path.resolve(), manifest, decoding)
+        else:
+            folder = out if len(manifests) == 1 else out / names[manifest]
+            former = report_made_by(folder)
+            if former not in (None, provenance(recognizer.model.path, manifest, decoding)):
+                print(f"asr: {folder} held the report of another model, manifest or search: replaced", file=sys.stderr)
         with shown(count, quiet) as progress:
             evaluation = evaluate_manifest(
                 recognizer,
@@ -79,8 +67,19 @@ def evaluate(
             print(f"asr: {identity}: {reason}", file=sys.stderr)
         failed = failed or bool(evaluation.decoding.failures)
         if not quiet:
-            evaluation.report.print()
+            print_report(evaluation.report)
             speed = evaluation.decoding.real_time_factor
             print(f"real-time factor {speed:.4f}; report in {folder}" if speed else f"report in {folder}")
     if failed:
         raise typer.Exit(1)
+
+
+def _names(manifests: list[Path]) -> dict[Path, str]:
+    """The folder of each manifest under -o: its name, with that of its own folder where two are called alike."""
+    stems = [manifest.stem for manifest in manifests]
+    return {
+        manifest: manifest.stem
+        if stems.count(manifest.stem) == 1
+        else f"{manifest.resolve().parent.name}-{manifest.stem}"
+        for manifest in manifests
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -51,45 +52,66 @@ def train(
     out: Outputs,
     order: Annotated[int, typer.Option("--order", help="Words in the longest n-grams, 1 to 6.")] = 3,
     vocabulary: Annotated[
-        int | None, typer.Option("--vocabulary", metavar="N", help="Keep the N most frequent words (default: all).")
+        str | None,
+        typer.Option(
+            "--vocabulary", metavar="N|FILE", help="The N most frequent words, or those of a file (default: all)."
+        ),
     ] = None,
     cutoffs: Annotated[
-        str, typer.Option("--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2.")
+        str,
+        typer.Option(
+            "--cutoffs", metavar="2,3,…", help="Leave out n-grams seen so often or less, from order 2; + as for texts."
+        ),
     ] = "",
     threshold: Threshold = None,
     size: Size = None,
-    normalizer: Normalizer = "librispeech",
-    rnn: Annotated[bool, typer.Option("--rnn", help="Train a recurrent model instead; LM is its folder.")] = False,
-    validation: Annotated[
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="A,B,…", help="What each side of a + counts; they sum to one.")
+    ] = "",
+    weights_for: Annotated[
         list[Path] | None,
-        typer.Option("--validation", help="With --rnn: text that chooses the best epoch."),
+        typer.Option("--weights-for", metavar="TEXT", help="Or: find the weights that foretell this text best."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="With --rnn: network.units=512, loop.epochs=10 …; repeatable."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="With --rnn: go on where the run stopped.")] = False,
+    normalizer: Normalizer = "librispeech",
+    rnn: Annotated[bool, typer.Option("--rnn", hidden=True)] = False,
+    validation: Annotated[list[Path] | None, typer.Option("--validation", hidden=True)] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", hidden=True)] = None,
+    resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
 ) -> None:
-    """Train an n-gram model with interpolated modified Kneser-Ney smoothing, or a recurrent one."""
-    if rnn:
-        if vocabulary is not None or cutoffs or threshold is not None or size is not None:
-            raise UsageError(
-                "--vocabulary, --cutoffs, --prune and --size are for n-gram models",
-                "The sizes of a recurrent model are set by --set network.units=512.",
-            )
-        from asr.training.rnn_lm import read_experiment, train_recurrent
+    """Train an n-gram model with interpolated modified Kneser-Ney smoothing.
 
-        if len(out) != 1:
-            raise typer.BadParameter("one folder, please", param_hint="--out")
-        experiment = read_experiment(texts, validation or [], out[0], normalizer, settings or [])
-        typer.echo(train_recurrent(experiment, resume))
-        return
-    if validation or settings or resume:
-        raise UsageError("--validation, --set and --resume are for recurrent models", "Add --rnn, or leave them out.")
-    from asr.lm.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, write_model
+    A lone + between texts parts them into kinds: each gives an n-gram model, and these are interpolated.
+    """
+    if rnn or validation or settings or resume:
+        lists = [("train", texts)] + ([("validation", validation)] if validation else [])
+        named = [f"{name}=[{', '.join(map(str, paths))}]" for name, paths in lists]
+        command = ["asr", "train", "CONFIG.yaml", *named, f"output={out[0]}", *(settings or [])]
+        raise UsageError(
+            "recurrent language models are trained by `asr train`",
+            f"With `task: rnn_lm` in CONFIG.yaml: {shlex.join(command)}{' --resume' if resume else ''}",
+        )
+    from asr.lm.build import (
+        NgramConfig,
+        build_ngram,
+        parse_cutoffs,
+        parse_size,
+        parse_vocabulary,
+        parse_weights,
+        write_model,
+    )
 
-    config = NgramConfig(order, vocabulary, parse_cutoffs(cutoffs), threshold, parse_size(size) if size else None)
-    model = build_ngram(texts, config, normalizer, note=_note)
+    most, words = parse_vocabulary(vocabulary)
+    config = NgramConfig(
+        order=order,
+        vocabulary=most,
+        cutoffs=parse_cutoffs(cutoffs),
+        threshold=threshold,
+        size=parse_size(size) if size else None,
+        words=words,
+        weights=parse_weights(weights),
+        weights_for=weights_for or [],
+    )
+    model = build_ngram(_sources(texts), config, normalizer, note=_note)
     for path in out:
         write_model(model, path)
         _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -98,11 +120,11 @@ def train(
 @app.command()
 def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size = None) -> None:
     """Turn a model of any toolkit (ARPA) into the binary form, or back, and prune it on the way."""
-    from asr.lm.build import describe, parse_size, shrink, write_model
+    from asr.lm.build import describe_ngrams, parse_size, shrink, write_model
     from asr.lm.load import load_language_model
 
     loaded = load_language_model(model)
-    _note(describe(loaded))
+    _note(describe_ngrams(loaded))
     loaded = shrink(loaded, threshold, parse_size(size) if size else None, note=_note)
     for path in out:
         write_model(loaded, path)
@@ -159,6 +181,19 @@ def sample(
     loaded, random = load_language_model(model), np.random.default_rng(seed)
     for _ in range(count):
         typer.echo(sample_sentence(loaded, random, temperature))
+
+
+def _sources(texts: list[Path]) -> list[list[Path]]:
+    """The texts between one lone + and the next."""
+    sources: list[list[Path]] = [[]]
+    for text in texts:
+        if str(text) == "+":
+            sources.append([])
+        else:
+            sources[-1].append(text)
+    if not all(sources):
+        raise UsageError("a + stands between texts")
+    return sources
 
 
 def _note(text: str) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.options import Rescore
+from asr.cli.options import Beam, Fast, Rescore
+from asr.errors import UsageError
 
 
 def tune(
@@ -22,12 +23,11 @@ def tune(
     utterances: Annotated[
         int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
     ] = None,
-    beam: Annotated[
-        int | None, typer.Option(help="Prefixes kept after each frame.", min=1, show_default="the model's own")
-    ] = None,
+    fast: Fast = False,
+    beam: Beam = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--token-threshold", help="Log-probability below which a piece is not tried.", show_default=False),
+        typer.Option("--token-min-logp", help="Log-probability below which a piece is not tried.", show_default=False),
     ] = None,
     nbest: Annotated[
         int | None,
@@ -41,7 +41,8 @@ def tune(
     """Search language model weight, word bonus and the prior's weight for the lowest word error rate.
 
     With a recurrent model (--rescore), its weight and bonus follow, on the best hypotheses under the best settings.
-    The best settings go into the model folder (decoding.json), where `asr transcribe` and `asr evaluate` find them.
+    The best settings go into the model folder, with the language models that they were tuned for, so that
+    `asr transcribe -m` needs nothing more. Of the bundled model a copy is made, -o/model.
     The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and heat_map.svg; the network's output
     is kept there too, so that tuning again, with another language model, only decodes.
     """
@@ -51,7 +52,7 @@ def tune(
     from asr.corpus.manifest import read_manifest
     from asr.decoding import DecodingConfig
     from asr.evaluation.emissions import evenly, manifest_emissions
-    from asr.evaluation.evaluate import default_folder
+    from asr.evaluation.evaluate import model_name
     from asr.evaluation.tuning import (
         BONUSES,
         WEIGHTS,
@@ -65,8 +66,8 @@ def tune(
     from asr.evaluation.tuning import tune as search
     from asr.io import write_text
     from asr.lm.load import load_language_model
+    from asr.model.bundle import ModelFolder, model_folder
     from asr.transcription.decoder import (
-        SETTINGS,
         DecodeOptions,
         load_rescorer,
         make_decoder,
@@ -74,21 +75,27 @@ def tune(
         rescorer_folder,
         write_settings,
     )
-    from asr.transcription.loading import load_acoustic_model
+    from asr.transcription.recognizer import load_acoustic_model
 
+    options = DecodeOptions(fast=fast, beam_size=beam, rescore=rescore)
     count = len(read_manifest(manifest))
+    bundled = ModelFolder(model_folder(model)).is_bundled and not dry_run
+    if bundled and out is None:
+        raise UsageError(
+            "the bundled model is not rewritten", "Give -o FOLDER: a tuned copy of the model will be FOLDER/model."
+        )
     language_model = load_language_model(lm)
     recognizer = load_acoustic_model(model, device=device, threads=threads)
     saved = recognizer.model
     before = read_settings(saved.path)
-    rescorer = rescorer_folder(saved.path, DecodeOptions(rescore=rescore))
+    rescorer = rescorer_folder(saved.path, options)
     recurrent = load_rescorer(rescorer, saved.tokenizer.vocabulary) if rescorer is not None else None
     # What is neither given nor tuned here stays as it was.
-    given: dict[str, Any] = {"beam_size": beam, "token_min_logp": threshold, "nbest": nbest}
+    given: dict[str, Any] = {"beam_size": options.beam, "token_min_logp": threshold, "nbest": nbest}
     kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence", "rescore_weight", "rescore_word_score")
     settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
     start = DecodingConfig(**settings)
-    folder = out or Path(f"{default_folder(saved.path.resolve(), manifest)}-tuning")
+    folder = out or Path("reports") / f"{model_name(saved.path.resolve())}-{manifest.stem}-tuning"
     with shown(count, quiet) as progress:
         examples = manifest_emissions(recognizer, manifest, folder / "emissions.npz", progress.advance)
     examples = evenly(examples, utterances) if utterances else examples
@@ -107,8 +114,10 @@ def tune(
         description |= {"best": asdict(best), "rescore": str(rescorer), "rescoring": describe_rescoring(rescored)}
     write_text(folder / "tuning.json", json.dumps(description, indent=1) + "\n")
     draw_heat_map(tuning, folder / "heat_map.svg")
+    tuned = saved.folder.copy_to(folder / "model") if bundled else saved.folder
     if not dry_run:
-        write_settings(saved.path, best)
+        tuned.install(lm, rescorer)
+        write_settings(tuned.path, best)
     if not quiet:
         greedy = f"{100 * tuning.greedy_wer:.2f} % greedy, " if tuning.greedy_wer is not None else ""
         print(f"WER {greedy}{100 * tuning.best_wer:.2f} % with {lm.name}")
@@ -119,4 +128,4 @@ def tune(
             print(f"WER {100 * rescored.best_wer:.2f} % rescored with {rescorer}: ", end="")
             print(f"weight {best.rescore_weight:g}, bonus {best.rescore_word_score:g}")
         if not dry_run:
-            print(f"settings written to {saved.path / SETTINGS}")
+            print(f"settings written to {tuned.decoding}")

@@ -12,10 +12,26 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
-from asr.cli import align, average, calibrate, evaluate, export, info, lm, prepare, score, train, transcribe
+from asr.cli import (
+    align,
+    average,
+    calibrate,
+    evaluate,
+    export,
+    info,
+    lexicon,
+    lm,
+    prepare,
+    score,
+    serve,
+    train,
+    transcribe,
+)
+from asr.cli.help import GroupedCommand, show_version
 from asr.errors import AsrError
 from asr.former_names import modern_options
 
@@ -23,23 +39,36 @@ app = typer.Typer(
     name="asr",
     help="Transcribe recordings, train recurrent speech recognizers, and read honest WER reports.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("transcribe")(transcribe.transcribe)
-app.command("align")(align.align)
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Transcribe recordings, train recurrent speech recognizers, and read honest WER reports."""
+    del version
+
+
+app.command("transcribe", cls=GroupedCommand)(transcribe.transcribe)
+app.command("align", cls=GroupedCommand)(align.align)
 app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )
-app.command("train")(train.train)
-app.command("average")(average.average)
-app.command("export")(export.export)
-app.command("evaluate")(evaluate.evaluate)
-app.command("calibrate")(calibrate.calibrate)
-app.command("info")(info.info)
-app.command("score")(score.score)
+app.command("train", cls=GroupedCommand)(train.train)
+app.command("average", cls=GroupedCommand)(average.average)
+app.command("export", cls=GroupedCommand)(export.export)
+app.command("evaluate", cls=GroupedCommand)(evaluate.evaluate)
+app.command("calibrate", cls=GroupedCommand)(calibrate.calibrate)
+app.command("info", cls=GroupedCommand)(info.info)
+app.command("score", cls=GroupedCommand)(score.score)
+app.command("serve", cls=GroupedCommand)(serve.serve)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
+app.add_typer(lexicon.app, name="lexicon", help="How words are spoken: build a lexicon.")
 
 
 def command() -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-Greedy = Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")]
+if TYPE_CHECKING:
+    from asr.transcription.decoder import DecodeOptions
+
+Fast = Annotated[
+    bool,
+    typer.Option("--fast", help="A narrow beam and no rescoring: most of the accuracy in half the time."),
+]
 Beam = Annotated[int | None, typer.Option("--beam", help="Beam search that keeps this many hypotheses.", min=1)]
-LanguageModel = Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")]
-LanguageWeight = Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")]
-WordBonus = Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")]
 Rescore = Annotated[
     str | None,
     typer.Option(
@@ -19,11 +26,63 @@ Rescore = Annotated[
         help="Recurrent model that rescores the beam's best hypotheses, or none; by default the model's own.",
     ),
 ]
-RescoreWeight = Annotated[float | None, typer.Option("--rescore-weight", help="Weight of the recurrent model.")]
-RescoreBonus = Annotated[float | None, typer.Option("--rescore-bonus", help="Added for every word beside it.")]
 Hotwords = Annotated[
     list[str] | None,
     typer.Option(
         "--hotword", help="A word or phrase to expect, or @FILE with one a line; repeatable.", metavar="WORD[=BOOST]"
     ),
 ]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search, as it is said on the command line; the fields are those of `DecodeOptions`."""
+
+    greedy: Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")] = False
+    fast: Fast = False
+    beam_size: Beam = None
+    lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None
+    lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None
+    word_score: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None
+    hotwords: Hotwords = None
+    rescore: Rescore = None
+    rescore_weight: Annotated[float | None, typer.Option("--rescore-weight", help="Weight of the recurrent model.")] = (
+        None
+    )
+    rescore_word_score: Annotated[
+        float | None, typer.Option("--rescore-bonus", help="Added for every word beside it.")
+    ] = None
+
+    def decode_options(self) -> DecodeOptions:
+        """For `make_decode`. Raises `UsageError` for options that contradict each other."""
+        from asr.transcription.decoder import DecodeOptions
+
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return DecodeOptions(**given | {"hotwords": self.hotwords or ()})
+
+
+def search_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the fields of `SearchOptions` as options, in place of its parameter `search` of that type."""
+    hints = get_type_hints(SearchOptions, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
+        for field in fields(SearchOptions)
+    ]
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "search":
+            parameters += options
+        else:
+            parameters.append(parameter.replace(kind=keyword))
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        search = SearchOptions(**{option.name: given.pop(option.name) for option in options})
+        command(**given, search=search)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
+    del run.__wrapped__
+    return run

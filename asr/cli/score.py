@@ -78,6 +78,8 @@ def score(
     """
     from asr.errors import UsageError
     from asr.scoring.files import report_on_files
+    from asr.scoring.views import render, write_report
+    from asr.scoring.views.terminal import print_report
 
     if embed_audio and html is None:
         raise UsageError("--embed-audio needs --html FILE")
@@ -95,16 +97,12 @@ def score(
         hypothesis_format=hypothesis_format.value,
         encoding=encoding,
     )
-    if html is not None:
-        report.write_html(html, embed_audio)
-    for path, write in [(csv, report.write_csv), (pra, report.write_pra), (sys_table, report.write_sys)]:
+    to_stdout = str(json) == "-"
+    files = {"html": html, "csv": csv, "pra": pra, "sys": sys_table, "json": None if to_stdout else json}
+    for form, path in files.items():
         if path is not None:
-            write(path)
-    if json is not None and str(json) == "-":
-        from asr.scoring.views.json_report import render_json
-
-        print(render_json(report), end="")
-        return
-    if json is not None:
-        report.write_json(json)
-    report.print(by=tuple(by or ()), worst=worst)
+            write_report(report, path, form, embed_audio=embed_audio)
+    if to_stdout:
+        print(render(report, "json", Path()), end="")
+    else:
+        print_report(report, by=tuple(by or ()), worst=worst)

@@ -1,4 +1,4 @@
-"""`asr train`: from a configuration to a model."""
+"""`asr train`: from a configuration to a model, whatever its task."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from asr.errors import UsageError
 
 
 def train(
@@ -23,16 +21,11 @@ def train(
         int, typer.Option("--overfit", help="Learn this many utterances by heart, to prove that all works.", min=0)
     ] = 0,
 ) -> None:
-    """Train an acoustic model, or what else the file names as its task."""
+    """Train what the configuration's `task` says: acoustic (default), rnn_lm, g2p or punctuation."""
     from asr.training import run
-    from asr.training.punctuation import PunctuationExperiment, train_punctuation
 
     experiment = run.read_experiment(config, overrides or [])
-    if isinstance(experiment, PunctuationExperiment):
-        if dry_run or overfit:
-            raise UsageError("--dry-run and --overfit are for acoustic models")
-        typer.echo(train_punctuation(experiment, resume))
-    elif dry_run:
+    if dry_run:
         for line in run.dry_run(experiment):
             typer.echo(line)
     elif overfit:
@@ -41,5 +34,5 @@ def train(
         if wer > 0:
             raise typer.Exit(1)
     else:
-        run.train(experiment, resume)
+        run.run_task(experiment, resume)
         typer.echo(experiment.output / "best")

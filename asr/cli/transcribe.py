@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.cli.options import (
-    Beam,
-    Greedy,
-    Hotwords,
-    LanguageModel,
-    LanguageWeight,
-    Rescore,
-    RescoreBonus,
-    RescoreWeight,
-    WordBonus,
-)
+from asr.cli.options import SearchOptions, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,9 +59,10 @@ class Device(Enum):
     cuda = "cuda"
 
 
+@search_options
 def transcribe(
     inputs: Annotated[
-        list[str], typer.Argument(help="Recordings, folders, patterns, or - for standard input.", metavar="INPUT...")
+        list[str], typer.Argument(help="Recordings, folders, patterns, or - for standard input.", metavar="INPUT")
     ],
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
@@ -86,15 +77,7 @@ def transcribe(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
     ] = False,
-    greedy: Greedy = False,
-    beam: Beam = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageWeight = None,
-    word_score: WordBonus = None,
-    rescore: Rescore = None,
-    rescore_weight: RescoreWeight = None,
-    rescore_word_score: RescoreBonus = None,
-    hotword: Hotwords = None,
+    search: SearchOptions = SearchOptions(),
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
     ] = "mix",
@@ -132,22 +115,22 @@ def transcribe(
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
     if engine is Engine.ray and precision is not Precision.float32:
         raise UsageError("--engine ray computes in float32")
+    if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
+        form = output.suffix.lstrip(".")
+        raise UsageError(f"-o takes a folder, and {output} is named like a file", f"For one file: -f {form} > {output}")
     if output is None and len(set(forms)) > 1:
         raise UsageError("several formats need -o, a folder to write them to")
 
     from asr.text.case import Case
-    from asr.transcription.decoder import DecodeOptions
-    from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe
+    from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe_failure
 
-    search = DecodeOptions(
-        greedy, beam, lm, lm_weight, word_score, hotword or (), rescore, rescore_weight, rescore_word_score
-    )
+    options = search.decode_options()
 
     found, missing = collect(inputs, recursive)
     letter_case: Case | None = case.value if case else None
     summary = Summary(failures=list(missing))
     for failure in missing:
-        _tell(describe(failure))
+        _tell(describe_failure(failure))
     target: OutputFolder | Printer
     if output is None:
         names = [*(each.name for each in found), *(failure.name for failure in missing)]
@@ -170,14 +153,14 @@ def transcribe(
 
             cluster = RayOptions(threads=threads or 1)
             outcomes = transcribe_with_ray(
-                requests, model, words=wants_words, device=device.value, search=search, options=cluster
+                requests, model, words=wants_words, device=device.value, search=options, options=cluster
             )
         else:
             from asr.nn.precision import bfloat16_is_fast
-            from asr.transcription.loading import load_model
+            from asr.transcription.recognizer import load_model
 
             recognizer = load_model(
-                model, device=device.value, threads=threads, search=search, precision=precision.value
+                model, device=device.value, threads=threads, search=options, precision=precision.value
             )
             if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
                 note("this processor was not built for bfloat16: float32, the default, is several times as fast")
@@ -199,8 +182,7 @@ def _readable(
     if set(forms) == {"ctm"}:
         return outcomes
     if punctuation:
-        from asr.transcription.loading import load_punctuation_for
-        from asr.transcription.punctuate import punctuated
+        from asr.transcription.punctuate import load_punctuation_for, punctuated
 
         if tagger := load_punctuation_for(model):
             outcomes = punctuated(outcomes, tagger)

@@ -22,7 +22,7 @@ Augment = Callable[[list[np.ndarray], np.random.Generator], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class SpeechBatch:
     """Padded waveforms (B, N) float32 in [-1, 1], lengths (B,) in samples, and the targets' token ids."""
 
     ids: list[str]
@@ -99,11 +99,11 @@ class SpeechStream:
                 result[self.corpora[self._places[index][0]].name] += self._durations[index] / 3600
         return result
 
-    def load(self, epoch: int, first: int = 0, stride: int = 1) -> Iterator[Batch]:
+    def load(self, epoch: int, first: int = 0, stride: int = 1) -> Iterator[SpeechBatch]:
         """Batches `first`, `first + stride`, … of an epoch, prepared a few ahead."""
         return prefetch(partial(self._collate, epoch), self.plan(epoch)[first::stride], self.workers)
 
-    def _collate(self, epoch: int, indices: np.ndarray) -> Batch:
+    def _collate(self, epoch: int, indices: np.ndarray) -> SpeechBatch:
         waveforms, ids, targets, phones = [], [], [], []
         for index in indices:
             corpus, place = self._places[index]
@@ -115,7 +115,7 @@ class SpeechStream:
         if self.augment is not None and augmented:
             waveforms = self.augment(waveforms, np.random.default_rng([self.seed, epoch, int(indices[0]), 3]))
         padded, lengths = pad_waveforms(waveforms, self.pinned)
-        return Batch(ids, padded, lengths, targets, phones, augmented)
+        return SpeechBatch(ids, padded, lengths, targets, phones, augmented)
 
 
 def pad_waveforms(waveforms: Sequence[np.ndarray], pinned: bool = False) -> tuple[Tensor, Tensor]:

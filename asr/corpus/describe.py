@@ -70,10 +70,10 @@ class ManifestSummary:
 
 def describe_manifest(path: Path | str) -> ManifestSummary:
     """Read and count a manifest. Raises `DataError` naming file and line where it is malformed."""
-    return describe(read_manifest(path))
+    return describe_utterances(read_manifest(path))
 
 
-def describe(utterances: Sequence[Utterance]) -> ManifestSummary:
+def describe_utterances(utterances: Sequence[Utterance]) -> ManifestSummary:
     """Count utterances, and look whether their recordings are there."""
     words = Counter(word for utterance in utterances for word in utterance.text.split())
     by_speaker: dict[str, float] = defaultdict(float)

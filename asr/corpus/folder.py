@@ -6,14 +6,15 @@ transcripts.tsv                 path<TAB>text, no header, paths relative to the 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from asr.audio import is_audio
 from asr.corpus.manifest import Utterance
-from asr.corpus.prepare import Preparation, Track, is_audio, prepare
+from asr.corpus.prepare import Preparation, Track, prepare
 from asr.errors import DataError, UsageError
+from asr.io import walk
 from asr.text.normalize import get_normalizer
 
 TABLE = "transcripts.tsv"
@@ -73,7 +74,7 @@ def _from_table(table: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
 
 
 def _from_pairs(folder: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
-    files = sorted(_files(folder))
+    files = sorted(path for path in walk(folder) if not path.is_dir())
     recordings = [path for path in files if is_audio(path)]
     for audio in recordings:
         transcript = audio.with_suffix(".txt")
@@ -96,22 +97,6 @@ def _texts_alone(files: Sequence[Path], recordings: Sequence[Path]) -> Iterator[
         is_text = path.suffix.lower() == ".txt" and not path.name.startswith(".") and path.stem.lower() not in ABOUT
         if is_text and path.parent in places and path.with_suffix("") not in names:
             yield f"{path}: no recording of this name beside it"
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """The files at any depth, through links to folders too; a folder is read once, so links may lead in circles."""
-    entered: set[Path] = set()
-    waiting = [root]
-    for start in waiting:  # links wait, so that a folder goes by its own name where it has one beneath `root`
-        for name, folders, files in os.walk(start):
-            place = Path(name)
-            if (real := place.resolve()) in entered:
-                folders.clear()
-                continue
-            entered.add(real)
-            folders.sort()
-            waiting += [place / inner for inner in folders if (place / inner).is_symlink()]
-            yield from (place / file for file in files)
 
 
 def _identity(path: Path) -> str:

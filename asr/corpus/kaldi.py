@@ -93,10 +93,11 @@ def _stretches(root: Path, segments: Mapping[str, str]) -> Iterator[tuple[str, s
     for identity, row in segments.items():
         try:
             recording, start, end = row.split()
-            begin, length = float(start), float(end) - float(start)
+            begin = float(start)
+            length = 0.0 if float(end) == -1 else float(end) - begin  # -1: to the end, as a duration of 0 means here
         except ValueError:
             raise DataError(f"{root / 'segments'}: {identity}: not a recording, a start and an end: {row!r}") from None
-        if not (begin >= 0 and length > 0):
+        if not (begin >= 0 and (length > 0 or float(end) == -1)):
             raise DataError(f"{root / 'segments'}: {identity}: ends before it starts: {row!r}")
         yield identity, recording, begin, length
 

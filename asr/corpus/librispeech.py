@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from asr.audio import is_audio
 from asr.corpus.download import Archive, Report, download
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.prepare import Preparation, Size, Track, alternate, is_audio, prepare, save
+from asr.corpus.prepare import Preparation, Size, Track, alternate, prepare, save
 from asr.errors import DataError, UsageError
 from asr.text.normalize import librispeech
 

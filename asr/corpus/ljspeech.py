@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.audio import is_audio
 from asr.corpus.download import Archive, Report, download
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.prepare import Preparation, Size, Track, is_audio, prepare, save, share
+from asr.corpus.prepare import Preparation, Size, Track, prepare, save, share
 from asr.errors import DataError
 from asr.text.normalize import ljspeech
 

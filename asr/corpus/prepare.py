@@ -21,12 +21,9 @@ from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.corpus.resume_log import Measurement, ResumeLog, open_resume_log
 from asr.errors import AsrError, AudioError, DataError
-from asr.text.normalize import Normalizer
+from asr.text.normalize import Normalizer, refuse_tags
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".sph", ".au", ".w64", ".caf"}
-    | {".m4a", ".webm", ".mp4"}  # these through ffmpeg
-)
+OVERSHOOT = 0.5  # seconds that a stretch may end after its recording, as in Kaldi's extract-segments
 SILENCE_DB = -120.0  # the level written for digital silence, whose true level (minus infinity) JSON cannot hold
 
 Track = Callable[[Iterable[Utterance], int], Iterable[Utterance]]
@@ -130,11 +127,6 @@ def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> 
     return stream.level.count / rate, max(stream.level.rms_db, SILENCE_DB)
 
 
-def is_audio(path: Path) -> bool:
-    """Whether the name is that of a recording (and not of a hidden companion, as macOS leaves them on other disks)."""
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-
-
 def _finish_all(
     drafts: Sequence[Utterance], normalizer: Normalizer, resume_log: ResumeLog, problems: list[str], workers: int
 ) -> Iterator[Utterance]:
@@ -163,6 +155,10 @@ def _finish_all(
 
 def _finish(draft: Utterance, measured: Measurement, normalizer: Normalizer) -> Utterance:
     duration, level = measured
+    if draft.duration > duration + OVERSHOOT:
+        end = draft.offset + draft.duration
+        raise DataError(f"ends at {end:.2f} s, after its recording, which has {draft.offset + duration:.2f} s")
+    refuse_tags(draft.text)
     extra = draft.extra | {"level_db": round(level, 1)}
     return replace(draft, duration=duration, text=normalizer(draft.text), extra=extra)
 

@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.config import DecodingConfig
-from asr.decoding.hotwords import Hotword, HotwordStates, build_states, fit_to_alphabet
+from asr.decoding.hotwords import Hotword, HotwordStates, PronunciationTable, build_states, fit_to_alphabet
 from asr.decoding.hypothesis import Hypothesis, spell
 from asr.decoding.kernels.beam import Limits, search, trace
 from asr.decoding.kernels.compiler import COMPILER
 from asr.decoding.kernels.fusion import Fusion, Rules
-from asr.decoding.lexicon_trie import LexiconTrie, build_trie
-from asr.decoding.pieces import BOUNDARY, Pieces, alphabet_of, build_pieces
+from asr.decoding.lexicon_trie import BOUNDARY, LexiconTrie, Pieces, alphabet_of, build_pieces, build_trie
 from asr.decoding.prior import without_prior
-from asr.decoding.wording import PronunciationTable, Wording, spell_phrases
 from asr.errors import UsageError
 from asr.lm.lookup import lookup_arrays
 from asr.lm.ngram import CONTROL_WORDS, UNKNOWN_ID
@@ -36,13 +34,13 @@ class BeamDecoder:
     """Prefix beam search over one tokenizer's pieces, with or without a language model of words and hotwords.
 
     `vocabulary` lists the pieces in the order of the model's outputs, `▁` marking where a word begins; the piece
-    `blank` is the CTC blank. Pieces spell words as they are written, or by `pronunciations`: then nothing comes out but
-    words of the language model and hotwords that have one. Instances hold no state between utterances and may be used
-    from several threads.
+    `blank` is the CTC blank. Pieces spell words as they are written, or, as phones, by `pronunciations`: then nothing
+    comes out but words of the language model and hotwords that have one, and of those that sound alike each is a
+    hypothesis of its own. Instances hold no state between utterances and may be used from several threads.
 
     Raises `ModelError` when the language model's words need characters that the pieces cannot spell, and `UsageError`
-    for such hotwords, for a closed vocabulary or pronunciations without a language model, and for a prior of other
-    pieces.
+    for such hotwords, for a closed vocabulary or pronunciations without a language model, for phones with a boundary
+    between words behind them, and for a prior of other pieces.
     """
 
     def __init__(
@@ -60,15 +58,15 @@ class BeamDecoder:
         self.reads_phones = pronunciations is not None
         alphabet = alphabet_of(self.vocabulary, blank)
         phrases = fit_to_alphabet(hotwords, alphabet) if pronunciations is None else list(hotwords)
-        spelled = phrases if pronunciations is None else spell_phrases(phrases, pronunciations)
-        pieces, states = build_pieces(self.vocabulary, alphabet, blank), build_states(spelled, alphabet)
+        pieces = build_pieces(self.vocabulary, alphabet, blank)
+        if self.reads_phones and _has_inner_boundary(pieces):
+            raise UsageError("where words are spelled by phones, a token can only begin one")
+        self._words = [*(language_model.words if language_model else ()), *_expected(language_model, phrases)]
+        states = build_states(phrases, alphabet, self._words, pronunciations)
         self._pieces: Pieces = _read_only(pieces)
         self._ngrams = _read_only(lookup_arrays(language_model) if language_model else _no_ngrams())
-        expected = _expected(language_model, phrases)
-        self._trie: LexiconTrie = _read_only(_build_trie(language_model, expected, alphabet, pronunciations))
-        self._wording: Wording | None = None
-        if pronunciations is not None and language_model:
-            self._wording = Wording(self._trie, alphabet, language_model, phrases, pronunciations)
+        trie = _build_trie(language_model, self._words, alphabet, pronunciations)
+        self._trie: LexiconTrie = _read_only(trie)
         self._hotwords: HotwordStates = _read_only(states)
         self._most_earned = _most_earned(pieces, states)
         self._configure(config or DecodingConfig())
@@ -90,7 +88,7 @@ class BeamDecoder:
             )
         self.config = config
         self._prior = np.array(config.prior, np.float32)
-        rules = _rules(config, closed, self._model, self._trie, self._most_earned)
+        rules = _rules(config, closed, self.reads_phones, self._model, self._trie, self._most_earned)
         self._fusion = Fusion(self._ngrams, self._trie, self._hotwords, rules)
         self._limits = Limits(int(config.beam_size), float(config.token_min_logp), float(config.beam_threshold))
 
@@ -107,13 +105,8 @@ class BeamDecoder:
         if self.config.prior_weight and len(self._prior) and len(log_probs):
             log_probs = without_prior(log_probs, self._prior, self.config.prior_weight)
         COMPILER.announce()
-        acoustic, language, nodes, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
-        return [
-            self._hypothesis(
-                float(acoustic[rank]), float(language[rank]), *_trace(history, int(nodes[rank]), len(log_probs))
-            )
-            for rank in range(min(nbest, len(nodes)))
-        ]
+        texts, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
+        return [self._hypothesis(text, history, len(log_probs)) for text in texts[:nbest]]
 
     def decode_batch(
         self, log_probs: NDArray[np.float32], lengths: Sequence[int], nbest: int = 1, threads: int | None = None
@@ -136,19 +129,27 @@ class BeamDecoder:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(lambda utterance: self.decode(utterance, nbest), utterances))
 
-    def _hypothesis(self, acoustic: float, language: float, tokens: list[int], frames: list[int]) -> Hypothesis:
-        text = spell(self.vocabulary, tokens)
-        if self._wording:
-            text, whole = self._wording.words(text, self.config.lm_weight)
-            if not whole:  # where nothing ends on a whole word the search takes the last one as far as it was heard
+    def _hypothesis(self, text: Any, history: NDArray[np.int32], frames: int) -> Hypothesis:
+        """One record of `asr.decoding.kernels.beam.TEXT` with its tokens, words and the frames of the tokens.
+
+        No more than one token begins in a frame.
+        """
+        path = np.empty((3, frames), np.int32)
+        tokens, begins, ends = path[:, trace(history, int(text["node"]), path) :].tolist()
+        spelled = spell(self.vocabulary, tokens)
+        if self.reads_phones:
+            words = [self._words[word] for word in (*ends, int(text["word"])) if word >= 0]
+            if len(words) < len(spelled.split()):  # nothing ends on a whole word: the search took what is open as it is
                 tokens = self._without_last_word(tokens)
+            spelled = " ".join(words)
+        acoustic, language = float(text["acoustic"]), float(text["language"])
         return Hypothesis(
             tokens=tuple(tokens),
-            frames=tuple(frames[: len(tokens)]),
+            frames=tuple(begins[: len(tokens)]),
             score=acoustic + language,
             acoustic=acoustic,
             language=language,
-            text=text,
+            text=spelled,
         )
 
     def _without_last_word(self, tokens: list[int]) -> list[int]:
@@ -156,15 +157,13 @@ class BeamDecoder:
         return tokens[: begins[-1]] if begins else []
 
 
-def _trace(history: NDArray[np.int32], node: int, frames: int) -> tuple[list[int], list[int]]:
-    """The tokens that lead to `node` and the frames in which they begin; no more than one token begins in a frame."""
-    path = np.empty((2, frames), np.int32)
-    begin = trace(history, node, path[0], path[1])
-    return path[0, begin:].tolist(), path[1, begin:].tolist()
-
-
 def _rules(
-    config: DecodingConfig, closed: bool, model: NgramModel | None, lexicon: LexiconTrie, most_earned: float
+    config: DecodingConfig,
+    closed: bool,
+    phones: bool,
+    model: NgramModel | None,
+    lexicon: LexiconTrie,
+    most_earned: float,
 ) -> Rules:
     weight, bonus = float(config.lm_weight), float(config.word_score)
     unknown = float(weight * model.log_prob[1 + UNKNOWN_ID] + config.unk_score) if model else 0.0
@@ -172,6 +171,8 @@ def _rules(
     return Rules(
         has_model=model is not None,
         closed=closed,
+        phones=phones,
+        known_words=len(model.words) if model else 0,
         end_of_sentence=bool(config.end_of_sentence),
         begin_state=model.begin_state() if model else 0,
         weight=weight,
@@ -192,27 +193,29 @@ def _expected(model: NgramModel | None, hotwords: Sequence[Hotword]) -> list[str
 
 
 def _build_trie(
-    model: NgramModel | None,
-    expected: Sequence[str],
-    alphabet: Sequence[str],
-    pronunciations: PronunciationTable | None,
+    model: NgramModel | None, words: Sequence[str], alphabet: Sequence[str], pronunciations: PronunciationTable | None
 ) -> LexiconTrie:
-    """The words that are known: those of the model, then the `expected`, which the model sees as `<unk>`."""
+    """Of the `words`, named by their ids: those of the model, then others, which the model sees as `<unk>`."""
     if model is None:
         return build_trie([], [], np.zeros(0, np.float32), alphabet)
-    words = [*model.words[CONTROL_WORDS:], *expected]
-    ids = np.array([*range(CONTROL_WORDS, len(model.words)), *([UNKNOWN_ID] * len(expected))], np.int64)
+    ids = np.arange(CONTROL_WORDS, len(words))
+    spelled = words[CONTROL_WORDS:]
     if pronunciations is not None:
-        ways = [pronunciations.get(word, ()) for word in words]
-        words, ids = list(chain.from_iterable(ways)), np.repeat(ids, list(map(len, ways)))
-    return build_trie(words, ids, model.log_prob[1 + ids], alphabet)
+        ways = [dict.fromkeys(pronunciations.get(word, ())) for word in spelled]
+        spelled, ids = list(chain.from_iterable(ways)), np.repeat(ids, list(map(len, ways)))
+    return build_trie(spelled, ids, model.log_prob[1 + np.where(ids < len(model.words), ids, UNKNOWN_ID)], alphabet)
+
+
+def _has_inner_boundary(pieces: Pieces) -> bool:
+    """Whether a piece may end a word behind its first letter."""
+    starts, ends = pieces.start[1].tolist(), pieces.end.tolist()
+    return any(BOUNDARY in pieces.letters[start:end] for start, end in zip(starts, ends, strict=True))
 
 
 def _most_earned(pieces: Pieces, states: HotwordStates) -> float:
     """The most that one piece can add to the score by hotwords; no bound where a piece may end a word and go on."""
-    for start, end in zip(pieces.start[1].tolist(), pieces.end.tolist(), strict=True):
-        if BOUNDARY in pieces.letters[start:end]:
-            return math.inf
+    if _has_inner_boundary(pieces):
+        return math.inf
     step = (states.earned + states.held)[states.next] - states.held[:, None]
     return float(max(0.0, step.max()) * (pieces.end - pieces.start[0]).max())
 

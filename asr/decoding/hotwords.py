@@ -4,21 +4,25 @@ All phrases live in one automaton over letters (Aho and Corasick, "Efficient str
 begins and ends at a boundary between words: `▁NEW▁YORK▁`. Being partly through a phrase holds a part of its reward,
 which is kept when the phrase completes and taken back when it does not. So every finished text has earned exactly the
 sum of the boosts of the phrases in it, each as often as it occurs.
+
+Where words are spelled by phones, each word of a hotword ends in a letter of its own: what only sounds like it earns
+nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.pieces import BOUNDARY
+from asr.decoding.lexicon_trie import BOUNDARY
 from asr.errors import UsageError
 
 DEFAULT_BOOST = 4.0
@@ -38,9 +42,10 @@ class Hotword:
 class HotwordStates(NamedTuple):
     """The automaton of `S` states over `A` letters and the boundary."""
 
-    next: Array  # (S, 1 + A) int32, state after each letter
+    next: Array  # (S, 1 + A + E) int32, state after each letter, or after one of E ends of words
     held: Array  # (S,) float64, reward for being partly through a phrase
     earned: Array  # (S,) float64, boosts of the phrases that complete on arriving here
+    end_letter: Array  # int32, of each word id what the automaton reads where the word ends
 
 
 def parse_hotword(text: str) -> Hotword:
@@ -91,30 +96,70 @@ def fit_to_alphabet(hotwords: Iterable[Hotword], alphabet: Sequence[str]) -> lis
     return fitted
 
 
-def build_states(hotwords: Sequence[Hotword], alphabet: Sequence[str]) -> HotwordStates:
-    """The automaton of `hotwords`, whose letters must be in `alphabet` (see `fit_to_alphabet`)."""
+PronunciationTable = Mapping[str, Sequence[str]]
+"""Of each word the ways in which pieces spell it."""
+
+_MOST_WAYS = 8  # to speak a hotword of several words
+
+
+def build_states(
+    hotwords: Sequence[Hotword],
+    alphabet: Sequence[str],
+    words: Sequence[str] = (),
+    pronunciations: PronunciationTable | None = None,
+) -> HotwordStates:
+    """The automaton of `hotwords` over `alphabet`, in a search that knows `words`, named by their ids.
+
+    Hotwords are spelled as they are written, in letters of `alphabet` (see `fit_to_alphabet`), or each in up to eight
+    ways by `pronunciations`. Raises `UsageError` naming one without a pronunciation.
+    """
     letter_of = {letter: index for index, letter in enumerate(alphabet, start=1)} | {" ": BOUNDARY}
+    end_letter = np.full(max(1, len(words)), BOUNDARY, np.int32)
+    if pronunciations is None:
+        spelled = [([letter_of[letter] for letter in f"{each.phrase} "], each.boost) for each in hotwords]
+        return _automaton(spelled, 1 + len(alphabet), end_letter)
+    expected = sorted({word for hotword in hotwords for word in hotword.phrase.split()})
+    end_of = {word: 1 + len(alphabet) + number for number, word in enumerate(expected)}
+    for number, word in enumerate(words):
+        end_letter[number] = end_of.get(word, BOUNDARY)
+    spelled = []
+    for hotword in hotwords:
+        parts = hotword.phrase.split()
+        ways = list(islice(product(*(dict.fromkeys(pronunciations.get(word, ())) for word in parts)), _MOST_WAYS))
+        if not ways:
+            raise UsageError(f"nobody can tell how the hotword {hotword.phrase!r} is spoken", "Spell it as it sounds.")
+        for way in ways:
+            letters = [[*map(letter_of.__getitem__, one), end_of[word]] for one, word in zip(way, parts, strict=True)]
+            spelled.append(([*chain.from_iterable(letters)], hotword.boost))
+    return _automaton(spelled, 1 + len(alphabet) + len(expected), end_letter)
+
+
+def _automaton(phrases: Iterable[tuple[Sequence[int], float]], letters: int, end_letter: Array) -> HotwordStates:
+    """Of phrases of letters with their boosts."""
     children: list[dict[int, int]] = [{BOUNDARY: BETWEEN}, {}]
     held, earned = [0.0, 0.0], [0.0, 0.0]
-    for hotword in hotwords:
-        letters = [letter_of[letter] for letter in f"{hotword.phrase} "]
+    for phrase, boost in phrases:
         state = BETWEEN
-        for count, letter in enumerate(letters, start=1):
+        for count, letter in enumerate(phrase, start=1):
             if letter not in children[state]:
                 children[state][letter] = len(children)
                 children.append({})
                 held.append(0.0)
                 earned.append(0.0)
             state = children[state][letter]
-            if count < len(letters):
-                held[state] = _stronger(held[state], hotword.boost * count / len(letters))
-        earned[state] += hotword.boost
-    return _close(children, held, earned, 1 + len(alphabet))
+            if count < len(phrase):
+                held[state] = _stronger(held[state], boost * count / len(phrase))
+        earned[state] += boost
+    ends = sorted({BOUNDARY, *end_letter.tolist()})
+    return HotwordStates(*_close(children, held, earned, letters, ends), end_letter)
 
 
-def _close(children: list[dict[int, int]], held: list[float], earned: list[float], letters: int) -> HotwordStates:
+def _close(
+    children: list[dict[int, int]], held: list[float], earned: list[float], letters: int, ends: Sequence[int]
+) -> tuple[Array, Array, Array]:
     """Complete the transitions: where a phrase breaks off, its longest end that begins a phrase goes on."""
     table = np.zeros((len(children), letters), np.int32)
+    table[IDLE, ends] = BETWEEN  # whatever word ends, a phrase may begin
     fallback = [IDLE] * len(children)
     queue = deque([IDLE])
     while queue:
@@ -129,7 +174,7 @@ def _close(children: list[dict[int, int]], held: list[float], earned: list[float
             queue.append(child)
         for letter, child in children[state].items():
             table[state, letter] = child
-    return HotwordStates(table, np.array(held), np.array(earned))
+    return table, np.array(held), np.array(earned)
 
 
 def _stronger(first: float, second: float) -> float:

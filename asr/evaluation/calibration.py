@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from asr.audio.source import Samples
 from asr.corpus.manifest import Utterance
 from asr.errors import DataError
-from asr.evaluation.decode import job_of
-from asr.model.forced_alignment import TokenAlignment
+from asr.evaluation.decode import request_of
+from asr.model.bundle import ModelFolder
 from asr.scoring.alignment import find_edits, iterate_pairs
-from asr.transcription.confidence import Calibration, Floats, Spans, fit, word_features
-from asr.transcription.recognizer import Recognizer
+from asr.transcription.align import align_text
+from asr.transcription.confidence import Calibration, Floats, Search, fit
+from asr.transcription.decoder import DecodeOptions
+from asr.transcription.recognizer import Recognizer, load_acoustic_model, load_model
 from asr.transcription.result import Failure, Word
 
 Booleans = npt.NDArray[np.bool_]
@@ -37,30 +43,119 @@ class Quality:
     auroc: float
 
 
-def calibrate(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibration:
-    """Fit the confidences of `recognizer` on utterances with known texts, and give them to it.
+def calibrate(
+    recognizer: Recognizer, utterances: Sequence[Utterance], wordless: Sequence[Samples] | None = None
+) -> Calibration:
+    """Fit the confidences of `recognizer` and its search on utterances with known texts, and give them to it.
 
-    Raises `DataError` where all words are right or all wrong: nothing can be learnt from them; and `AsrError` naming a
-    recording that cannot be read.
+    `wordless` are sounds in which every word is wrong, by default `sounds_without_words`. Raises `DataError` where all
+    words are right or all wrong: nothing can be learnt from them; and `AsrError` naming a recording that is unreadable.
     """
-    notebook = _Notebook()
-    before, recognizer.confidence = recognizer.confidence, notebook
-    try:
+    with _features_kept(recognizer):
         words, correct = recognized_words(recognizer, utterances)
-    finally:
-        recognizer.confidence = before
+        sounds = sounds_without_words(recognizer.model.sample_rate) if wordless is None else wordless
+        wrong = [word for sound in sounds for word in recognizer.transcribe(sound).words]
+    recognizer.confidence = _fit([*words, *wrong], np.append(correct, np.zeros(len(wrong), np.bool_)))
+    return recognizer.confidence
+
+
+def calibrate_all(
+    model: Path, utterances: Sequence[Utterance], others: Sequence[Utterance], threads: int | None = None
+) -> Iterator[tuple[Search, Calibration, Quality | None]]:
+    """A calibration for each way to search that the model offers, and its quality on `others` where there are any."""
+    ways: dict[Search, DecodeOptions] = {"greedy": DecodeOptions(greedy=True)}
+    if ModelFolder(model).language_model is not None:
+        ways |= {"fast": DecodeOptions(fast=True), "beam": DecodeOptions()}
+    for search, options in ways.items():
+        recognizer = load_model(model, threads=threads, search=options)
+        calibration = calibrate(recognizer, utterances)
+        yield search, calibration, measure_quality(recognizer, others) if others else None
+    recognizer = load_acoustic_model(model, threads=threads)
+    calibration = calibrate_alignment(recognizer, utterances)
+    measured = quality(*_confidences(*aligned_words(recognizer, others))) if others else None
+    yield "align", calibration, measured
+
+
+def calibrate_alignment(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibration:
+    """The same for forced alignment: words that were said, and those of another utterance, which were not.
+
+    `recognizer` gives emissions (`load_acoustic_model`). What cannot be aligned counts neither way.
+    """
+    with _features_kept(recognizer):
+        words, correct = aligned_words(recognizer, utterances)
+    recognizer.confidence = _fit(words, correct)
+    return recognizer.confidence
+
+
+def aligned_words(recognizer: Recognizer, utterances: Sequence[Utterance]) -> tuple[list[Word], Booleans]:
+    """The words of each utterance's own text, aligned, and of another's with it, and whether they were said."""
+    words: list[Word] = []
+    said: list[bool] = []
+    sounds = sounds_without_words(recognizer.model.sample_rate)
+    texts = [utterance.text for utterance in utterances]
+    pairs: list[tuple[Any, str, bool]] = []
+    for number, utterance in enumerate(utterances):
+        audio = request_of(utterance, recognizer.model.sample_rate).audio
+        pairs.append((audio, texts[number], True))
+        if number % 2:
+            pairs.append((audio, texts[(number + len(texts) // 2) % len(texts)], False))
+    pairs += [(sound, texts[number % len(texts)], False) for number, sound in enumerate(sounds)]
+    for audio, text, was_said in pairs:
+        try:
+            aligned = align_text(recognizer, audio, text).words
+        except DataError:  # too many words for the time, or none
+            continue
+        words += aligned
+        said += [was_said] * len(aligned)
+    return words, np.array(said, dtype=np.bool_)
+
+
+def sounds_without_words(rate: int, seconds: float = 6.0, seed: int = 0) -> list[Samples]:
+    """Noises, tones, chords, hum and clicks at several levels, (N,) each: what nobody said anything in."""
+    generator = np.random.default_rng(seed)
+    count = round(seconds * rate)
+    time = np.arange(count) / rate
+    frequencies = np.fft.rfftfreq(count, 1 / rate)
+
+    def noise(slope: float) -> Floats:
+        """Noise whose power falls by 3 · slope dB an octave: white, pink, brown."""
+        spectrum = np.fft.rfft(generator.standard_normal(count)) / np.maximum(frequencies, 20.0) ** (slope / 2)
+        return np.asarray(np.fft.irfft(spectrum, count))
+
+    def tones(*pitches: float) -> Floats:
+        return np.asarray(np.sum([np.sin(2 * np.pi * pitch * time) for pitch in pitches], axis=0), np.float64)
+
+    envelope = np.clip(np.sin(2 * np.pi * 2 * time), 0, 1)
+    chords = [(350, 440), (1000,), (262, 330, 392), (220, 277, 330, 440), tuple(50 * k for k in range(1, 12))]
+    kinds: list[npt.NDArray[Any]] = [*map(noise, (0.0, 1.0, 2.0)), *(tones(*chord) for chord in chords)]
+    kinds += [envelope * noise(0.0), envelope * tones(480, 620)]
+    kinds += [np.sin(2 * np.pi * (200 + 150 * time) * time), (generator.random(count) < 3 / rate) * 1.0]
+    levels = [0.02, 0.1, 0.3]
+    return [(level * kind / np.abs(kind).max()).astype(np.float32) for kind in kinds for level in levels]
+
+
+def _fit(words: Sequence[Word], correct: Booleans) -> Calibration:
     if not len(words) or correct.all() or not correct.any():
         raise DataError("confidence cannot be calibrated: the words are all right or all wrong")
-    features = np.concatenate(notebook.features)[[round(word.confidence) for word in words]]
-    calibration = fit(features, correct)
-    recognizer.confidence = calibration
-    return calibration
+    return fit(np.array([word.features for word in words]), correct)
+
+
+@contextmanager
+def _features_kept(recognizer: Recognizer) -> Iterator[None]:
+    recognizer.keeps_features = True
+    try:
+        yield
+    finally:
+        recognizer.keeps_features = False
 
 
 def measure_quality(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Quality:
     """The quality of the recognizer's confidences on utterances with known texts."""
-    words, correct = recognized_words(recognizer, utterances)
-    return quality(np.array([word.confidence for word in words]), correct)
+    return quality(*_confidences(*recognized_words(recognizer, utterances)))
+
+
+def _confidences(words: Sequence[Word], correct: Booleans) -> tuple[Floats, Booleans]:
+    return np.array([word.confidence for word in words]), correct
 
 
 def quality(confidence: Floats, correct: Booleans) -> Quality:
@@ -84,7 +179,7 @@ def recognized_words(recognizer: Recognizer, utterances: Sequence[Utterance]) ->
     """
     words: list[Word] = []
     correct: list[bool] = []
-    requests = (job_of(utterance, recognizer.model.sample_rate) for utterance in utterances)
+    requests = (request_of(utterance, recognizer.model.sample_rate) for utterance in utterances)
     for utterance, outcome in zip(utterances, recognizer.transcribe_many(requests), strict=True):
         if isinstance(outcome, Failure):
             raise outcome.error
@@ -97,21 +192,6 @@ def _hits(reference: list[str], hypothesis: list[str]) -> Iterator[bool]:
     for pair in iterate_pairs(reference, hypothesis, find_edits(reference, hypothesis)):
         if pair.hypothesis is not None:
             yield pair.kind == "equal"
-
-
-class _Notebook:
-    """Stands in for a confidence: notes the features of each word and gives back the number of its note."""
-
-    def __init__(self) -> None:
-        self.features: list[Floats] = []
-        self._count = 0
-
-    def __call__(
-        self, texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float]
-    ) -> Floats:
-        self.features.append(word_features(texts, spans, alignment, posteriors))
-        first, self._count = self._count, self._count + len(texts)
-        return np.arange(first, self._count, dtype=np.float64)
 
 
 def _cross_entropy(confidence: Floats, correct: Booleans) -> float:

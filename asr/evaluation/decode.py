@@ -119,7 +119,7 @@ def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: d
     def requests() -> Iterator[Request]:
         for utterance in utterances:
             try:
-                request = job_of(utterance, recognizer.model.sample_rate)
+                request = request_of(utterance, recognizer.model.sample_rate)
             except AudioError as error:
                 failures[utterance.id] = str(error)
                 continue
@@ -141,7 +141,7 @@ _SLACK = 0.1
 """Seconds by which a recording may be longer than its utterance and still be all of it."""
 
 
-def job_of(utterance: Utterance, sample_rate: int) -> Request:
+def request_of(utterance: Utterance, sample_rate: int) -> Request:
     """What of the utterance's recording is to be read, by the recognizer as far as it is all of it.
 
     Raises `AudioError` for a recording that cannot be opened.

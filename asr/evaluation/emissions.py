@@ -1,4 +1,4 @@
-"""What the network hears of a manifest, computed once and kept: tuning decodes it again and again."""
+"""The emissions of a manifest, computed once and kept: tuning decodes it again and again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.evaluation.decode import job_of
+from asr.evaluation.decode import request_of
 from asr.io import fingerprint_files, write_whole
 from asr.transcription.batching import batches, windows
 from asr.transcription.reader import AudioReader, EndOfAudio, RequestChunk
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Example:
-    """What the network heard of one utterance: log-probabilities `(T, V)` of its chunks in turn, and what was said."""
+    """One utterance: emissions, log-probabilities `(T, V)` of its chunks in turn, and its reference."""
 
     reference: str
     chunks: tuple[Floats, ...]
@@ -38,9 +38,7 @@ def manifest_emissions(
     Raises `AsrError` naming a recording that cannot be read: without it the search would be tuned to a deaf network.
     """
     utterances = read_manifest(manifest)
-    folder = recognizer.model.path
-    made_of = [*folder.glob("model.*"), *folder.glob("tokenizer.*"), folder / "config.json", manifest]
-    key = f"{fingerprint_files(*made_of)} of {len(recognizer.vocabulary)}"
+    key = f"{fingerprint_files(*recognizer.model.folder.acoustic_files(), manifest)} of {len(recognizer.vocabulary)}"
     if not _is_fresh(cache, key):
         _write(cache, key, _compute(recognizer, utterances, on_progress))
     return [Example(utterance.text, chunks) for utterance, chunks in zip(utterances, _read(cache), strict=True)]
@@ -58,7 +56,7 @@ def _compute(
     """The chunks of each utterance, cut as `asr evaluate` cuts them."""
     chunks: list[list[tuple[int, Floats]]] = [[] for _ in utterances]
     rate = recognizer.model.sample_rate
-    reader = AudioReader((job_of(utterance, rate) for utterance in utterances), rate, recognizer.segmentation)
+    reader = AudioReader((request_of(utterance, rate) for utterance in utterances), rate, recognizer.segmentation)
     try:
         for window in windows(reader, rate):
             ends = [item for item in window if isinstance(item, EndOfAudio)]

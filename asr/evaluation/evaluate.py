@@ -20,10 +20,20 @@ from typing import Any
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import DataError
 from asr.evaluation.decode import PART, Decoding, decode_manifest
-from asr.evaluation.provenance import describe_data, describe_machine, describe_model, peak_memory_megabytes
-from asr.io import fingerprint_files, write_text
+from asr.evaluation.provenance import (
+    describe_data,
+    describe_decoding,
+    describe_files,
+    describe_machine,
+    digest,
+    peak_memory_megabytes,
+    provenance,
+    report_made_by,
+)
+from asr.io import write_text
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import score
+from asr.scoring.views import write_report
 from asr.transcription.recognizer import Recognizer
 
 
@@ -56,13 +66,9 @@ def evaluate(
     utterances = read_manifest(manifest)
     if not any(utterance.text for utterance in utterances):
         raise DataError(f"{manifest} holds no texts to score against")
-    search = dict(decoding or {"search": "greedy"})
-    if search.get("language_model"):
-        search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
-    if search.get("rescore", "none") != "none":
-        search["rescore_fingerprint"] = describe_model(Path(search["rescore"]))["fingerprint"]
-    model, data = describe_model(recognizer.model.path), describe_data(manifest, utterances)
-    made_by = {"model": model["fingerprint"], "data": data["fingerprint"], "decoding": search}
+    search = describe_decoding(decoding or {"search": "greedy"})
+    model, data = describe_files(recognizer.model.path), describe_data(manifest, utterances)
+    made_by = provenance(recognizer.model.path, manifest, search)
     decoded = decode_manifest(recognizer, utterances, folder, made_by, on_progress)
     settings = {
         "model": model,
@@ -80,14 +86,29 @@ def evaluate(
     return Evaluation(report, decoded, folder)
 
 
-def default_folder(model: Path | str, manifest: Path) -> Path:
-    """`reports/<model>-<manifest>`."""
-    return Path("reports") / f"{model_name(Path(model))}-{manifest.stem}"
+def default_folder(model: Path | str, manifest: Path, decoding: Mapping[str, Any]) -> Path:
+    """`reports/<model>-<manifest>-<search>`; where another model, manifest or search left a report of that name, the
+    fingerprint of these three comes behind it.
+    """
+    folder = Path("reports") / f"{model_name(Path(model))}-{manifest.stem}-{search_name(decoding)}"
+    made_by = provenance(Path(model), manifest, decoding)
+    return folder if report_made_by(folder) in (None, made_by) else folder.with_name(f"{folder.name}-{digest(made_by)}")
 
 
 def model_name(folder: Path) -> str:
     """The folder's name; `exp/gru5h/best` is `gru5h-best`, because every experiment has a best."""
-    return f"{folder.parent.name}-{folder.name}" if folder.name in ("best", "last", "average") else folder.name
+    is_everywhere = folder.name in ("best", "last", "average", "model")
+    return f"{folder.parent.name}-{folder.name}" if is_everywhere else folder.name
+
+
+def search_name(decoding: Mapping[str, Any]) -> str:
+    """`greedy`, or the beam with what distinguishes it: `beam300`, `beam300-no-lm`, `beam30-no-rescoring`."""
+    if decoding["search"] == "greedy":
+        return "greedy"
+    name = f"beam{decoding['beam_size']}"
+    if decoding.get("language_model") is None:
+        name += "-no-lm"
+    return f"{name}-no-rescoring" if decoding.get("rescore") == "none" else name
 
 
 def _report(
@@ -122,8 +143,8 @@ def _write(folder: Path, utterances: list[Utterance], decoded: Decoding, report:
             row["speaker"] = utterance.speaker
         rows.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_text(folder / "hypotheses.jsonl", "".join(rows))
-    report.write_json(folder / "report.json")
-    report.write_html(folder / "report.html", embed_audio)
+    write_report(report, folder / "report.json")
+    write_report(report, folder / "report.html", embed_audio=embed_audio)
 
 
 def _text(decoded: Decoding, utterance: Utterance) -> str:

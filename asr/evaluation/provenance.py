@@ -1,21 +1,24 @@
-"""Fingerprints: short names of a model's or a manifest's exact content, so that a number can be traced to both."""
+"""Provenance: fingerprints, short names of exact content, by which a number can be traced to model, data and search."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from asr.corpus.manifest import Utterance
-from asr.io import fingerprint_files
+from asr.evaluation.decode import PART
+from asr.io import fingerprint_files, fingerprint_text
+from asr.model.bundle import ModelFolder
 
 
-def describe_model(folder: Path) -> dict[str, Any]:
-    """The model's folder and the fingerprint of every file in it but the card."""
-    files = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".md" and path.name[0] != "."]
-    return {"folder": str(folder), "fingerprint": fingerprint_files(*files)}
+def describe_files(folder: Path) -> dict[str, Any]:
+    """The model's folder and the fingerprint of every file in it, and in the folders within, but the card."""
+    return {"folder": str(folder), "fingerprint": fingerprint_files(*ModelFolder(folder).files(), root=folder)}
 
 
 def describe_data(manifest: Path, utterances: list[Utterance]) -> dict[str, Any]:
@@ -26,6 +29,53 @@ def describe_data(manifest: Path, utterances: list[Utterance]) -> dict[str, Any]
         "utterances": len(utterances),
         "hours": round(sum(utterance.duration for utterance in utterances) / 3600, 3),
     }
+
+
+def describe_decoding(decoding: Mapping[str, Any]) -> dict[str, Any]:
+    """The search as `describe_search` gives it, with the fingerprints of its language models."""
+    search = dict(decoding)
+    if search.get("language_model"):
+        search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
+    if search.get("rescore", "none") != "none":
+        search["rescore_fingerprint"] = describe_files(Path(search["rescore"]))["fingerprint"]
+    return search
+
+
+def provenance(model: Path, manifest: Path, decoding: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a report: fingerprints of model and manifest, and the search."""
+    return {
+        "model": describe_files(model)["fingerprint"],
+        "data": fingerprint_files(manifest),
+        "decoding": describe_decoding(decoding),
+    }
+
+
+def report_made_by(folder: Path) -> dict[str, Any] | None:
+    """The provenance of the report, or of the unfinished decoding, in `folder`; None where there is neither."""
+    try:
+        settings = json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"]
+        return {
+            "model": settings["model"]["fingerprint"],
+            "data": settings["data"]["fingerprint"],
+            "decoding": settings["decoding"],
+        }
+    except OSError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        return {}
+    try:
+        with (folder / PART).open(encoding="utf-8") as file:
+            header: dict[str, Any] = json.loads(file.readline())
+            return header
+    except OSError:
+        return None
+    except ValueError:
+        return {}
+
+
+def digest(made_by: Mapping[str, Any]) -> str:
+    """A short name of a provenance."""
+    return fingerprint_text(json.dumps(made_by, sort_keys=True))[:6]
 
 
 def describe_machine(device: str, threads: int) -> dict[str, Any]:

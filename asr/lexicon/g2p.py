@@ -9,6 +9,7 @@ counts, which makes tens of thousands of predictions a matter of seconds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,6 +30,17 @@ LETTERS_AT_ONCE = 8192
 
 _LETTER_IDS = {letter: number for number, letter in enumerate(LETTERS, 1)}
 _PHONE_IDS = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)}
+
+
+@dataclass(frozen=True)
+class G2PConfig:
+    """Sizes of the network."""
+
+    hidden: int = 160
+    """Units each way."""
+    layers: int = 2
+    embedding: int = 128
+    dropout: float = 0.1
 
 
 class G2P(nn.Module):
@@ -68,7 +80,8 @@ class G2P(nn.Module):
         was_training = self.training
         self.eval()
         for batch in _batches(spelled):
-            log_probs, lengths = self(*pad_words([spelled[index] for index in batch]))
+            letters, lengths = pad_words([spelled[index] for index in batch])
+            log_probs, lengths = self(letters.to(self.phones.weight.device), lengths.to(self.phones.weight.device))
             best = log_probs.argmax(-1).tolist()
             for index, path, steps in zip(batch, best, lengths.tolist(), strict=True):
                 predictions[index] = _collapse(path[:steps])

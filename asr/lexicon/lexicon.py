@@ -109,7 +109,7 @@ class Lexicon:
         """
         g2p = self._loaded_g2p()
         if g2p is None:
-            raise UsageError("this lexicon has no G2P model", "Train one with recipes/pronunciation.py.")
+            raise UsageError("this lexicon has no G2P model", "Train one with `asr train`, `task: g2p`.")
         target = Path(folder) / FOLDER
         g2p.save(target / G2P_FILE)
         write_words(target / WORDS, self._words)
@@ -178,7 +178,7 @@ def _check_whole(path: Path) -> None:
         raise ModelError(f"{path} is damaged: {error}", HINT) from error
 
 
-HINT = "Copy the model again, or make the folder with recipes/pronunciation.py."
+HINT = "Copy the model again, or make the folder with `asr lexicon build`."
 
 _SYMBOLS = frozenset(SYMBOLS)
 

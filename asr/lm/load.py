@@ -8,7 +8,9 @@ from asr.errors import ModelError
 from asr.io import is_stream
 from asr.lm.arpa import read_arpa
 from asr.lm.binary import is_binary, read_binary
-from asr.lm.ngram import NgramModel
+from asr.lm.ngram import CONTROL_WORDS, NgramModel
+from asr.lm.text import read_sentences
+from asr.text.normalize import librispeech
 
 
 def load_language_model(path: Path | str) -> NgramModel:
@@ -24,3 +26,10 @@ def load_language_model(path: Path | str) -> NgramModel:
     if is_stream(path):
         raise ModelError(f"{path} is a pipe or a device, not a file", "Write the language model to a file first.")
     return read_binary(path) if is_binary(path) else read_arpa(path)
+
+
+def read_words(path: Path) -> list[str]:
+    """The words of a language model, a manifest or a text, each once, in their order."""
+    if path.suffix == ".ngram" or ".arpa" in path.suffixes:
+        return load_language_model(path).words[CONTROL_WORDS:]
+    return list(dict.fromkeys(word for sentence in read_sentences(path, librispeech) for word in sentence.split()))

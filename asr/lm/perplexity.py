@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.errors import DataError
-from asr.lm.ngram import BEGIN_ID, END_ID, UNKNOWN_ID, NgramModel
+from asr.lm.ngram import BEGIN_ID, END_ID, UNKNOWN_ID, Ints, NgramModel
 from asr.lm.text import tokenize
 
 
@@ -42,18 +43,28 @@ class Perplexity:
 
 def measure(model: NgramModel, sentences: Iterable[str]) -> Perplexity:
     """The perplexity of `model` on `sentences`. Raises `DataError` when there are none."""
-    from asr.lm.lookup import lookup_arrays, score_sequence
-
-    tokens = tokenize(sentences, words=model.words)
-    if not len(tokens.ids):
-        raise DataError("the text to measure on is empty")
-    predicted = tokens.ids[tokens.ids != BEGIN_ID]
-    scores = np.empty(len(predicted), np.float64)
-    score_sequence(*lookup_arrays(model), model.begin_state(), END_ID, predicted, scores)
+    predicted, scores = token_scores(model, sentences)
+    ends = int(np.sum(predicted == END_ID))
     return Perplexity(
-        sentences=tokens.sentences,
-        words=len(predicted) - tokens.sentences,
-        unknown=tokens.unknown,
+        sentences=ends,
+        words=len(predicted) - ends,
+        unknown=int(np.sum(predicted == UNKNOWN_ID)),
         log_prob=float(np.sum(scores)),
         unknown_log_prob=float(np.sum(scores[predicted == UNKNOWN_ID])),
     )
+
+
+def token_scores(model: NgramModel, sentences: Iterable[str]) -> tuple[Ints, NDArray[np.float64]]:
+    """The ids (T,) of the words and sentence ends of a text, and the natural-log probability of each.
+
+    Raises `DataError` when there are no sentences.
+    """
+    from asr.lm.lookup import lookup_arrays, score_sequence
+
+    ids = tokenize(sentences, words=model.words).ids[:]
+    if not len(ids):
+        raise DataError("the text to measure on is empty")
+    predicted = ids[ids != BEGIN_ID]
+    scores = np.empty(len(predicted), np.float64)
+    score_sequence(*lookup_arrays(model), model.begin_state(), END_ID, predicted, scores)
+    return predicted, scores

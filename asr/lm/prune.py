@@ -22,7 +22,7 @@ from asr.lm.ngram import BEGIN_ID, END_ID, Ints, NgramModel, block_starts, minim
 
 Doubles = NDArray[np.float64]
 TINY = 1e-12
-BISECTIONS = 40
+BISECTIONS = 18
 
 
 def prune(model: NgramModel, threshold: float, context_log_prob: Doubles | None = None) -> NgramModel:
@@ -36,15 +36,15 @@ def prune(model: NgramModel, threshold: float, context_log_prob: Doubles | None 
 
 
 def prune_to_size(
-    model: NgramModel, fits: Callable[[list[int]], bool], context_log_prob: Doubles | None = None
+    model: NgramModel, fits: Callable[[list[int]], bool], loss: Doubles | None = None
 ) -> tuple[NgramModel, float]:
     """The largest pruned model whose numbers of n-grams, order by order, please `fits`; and its threshold.
 
-    Raises `UsageError` when not even the unigrams fit.
+    `loss` is what `divergences` says of the model. Raises `UsageError` when not even the unigrams fit.
     """
     if fits(model.counts):
         return model, 0.0
-    loss = divergences(model, context_log_prob)
+    loss = divergences(model) if loss is None else loss
     low, high = -30.0, 0.0  # natural log of the divergence
     if not fits(_counts(model, _kept(model, loss, np.exp(high)))):
         raise UsageError("the vocabulary alone is larger than that size", "Ask for a larger size or fewer words.")

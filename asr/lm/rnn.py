@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,15 @@ from asr.io import write_whole
 from asr.lm.ngram import Ints
 from asr.nn.rnn import run_stack
 from asr.text.normalize import get_normalizer
-from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
 from asr.weights import write_weights
 
 BOUNDARY = 0
 PADDING = -1
 LONGEST_SAMPLE = 1000
+TOKENS_AT_ONCE = 16_384
+SCORES_AT_ONCE = 1 << 24
+"""Numbers of the output layer in memory at once."""
 KIND = "recurrent language model"
 
 
@@ -60,13 +63,16 @@ class RecurrentNetwork(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
-        x = self.dropout(self.embedding(ids))
-        return self._score(run_stack(x, self.gru))
+        return self._score(self.encode(ids))
+
+    def encode(self, ids: Tensor) -> Tensor:
+        """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
+        return self._project(run_stack(self.dropout(self.embedding(ids)), self.gru))
 
     def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""
         encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
-        return self._score(encoded), state
+        return self._score(self._project(encoded)), state
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
@@ -74,9 +80,49 @@ class RecurrentNetwork(nn.Module):
         each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
         return each.view_as(targets).sum(1)
 
+    def _project(self, states: Tensor) -> Tensor:
+        projected: Tensor = self.dropout(self.project(states))
+        return projected
+
     def _score(self, encoded: Tensor) -> Tensor:
-        scores: Tensor = F.linear(self.dropout(self.project(encoded)), self.embedding.weight, self.bias)
-        return scores
+        return F.linear(encoded, self.embedding.weight, self.bias)
+
+
+def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: float) -> RecurrentNetwork:
+    """The network of `origin` for the pieces of another tokenizer, to be trained further.
+
+    A piece that both have keeps its embedding; another begins as the mean of those of the old pieces that spell it.
+    """
+    config = replace(origin.network.config, dropout=dropout)
+    network = RecurrentNetwork(config, len(tokenizer.vocabulary))
+    kept = origin.network.state_dict()
+    embedding, bias = kept.pop("embedding.weight"), kept.pop("bias")
+    network.load_state_dict(kept, strict=False)
+    old = {piece: [index] for index, piece in enumerate(origin.tokenizer.vocabulary)}
+    with torch.no_grad():
+        for index, piece in enumerate(tokenizer.vocabulary):
+            spelled = old.get(piece) or origin.tokenizer.encode(piece.replace(WORD_START, ""))
+            if spelled:
+                network.embedding.weight[index] = embedding[spelled].mean(0)
+                network.bias[index] = bias[spelled].sum()  # log-odds of a piece: of all that it is made of
+    return network
+
+
+def _beginnings(inputs: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The distinct beginnings of sentences: which of them each position has read (M,), and of each one position (P,).
+
+    The M positions are those within the sentences' `lengths`, one sentence after the other.
+    """
+    known: dict[tuple[int, int], int] = {}
+    places, examples = list[int](), list[int]()
+    for tokens, length in zip(inputs, lengths, strict=True):
+        node = -1
+        for token in tokens[:length]:
+            node = known.setdefault((node, token), len(known))
+            if node == len(examples):
+                examples.append(len(places))
+            places.append(node)
+    return torch.tensor(places), torch.tensor(examples)
 
 
 def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
@@ -104,7 +150,7 @@ class RecurrentModel:
     normalizer: str
 
     @torch.inference_mode()
-    def rescore(self, texts: Sequence[str], tokens_at_once: int = 16_384) -> list[float]:
+    def rescore(self, texts: Sequence[str], tokens_at_once: int = TOKENS_AT_ONCE) -> list[float]:
         """Natural-log probability of each text as a whole sentence, its end included.
 
         A text is first written as the model's normalizer writes; an empty one is the sentence that ends at once.
@@ -117,10 +163,26 @@ class RecurrentModel:
         device = self.network.bias.device
         for batch in batches_by_length([len(sentence) for sentence in sentences], tokens_at_once):
             inputs, targets = pad_sentences([sentences[index] for index in batch])
-            losses = self.network.losses(inputs.to(device), targets.to(device))
-            for index, loss in zip(batch, losses.tolist(), strict=True):
-                scores[index] = -loss
+            log_probs = self._log_probs(inputs.to(device), targets.to(device))
+            for index, log_prob in zip(batch, log_probs.tolist(), strict=True):
+                scores[index] = log_prob
         return scores
+
+    def _log_probs(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Natural-log probability (B,) of sentences, as of `losses`.
+
+        An n-best list begins alike: the sum over all tokens, which costs most, is taken once for each beginning.
+        """
+        known = targets >= 0
+        encoded = self.network.encode(inputs)[known]
+        embedding, bias = self.network.embedding.weight, self.network.bias
+        beginning, example = (index.to(known.device) for index in _beginnings(inputs.tolist(), known.sum(1).tolist()))
+        at_once = max(1, SCORES_AT_ONCE // len(bias))
+        sums = [F.linear(rows, embedding, bias).float().logsumexp(1) for rows in encoded[example].split(at_once)]
+        wanted = targets[known]
+        scores = (encoded * embedding[wanted]).sum(1).float() + bias[wanted]
+        sentence = known.nonzero()[:, 0]
+        return scores.new_zeros(len(inputs)).index_add(0, sentence, scores - torch.cat(sums)[beginning])
 
     def unreadable(self, letters: Sequence[str]) -> list[str]:
         """Those of `letters` that `rescore` would refuse inside a word."""
@@ -210,7 +272,9 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
     try:
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if description.get("kind") != KIND:
-            raise ModelError(f"{folder} is not a recurrent language model", "Train one with `asr lm train --rnn`.")
+            raise ModelError(
+                f"{folder} is not a recurrent language model", "Train one with `asr train`, `task: rnn_lm`."
+            )
         network = RecurrentNetwork(
             validate(RecurrentConfig, description["network"], str(folder)), description["vocabulary"]
         )
@@ -220,7 +284,7 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         get_normalizer(normalizer)
         model = RecurrentModel(network.eval(), load_tokenizer(folder), normalizer)
     except FileNotFoundError as error:
-        hint = "Train a recurrent language model with `asr lm train --rnn`."
+        hint = "Train a recurrent language model with `asr train`, `task: rnn_lm`."
         if (folder / "best" / "config.json").is_file():
             hint = f"The model of that training is {folder / 'best'}."
         raise ModelError(f"{error.filename or folder} is missing", hint) from error

@@ -8,15 +8,17 @@ import json
 import zlib
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.errors import AsrError, DataError
-from asr.lm.ngram import BEGIN_ID, END_ID, SPECIAL_WORDS, UNKNOWN_ID, Ints
+from asr.lm.columns import Column, spans
+from asr.lm.ngram import BEGIN_ID, CONTROL_WORDS, END_ID, SPECIAL_WORDS, UNKNOWN_ID, Ints
 from asr.text.normalize import Normalizer, none
 
 
@@ -59,42 +61,88 @@ def _open(path: Path) -> IO[bytes]:
     return gzip.open(path) if magic[:2] == b"\x1f\x8b" else path.open("rb")  # type: ignore[return-value]
 
 
+AT_ONCE = 1 << 22
+"""Words in memory at once, where a text is kept in a file."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tokens:
     """A text as word ids: every sentence is `<s>`, its words, `</s>`."""
 
     words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others sorted
-    ids: Ints  # (T,)
+    ids: Ints | Column  # (T,)
     unknown: int  # how many of them are `<unk>`
-
-    @property
-    def sentences(self) -> int:
-        """The number of sentences."""
-        return int(np.sum(self.ids == BEGIN_ID))
+    sentences: int
 
 
-def tokenize(sentences: Iterable[str], limit: int | None = None, words: list[str] | None = None) -> Tokens:
+def tokenize(
+    sentences: Iterable[str], limit: int | None = None, words: list[str] | None = None, folder: Path | None = None
+) -> Tokens:
     """Number the words of `sentences`; words outside the vocabulary become `<unk>`.
 
     The vocabulary is `words`, or else every word, or else the `limit` most frequent ones (of equally frequent ones
-    the first in the alphabet).
+    the first in the alphabet). With a `folder` the numbers are kept there in files, and only words in memory.
     """
-    provisional: defaultdict[str, int] = defaultdict()
-    provisional.default_factory = provisional.__len__
+    numbered = number_words(sentences, folder)
+    return renumber(numbered, most_frequent([numbered], [1.0], limit) if words is None else words)
+
+
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """A text as numbers of its own words, in the order in which they came."""
+
+    words: list[str]
+    counts: NDArray[np.int64]
+    numbers: Ints | Column
+
+
+def number_words(sentences: Iterable[str], folder: Path | None = None) -> Numbered:
+    """Every sentence as `<s>`, its words, `</s>`; with a `folder`, in a file there."""
+    known: defaultdict[str, int] = defaultdict()
+    known.default_factory = known.__len__
     for special in SPECIAL_WORDS:
-        provisional[special]
-    numbers = array("i")
+        known[special]
+    column = Column(folder / "provisional") if folder else None
+    block = array("i")
     for sentence in sentences:
-        numbers.append(BEGIN_ID)
-        numbers.extend([provisional[word] for word in sentence.split()])
-        numbers.append(END_ID)
-    first_seen = list(provisional)
-    found = np.frombuffer(numbers, np.int32)
-    if words is None:
-        counts = np.bincount(found, minlength=len(first_seen))
-        chosen = sorted(range(len(SPECIAL_WORDS), len(first_seen)), key=lambda i: (-counts[i], first_seen[i]))[:limit]
-        words = SPECIAL_WORDS + sorted(first_seen[index] for index in chosen)
+        block.append(BEGIN_ID)
+        block.extend([known[word] for word in sentence.split()])
+        block.append(END_ID)
+        if column is not None and len(block) > AT_ONCE:
+            column.append(np.frombuffer(block, np.int32))
+            block = array("i")
+    numbers: Ints | Column = np.frombuffer(block, np.int32)
+    if column is not None:
+        column.append(np.frombuffer(block, np.int32))
+        numbers = column
+    counts = np.zeros(len(known), np.int64)
+    for span in spans(len(numbers), AT_ONCE):
+        counts += np.bincount(numbers[span], minlength=len(known))
+    return Numbered(list(known), counts, numbers)
+
+
+def most_frequent(texts: Sequence[Numbered], weights: Sequence[float], limit: int | None = None) -> list[str]:
+    """The special words, then the `limit` most frequent others of all texts, sorted.
+
+    What counts is a word's share of each text, by the texts' weights.
+    """
+    shares: defaultdict[str, float] = defaultdict(float)
+    for text, weight in zip(texts, weights, strict=True):
+        relative = weight / max(1, int(np.sum(text.counts)))
+        for word, count in zip(text.words[CONTROL_WORDS:], text.counts[CONTROL_WORDS:].tolist(), strict=True):
+            shares[word] += relative * count
+    return SPECIAL_WORDS + sorted(sorted(shares, key=lambda word: (-shares[word], word))[:limit])
+
+
+def renumber(text: Numbered, words: list[str]) -> Tokens:
+    """The same text in ids of `words`; its file, if it is in one, is replaced."""
     vocabulary = {word: index for index, word in enumerate(words)}
-    final = np.array([vocabulary.get(word, UNKNOWN_ID) for word in first_seen], np.int32)
-    ids = final[found]
-    return Tokens(words, ids, int(np.sum(ids == UNKNOWN_ID)))
+    final = np.array([vocabulary.get(word, UNKNOWN_ID) for word in text.words], np.int32)
+    unknown, sentences = int(np.sum(text.counts[final == UNKNOWN_ID])), int(text.counts[BEGIN_ID])
+    if not isinstance(text.numbers, Column):
+        return Tokens(words, final[text.numbers], unknown, sentences)
+    ids = Column(text.numbers.path.with_name("ids"))
+    for span in spans(len(text.numbers), AT_ONCE):
+        ids.append(final[text.numbers[span]])
+    text.numbers.remove()
+    return Tokens(words, ids, unknown, sentences)

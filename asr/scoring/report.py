@@ -5,14 +5,12 @@ Every view (terminal, JSON, CSV, NIST text, HTML) is written from this one objec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
-from asr.io import write_text
 from asr.scoring.bootstrap import Interval, error_rate_interval
 from asr.scoring.breakdown import (
     Breakdown,
@@ -69,42 +67,6 @@ class Report:
         speakers = self.over_speakers
         return speakers if speakers is not None and speakers.trusted else self.over_utterances
 
-    def print(self, by: tuple[str, ...] = (), worst: int = 0) -> None:
-        """Print the summary, with the breakdowns named in `by` and so many of the worst utterances (at most 20)."""
-        from asr.scoring.views.terminal import print_report
-
-        print_report(self, by=by, worst=worst)
-
-    def write_json(self, path: Path | str) -> None:
-        """Write everything as JSON (the schema is in docs/scoring.md)."""
-        from asr.scoring.views.json_report import render_json
-
-        write_text(path, render_json(self))
-
-    def write_csv(self, path: Path | str) -> None:
-        """Write one row per utterance."""
-        from asr.scoring.views.csv_table import render_csv
-
-        write_text(path, render_csv(self))
-
-    def write_pra(self, path: Path | str) -> None:
-        """Write the alignments as `sclite -o pralign` prints them."""
-        from asr.scoring.views.nist_text import render_pra
-
-        write_text(path, render_pra(self.score))
-
-    def write_sys(self, path: Path | str) -> None:
-        """Write the table by speaker as `sclite -o sum` prints it."""
-        from asr.scoring.views.nist_text import render_sys
-
-        write_text(path, render_sys(self.score, self.name))
-
-    def write_html(self, path: Path | str, embed_audio: bool = False) -> None:
-        """Write the self-contained page; audio is linked relative to it, or embedded."""
-        from asr.scoring.views.html.page import render_html
-
-        write_text(path, render_html(self, Path(path).parent, embed_audio))
-
 
 def build_report(
     score: Score,
@@ -139,3 +101,22 @@ def build_report(
         inputs=inputs or {},
         settings=settings or {},
     )
+
+
+def describe_unpaired(report: Report) -> Iterator[str]:
+    """One line for every kind of id that did not pair, those of the baseline after the system's own."""
+    yield from _unpaired(report)
+    yield from (f"baseline {report.baseline}: {line}" for line in _unpaired(report, "baseline_"))
+
+
+def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
+    fates = {"delete": "counted as deleted", "skip": "left out"}
+    fate = fates.get(str(report.inputs.get("missing_policy")), "")
+    for key, what in [
+        ("missing", f"without a hypothesis, {fate}"),
+        ("extra", "hypotheses without a reference, left out"),
+        ("doubled", "ids more than once, the first text taken"),
+    ]:
+        ids = report.inputs.get(prefix + key) or []
+        if ids:
+            yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"

@@ -6,26 +6,21 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import (
     ALIGNERS,
     Aligner,
+    Alignment,
     Edit,
-    Kind,
     Pair,
+    align_texts,
     count_characters,
-    count_edits,
-    find_edits,
     iterate_pairs,
+    write_operations,
 )
 from asr.scoring.counts import Counts
-
-if TYPE_CHECKING:
-    from asr.scoring.report import Report
-
-LETTERS: dict[Kind, str] = {"equal": "C", "replace": "S", "delete": "D", "insert": "I"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class ScoredUtterance:
     @property
     def operations(self) -> str:
         """The alignment as one letter a column: C correct, S substituted, D deleted, I inserted."""
-        return "".join(LETTERS[pair.kind] for pair in self.pairs)
+        return write_operations(self.edits, self.words.reference)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -125,12 +120,6 @@ class Score:
         """Share of utterances with at least one word error, a fraction."""
         return self.utterances_with_errors / max(len(self.utterances), 1)
 
-    def report(self, **options: Any) -> Report:
-        """The report of this score, from which every view is written; options as for `build_report`."""
-        from asr.scoring.report import build_report
-
-        return build_report(self, **options)
-
 
 def score(
     references: Iterable[str] | str,
@@ -159,49 +148,41 @@ def score(
     if aligner not in ALIGNERS:
         raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
     names = _beside("ids", ids, size, [str(number) for number in range(1, size + 1)])
-    voices = _beside("speakers", speakers, size, [None] * size)
-    extras = _beside("fields", fields, size, [{}] * size)
+    speakers = _beside("speakers", speakers, size, [None] * size)
+    fields = _beside("fields", fields, size, [{}] * size)
     raw = None
     if normalizer != "none":
-        raw = _total(count_words(left, right, aligner) for left, right in zip(references, hypotheses, strict=True))
+        raw = _total(each.counts for each in align_texts(references, hypotheses, aligner))
         references = _normalized(normalizer, references, names, "reference")
         hypotheses = _normalized(normalizer, hypotheses, names, "hypothesis")
     utterances = [
-        score_utterance(name, reference, hypothesis, aligner, voice, extra)
-        for name, reference, hypothesis, voice, extra in zip(names, references, hypotheses, voices, extras, strict=True)
+        _utterance(name, alignment, speaker, extra)
+        for name, alignment, speaker, extra in zip(
+            names, align_texts(references, hypotheses, aligner), speakers, fields, strict=True
+        )
     ]
     return Score(utterances, normalizer, aligner, raw)
 
 
-def score_utterance(
-    identity: str,
-    reference: str,
-    hypothesis: str,
-    aligner: Aligner = "levenshtein",
-    speaker: str | None = None,
-    fields: Mapping[str, Any] | None = None,
-) -> ScoredUtterance:
-    """Align one pair of texts, already normalized; runs of white space count as one space."""
-    left, right = reference.split(), hypothesis.split()
-    edits = tuple(find_edits(left, right, aligner))
-    reference, hypothesis = " ".join(left), " ".join(right)
+def _utterance(name: str, alignment: Alignment, speaker: str | None, fields: Mapping[str, Any]) -> ScoredUtterance:
+    reference, hypothesis = " ".join(alignment.reference), " ".join(alignment.hypothesis)
     return ScoredUtterance(
-        id=identity,
+        id=name,
         reference=reference,
         hypothesis=hypothesis,
-        edits=edits,
-        words=count_edits(edits, len(left)),
+        edits=tuple(alignment.edits),
+        words=alignment.counts,
         characters=count_characters(reference, hypothesis),
-        letters=count_characters("".join(left), "".join(right)),
+        letters=count_characters("".join(alignment.reference), "".join(alignment.hypothesis)),
         speaker=speaker,
-        fields=fields or {},
+        fields=fields,
     )
 
 
 def count_words(reference: str, hypothesis: str, aligner: Aligner = "levenshtein") -> Counts:
     """Counts of words of one pair of texts, without the alignment."""
-    left, right = reference.split(), hypothesis.split()
-    return count_edits(find_edits(left, right, aligner), len(left))
+    (alignment,) = align_texts([reference], [hypothesis], aligner)
+    return alignment.counts
 
 
 def normalize_word(normalize: Callable[[str], str], word: str) -> str:

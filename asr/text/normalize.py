@@ -30,6 +30,55 @@ _LETTERS = {
         "Æ": "AE", "Œ": "OE", "Ø": "O", "Ð": "D", "Đ": "D", "Þ": "TH", "Ł": "L", "Ħ": "H", "Ŧ": "T", "ẞ": "SS",
     }.items()
 }  # fmt: skip
+_TAG = re.compile(r"\[[^\]]*\]|<[^<>]*>|\{[^}]*\}|\((?P<aside>\s*\(?[^()]*\)?\s*)\)")
+_ASIDES = frozenset(
+    {
+        "",
+        "?",
+        "??",
+        "ah",
+        "applause",
+        "beep",
+        "breath",
+        "breathing",
+        "cough",
+        "coughing",
+        "coughs",
+        "crosstalk",
+        "eh",
+        "er",
+        "erm",
+        "foreign",
+        "hesitation",
+        "hm",
+        "hmm",
+        "inaudible",
+        "indistinct",
+        "laugh",
+        "laughing",
+        "laughs",
+        "laughter",
+        "mhm",
+        "mm",
+        "music",
+        "noise",
+        "oh",
+        "pause",
+        "sigh",
+        "sighs",
+        "sil",
+        "silence",
+        "sneeze",
+        "spn",
+        "uh",
+        "uhm",
+        "um",
+        "unclear",
+        "unintelligible",
+        "unk",
+        "whispering",
+    }
+)
 # Signs that are read aloud: dropping one loses a word.
 _SPOKEN_SIGNS = frozenset("%&@#+=")
 # An apostrophe belongs to a word ('TIS, DON'T, BOYS'); alone, or doubled as a quotation mark, it is punctuation.
@@ -37,6 +86,21 @@ _SPOKEN_SIGNS = frozenset("%&@#+=")
 _WORD = r"'?[A-Z]+(?:'[A-Z]+)*'?"
 _NORMAL = re.compile(f"{_WORD}(?: {_WORD})*")
 _STRAY_APOSTROPHE = re.compile(r"''+|(?<![A-Z])'(?![A-Z])")
+
+
+def refuse_tags(text: str) -> None:
+    """Raise `DataError` for what stands in a transcript and is not spoken: it would become a word.
+
+    That is whatever stands in square, angle or curly brackets (`[laughter]`, `<unk>`, `<s>`, `{a / b}`), and single
+    words in parentheses that tell of a sound or a doubt (`(uh)`, `(noise)`, `(())`). Other parentheses are prose.
+    """
+    for match in _TAG.finditer(text):
+        aside = match["aside"]
+        if aside is None or aside.strip(" ()").lower() in _ASIDES:
+            raise DataError(
+                f"the text {_shorten(none(text))!r} holds {match[0]!r}, which nobody speaks",
+                "Leave it out, or write the words.",
+            )
 
 
 def get_normalizer(name: str) -> Normalizer:

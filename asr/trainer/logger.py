@@ -137,7 +137,7 @@ class Logger:
             self._first_share = share
         done = share - self._first_share
         spent = time.monotonic() - self._started
-        left = clock(spent / done * (1 - share)) if done > 0 else "?"
+        left = clock(spent / done * max(0.0, 1 - share)) if done > 0 else "?"
         speed = (state.audio_seconds - self._first.audio_seconds) / max(spent, 1e-9)
         words = [f"epoch {state.epoch + 1}/{self.epochs}", f"batch {state.batch}/{batches}", *_format(measured)]
         words += [f"rate {state.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]

@@ -155,7 +155,7 @@ class Trainer:
         a second one at once.
         """
         if resume:
-            self._resume()
+            self.restore()
         if self.world.is_main:
             clear_unfinished(self.folder)
         distributed.broadcast(self.module, self.world)
@@ -331,17 +331,43 @@ class Trainer:
             save_checkpoint(self.folder / LAST, self.state, states)
         self._last_saved = time.monotonic()
 
-    def _resume(self) -> None:
+    def restore(self) -> None:
+        """Take the state of the last checkpoint. Raises `ModelError` where it is of another network, or torn."""
         self.state, states = load_checkpoint(self.folder / LAST)
         try:
-            self.module.load_state_dict(states["module"])
-            restore(self.optimizer, states["optimizer"])
-            self.average.restore(states["average"])
+            reason = differences(states["module"], self.module.state_dict())
+            if not reason:
+                self.module.load_state_dict(states["module"])
+                restore(self.optimizer, states["optimizer"])
+                self.average.restore(states["average"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            reason = str(error)
+        if reason:
             raise ModelError(
-                f"{self.folder / LAST} does not fit this configuration: {error}",
+                f"{self.folder / LAST} does not fit this configuration: {reason}",
                 "Resume with the configuration that the run was started with.",
-            ) from error
+            )
+
+    def learn(self, epoch: int, updates: int) -> Iterator[None]:
+        """Make at most `updates` of an epoch's updates outside a run: nothing is validated or saved."""
+        count = self.task.batches(epoch)
+        self.state.epoch, self.state.batch = epoch, 0
+        self.module.train()
+        loader = self.task.load(epoch, 0, 1)
+        for _ in range(min(updates, self.usable(count) // self.config.accumulate)):
+            self.update(loader, count)
+            yield
+
+
+def differences(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """The first tensor that two states do not share in name and shape, and how many more; "" where all are alike."""
+    shapes = [{name: tuple(tensor.shape) for name, tensor in state.items()} for state in (saved, own)]
+    different = [name for name in shapes[0] | shapes[1] if shapes[0].get(name) != shapes[1].get(name)]
+    if not different:
+        return ""
+    there, here = (f"of shape {shape[different[0]]}" if different[0] in shape else "missing" for shape in shapes)
+    more = f"; {len(different) - 1} more differ" if len(different) > 1 else ""
+    return f"{different[0]} is {there} in it and {here} here{more}"
 
 
 def read_out(norm: Tensor, losses: Sequence[Loss]) -> tuple[float, list[bool], dict[str, float]]:

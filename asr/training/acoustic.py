@@ -1,65 +1,58 @@
-"""The acoustic experiment: corpora, tokenizer, network and CTC made into a task for the training loop."""
+"""The acoustic task: speech, tokenizer, network and CTC made into something that the trainer learns."""
 
 from __future__ import annotations
 
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
-from asr.config import read_yaml, validate
-from asr.corpus.audio_cache import AudioCache, open_cache
+from asr.corpus.audio_cache import AudioCache
 from asr.corpus.batches import BatchConfig, fill_batches
-from asr.corpus.dataset import Batch, Corpus, SpeechStream, pad_waveforms
-from asr.corpus.manifest import Utterance, read_manifest
+from asr.corpus.dataset import Corpus, SpeechBatch, SpeechStream, pad_waveforms
+from asr.corpus.manifest import Utterance
 from asr.corpus.prefetch import prefetch
 from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
 from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_batch, spec_augment
 from asr.features.extractor import RunningStatistics, length_mask
-from asr.io import write_text
-from asr.lexicon import Lexicon, load_lexicon
 from asr.model.acoustic import AcousticConfig, AcousticModel
-from asr.model.bundle import SavedModel, load_saved_model, save_model
-from asr.model.ctc import disagreements, needed_steps, pad_targets, sequence_losses
+from asr.model.bundle import load_saved_model, save_model
+from asr.model.ctc import disagreements, pad_targets, sequence_losses
 from asr.scoring.result import score
 from asr.text.normalize import get_normalizer
-from asr.text.tokenizer import BLANK, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
-from asr.trainer.trainer import LAST, LoopConfig, Loss
+from asr.text.tokenizer import BLANK, TokenizerConfig
+from asr.trainer.trainer import LoopConfig, Loss
+from asr.training.data import (
+    CorpusConfig,
+    Recordings,
+    open_recordings,
+    read_texts,
+    reasons_against,
+    run_tokenizer,
+    shortest,
+)
+from asr.training.start import starting_lexicon, starting_sizes, take_weights
 
 STATISTICS_SECONDS = 3600.0
-SENTENCE_SECONDS = 2.0
 MOST_WORKERS = 8
 # Batches of validation by kind of device. A CPU's caches like them small; a GPU's memory bounds the seconds.
 VALIDATION_BATCHES = {"cpu": BatchConfig(math.inf, utterances=16), "cuda": BatchConfig(seconds=1600.0, utterances=512)}
 
 
 @dataclass(frozen=True)
-class CorpusConfig:
-    """A manifest to learn from."""
-
-    manifest: Path
-    weight: float = 1.0
-    """How often an epoch hears it: 2 twice, 0.3 a fresh random 30 % each time."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.weight < math.inf:
-            raise ValueError("weight must be positive")
-
-
-@dataclass(frozen=True)
-class ExperimentConfig:
-    """Everything that decides a training run."""
+class AcousticExperiment:
+    """Everything that decides the training of an acoustic model."""
 
     train: list[CorpusConfig]
+    task: Literal["acoustic"] = "acoustic"
     validation: list[Path] = field(default_factory=list)
     output: Path = Path("exp/default")
     cache: Path = Path("data/cache")
@@ -71,8 +64,9 @@ class ExperimentConfig:
     """Start from this model's weights, with its tokenizer and sizes ("default" is the bundled model)."""
     reinit_head: bool = False
     """With `init_from`: take the encoder only, and learn to write by this run's tokenizer, at this run's `strides`."""
-    lexicon: Path | None = None
-    """How words are spoken, a folder of `recipes/pronunciation.py`: the network then learns phones as well."""
+    lexicon: str | None = None
+    """How words are spoken, a folder of `asr lexicon build` or a model's ("default" is the bundled one): the network
+    then learns phones as well."""
     phone_weight: float = 0.5
     """Share of the phones in the loss, where there are any."""
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -98,32 +92,69 @@ class ExperimentConfig:
     """Threads beside them that prepare batches; 0 is one, or up to eight where a GPU is to be kept busy."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
+    def check(self) -> None:
+        """Raise `UsageError` for settings that contradict one another."""
+        get_normalizer(self.normalizer)
+        if not self.train:
+            raise UsageError("train must name at least one manifest")
+        if self.init_from is None:
+            self.check_layer(self.acoustic)
+        if self.reinit_head and self.init_from is None:
+            raise UsageError("reinit_head needs a model to start from", "Set init_from, or leave reinit_head out.")
+        if self.batches.seconds < self.longest_seconds:
+            raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
+        if self.workers < 0:
+            raise UsageError("workers must be 0 (one that suits the device) or more")
+        if self.loop.patience and not self.validation:
+            raise UsageError("loop.patience needs a validation manifest")
+
+    def check_layer(self, sizes: AcousticConfig) -> None:
+        """Raise `UsageError` where the network has no such block below its last as `intermediate_layer`."""
+        if not 0 <= self.intermediate_layer < sizes.encoder.layers:
+            raise UsageError(
+                "intermediate_layer must be 0 (off) or a block before the last",
+                f"The network has {sizes.encoder.layers} blocks.",
+            )
+
+    def by_heart(self) -> AcousticExperiment:
+        """The same without what keeps a network from learning by heart, on the first manifest alone."""
+        return replace(
+            self,
+            train=self.train[:1],
+            validation=[],
+            acoustic=replace(self.acoustic, encoder=replace(self.acoustic.encoder, dropout=0.0)),
+            spec_augment=None,
+            waveform=WaveformAugmentConfig(),
+            sortagrad_epochs=0,
+        )
+
 
 class AcousticTask:
     """The task that the training loop learns: CTC on speech, validated by greedy word error rate."""
 
     def __init__(
-        self, config: ExperimentConfig, device: torch.device, quiet: bool = False, only: int | None = None
+        self, config: AcousticExperiment, device: torch.device, quiet: bool = False, only: int | None = None
     ) -> None:
         """`only` keeps so many utterances of each manifest, the shortest that are still sentences."""
-        self.config, self.device, self._quiet, self._only = config, device, quiet, only
-        self.normalize = get_normalizer(config.normalizer)
-        manifests = [self._normalized(corpus.manifest) for corpus in config.train]
+        self.device, self._quiet, self._only = device, quiet, only
         origin = load_saved_model(config.init_from) if config.init_from else None
-        head_from = None if config.reinit_head else origin
-        self.tokenizer = head_from.tokenizer if head_from else self._tokenizer(manifests)
-        self.lexicon = _pronunciations(config, origin, manifests)
-        acoustic = replace(_fitting(config, origin), phones=self.lexicon is not None)
+        normalize = get_normalizer(config.normalizer)
+        manifests = [read_texts(corpus.manifest, normalize) for corpus in config.train]
+        texts = [utterance.text for manifest in manifests for utterance in manifest]
+        kept_head = origin if origin and not config.reinit_head else None
+        self.lexicon = starting_lexicon(config.lexicon, origin, texts)
+        sizes = replace(starting_sizes(config.acoustic, origin, config.reinit_head), phones=self.lexicon is not None)
+        config.check_layer(sizes)
+        self.config = replace(config, acoustic=sizes)
+        """With the network's true sizes, which `init_from` may have decided."""
+        self.tokenizer = run_tokenizer(
+            config.output, config.tokenizer, texts, kept_head.tokenizer if kept_head else None
+        )
         torch.manual_seed(config.loop.seed)
-        self.module: AcousticModel = AcousticModel(acoustic, len(self.tokenizer.vocabulary))
+        self.module: AcousticModel = AcousticModel(sizes, len(self.tokenizer.vocabulary))
         if origin:
-            self.module.encoder.load_state_dict(origin.network.encoder.state_dict())
-            self.module.features.load_state_dict(origin.network.features.state_dict())
-        if head_from:
-            self.module.output.load_state_dict(head_from.network.output.state_dict())
-        if origin and origin.network.phones is not None and self.module.phones is not None:
-            self.module.phones.load_state_dict(origin.network.phones.state_dict())
-        self.sample_rate = acoustic.features.sample_rate
+            take_weights(self.module, origin, config.reinit_head)
+        self.sample_rate = sizes.features.sample_rate
         self.left_out: dict[str, str] = {}
         self.stream = SpeechStream(
             [self._corpus(c, m) for c, m in zip(config.train, manifests, strict=True)],
@@ -136,20 +167,32 @@ class AcousticTask:
             config.workers or default_workers(device),
             pinned=device.type == "cuda",
         )
-        if origin is None and acoustic.features.normalize == "global":
+        if origin is None and sizes.features.normalize == "global":
             self._measure_features()
-        self.validation = [self._validation(path) for path in config.validation]
+        self.validation = [self._open(path, read_texts(path, normalize)) for path in config.validation]
         self._report_left_out()
+
+    def describe_data(self) -> list[str]:
+        """Hours of each corpus in an epoch, and what is made of them."""
+        hours = self.stream.hours(0)
+        lines = [f"{name}: {value:.2f} h an epoch" for name, value in hours.items()]
+        lines.append(f"{sum(hours.values()):.2f} h an epoch in {self.batches(0)} batches")
+        lines.append(f"{len(self.tokenizer.vocabulary)} tokens, {1 / self.module.frame_seconds:.1f} steps a second")
+        return lines
+
+    def audio_seconds(self, epoch: int) -> float:
+        """Seconds of speech in an epoch."""
+        return 3600 * sum(self.stream.hours(epoch).values())
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
         return len(self.stream.plan(epoch))
 
-    def load(self, epoch: int, first: int, stride: int) -> Iterator[Batch]:
+    def load(self, epoch: int, first: int, stride: int) -> Iterator[SpeechBatch]:
         """Batches of an epoch."""
         return self.stream.load(epoch, first, stride)
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
+    def loss(self, batch: SpeechBatch, generator: torch.Generator) -> Loss:
         """CTC per target token, with SpecAugment between features and network.
 
         With `cr_ctc_weight` each utterance is heard twice, masked differently, and the two readings shall agree.
@@ -197,25 +240,16 @@ class AcousticTask:
         return measured | ({"phone_loss": sums["phone_loss"] / sums["phones"]} if "phones" in sums else {})
 
     def validate(self) -> dict[str, float]:
-        """Greedy word error rate (a fraction) of all validation manifests together."""
-        references: list[str] = []
-        hypotheses: list[str] = []
-        for utterances, audio in self.validation:
-            references += [utterance.text for utterance in utterances]
-            hypotheses += self.transcribe(audio)
-        if not references:
-            return {}
-        result = score(references, hypotheses)
-        return {"wer": result.wer, "cer": result.cer}
+        """Greedy word and letter error rates (fractions) of all validation manifests together."""
+        return self._errors(self.validation)
 
     def training_wer(self) -> float:
         """Greedy word error rate on the training utterances themselves."""
         self.module.eval()
-        corpora = self.stream.corpora
         with torch.inference_mode():
-            hypotheses = [text for corpus in corpora for text in self.transcribe(corpus.audio)]
+            errors = self._errors([Recordings(corpus.utterances, corpus.audio) for corpus in self.stream.corpora])
         self.module.train()
-        return score([utterance.text for corpus in corpora for utterance in corpus.utterances], hypotheses).wer
+        return errors["wer"]
 
     def report(self, text: str) -> None:
         """One line for the reader, unless this process is a quiet one."""
@@ -224,24 +258,18 @@ class AcousticTask:
 
     def transcribe(self, audio: AudioCache) -> list[str]:
         """Greedy texts of cached audio, in its order."""
-        texts = [""] * len(audio)
-        for chosen, log_probs, steps in self.emissions(audio):
-            for index, hypothesis in zip(chosen, greedy(log_probs, steps), strict=True):
-                texts[index] = self.tokenizer.decode(hypothesis.tokens)
-        return texts
-
-    def emissions(self, audio: AudioCache, phones: bool = False) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
-        """What is heard of cached audio, in batches: which utterances, log-probabilities (B, T, V), and steps (B,)."""
         durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
         batches = fill_batches(np.argsort(durations, kind="stable"), durations, VALIDATION_BATCHES[self.device.type])
 
         def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
             return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
 
+        texts = [""] * len(audio)
         for chosen, padded in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
-            waveforms, lengths = (tensor.to(self.device, non_blocking=True) for tensor in padded)
-            features, frames = self.module.features(waveforms, lengths)
-            yield chosen, *self.module.recognize(features, frames, phones)
+            log_probs, steps = self.module(*(tensor.to(self.device, non_blocking=True) for tensor in padded))
+            for index, hypothesis in zip(chosen, greedy(log_probs, steps), strict=True):
+                texts[index] = self.tokenizer.decode(hypothesis.tokens)
+        return texts
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """A model folder that `asr transcribe -m` reads."""
@@ -255,7 +283,7 @@ class AcousticTask:
             lexicon=self.lexicon,
         )
 
-    def _features(self, batch: Batch, views: int) -> tuple[Tensor, Tensor]:
+    def _features(self, batch: SpeechBatch, views: int) -> tuple[Tensor, Tensor]:
         """Features (views · B, T, F) on the device and their lengths."""
         waveforms, lengths = (tensor.to(self.device, non_blocking=True) for tensor in (batch.waveforms, batch.lengths))
         features, frames = self.module.features(waveforms, lengths)
@@ -269,44 +297,41 @@ class AcousticTask:
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
-    def _normalized(self, manifest: Path) -> list[Utterance]:
-        return [replace(utterance, text=self.normalize(utterance.text)) for utterance in read_manifest(manifest)]
+    def _errors(self, manifests: list[Recordings]) -> dict[str, float]:
+        references = [utterance.text for manifest in manifests for utterance in manifest.utterances]
+        if not references:
+            return {}
+        result = score(references, [text for manifest in manifests for text in self.transcribe(manifest.audio)])
+        return {"wer": result.wer, "cer": result.cer}
 
-    def _tokenizer(self, manifests: Sequence[list[Utterance]]) -> Tokenizer:
-        return run_tokenizer(self.config, [utterance.text for manifest in manifests for utterance in manifest])
+    def _open(self, manifest: Path, utterances: list[Utterance]) -> Recordings:
+        return open_recordings(manifest, utterances, self.config.cache, self.sample_rate, self._quiet)
 
     def _corpus(self, config: CorpusConfig, utterances: list[Utterance]) -> Corpus:
         """The alignable utterances of a manifest, with audio and targets; the others are listed with the reason."""
-        if self._only is not None:
-            utterances = _shortest(utterances, self._only)
-        audio = self._open(config.manifest.stem, utterances)
-        targets: list[list[int]] = []
-        phones: list[list[int]] = []
-        kept: list[int] = []
-        fastest = max(self.config.waveform.speeds, default=1.0)
-        lengths = torch.tensor([int(audio.samples(i) / fastest) for i in range(len(audio))], dtype=torch.long)
-        steps = self.module.steps(lengths).tolist()
-        for index, utterance in enumerate(utterances):
-            tokens = self.tokenizer.encode(utterance.text)
-            phones_of_text = self.lexicon.encode(utterance.text) if self.lexicon else []
-            needed = max(needed_steps(tokens), needed_steps(phones_of_text))
-            seconds = audio.samples(index) / self.sample_rate
-            if not tokens:
-                self.left_out[utterance.id] = "no text"
-            elif seconds > self.config.longest_seconds:
-                self.left_out[utterance.id] = f"longer than {self.config.longest_seconds:g} s"
-            elif steps[index] < needed:
-                self.left_out[utterance.id] = f"{needed} steps needed, {steps[index]} heard"
-            else:
-                kept.append(index)
-                targets.append(tokens)
-                phones += [phones_of_text] if self.lexicon else []
+        recordings = self._open(config.manifest, utterances if self._only is None else shortest(utterances, self._only))
+        said, audio = recordings.utterances, recordings.audio
+        tokens = [self.tokenizer.encode(utterance.text) for utterance in said]
+        phones = [self.lexicon.encode(utterance.text) for utterance in said] if self.lexicon else []
+        samples = [audio.samples(index) for index in range(len(audio))]
+        fastest = max(self.config.waveform.speeds, default=1.0)  # which leaves the fewest steps
+        steps = self.module.steps(torch.tensor([int(count / fastest) for count in samples], dtype=torch.long)).tolist()
+        reasons = reasons_against(
+            [count / self.sample_rate for count in samples],
+            steps,
+            list(zip(tokens, phones or tokens, strict=True)),
+            self.config.longest_seconds,
+        )
+        self.left_out |= {one.id: reason for one, reason in zip(said, reasons, strict=True) if reason}
+        kept = [index for index, reason in enumerate(reasons) if not reason]
         if not kept:
             self._report_left_out()
             advice = "See the reasons above." if utterances else "It is empty: make it with `asr prepare`."
             raise DataError(f"{config.manifest} has no utterance to learn from", advice)
-        said = [utterances[i] for i in kept]
-        return Corpus(config.manifest.stem, said, audio.subset(kept), targets, phones, config.weight)
+        texts = [said[index] for index in kept]
+        kept_phones = [phones[index] for index in kept] if phones else []
+        name, targets = config.manifest.stem, [tokens[index] for index in kept]
+        return Corpus(name, texts, audio.subset(kept), targets, kept_phones, config.weight)
 
     def _measure_features(self) -> None:
         """Set the extractor's mean and deviation from an epoch's batches, up to an hour of them."""
@@ -319,45 +344,11 @@ class AcousticTask:
                 break
         statistics.store(self.module.features)
 
-    def _validation(self, manifest: Path) -> tuple[list[Utterance], AudioCache]:
-        utterances = self._normalized(manifest)
-        return utterances, self._open(manifest.stem, utterances)
-
-    def _open(self, name: str, utterances: list[Utterance]) -> AudioCache:
-        def progress(done: int, total: int) -> None:
-            if not self._quiet and sys.stderr.isatty():
-                print(f"\rdecoded {name}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr)
-
-        return open_cache(utterances, self.config.cache, self.sample_rate, name, progress)
-
     def _report_left_out(self) -> None:
         if self.left_out:
             self.report(f"left out of training: {len(self.left_out)} utterances")
             for name, reason in self.left_out.items():
                 self.report(f"  {name}: {reason}")
-
-
-def run_tokenizer(config: ExperimentConfig, texts: Sequence[str]) -> Tokenizer:
-    """The tokenizer in a run's folder, learned from `texts` where there is none yet or one by other settings.
-
-    Raises `UsageError` where the run has begun with one by other settings.
-    """
-    folder = config.output / "tokenizer"
-    record = folder / "config.yaml"
-    former = validate(TokenizerConfig, read_yaml(record), str(record)) if record.exists() else None
-    begun = (config.output / LAST).exists()  # perhaps before tokenizers had a record
-    if begun and former is not None and former != config.tokenizer:
-        raise UsageError(
-            f"{folder} was learned by other settings than `tokenizer` has now, and {LAST} beside it has begun with it",
-            f"Set tokenizer={{kind: {former.kind}, size: {former.size}}} again, or choose another output=….",
-        )
-    if (begun or former == config.tokenizer) and (folder / "tokenizer.json").exists():
-        return load_tokenizer(folder)
-    tokenizer = train_tokenizer(config.tokenizer, [text for text in texts if text])
-    record.unlink(missing_ok=True)  # the record comes last, so that it is never another tokenizer's
-    tokenizer.save(folder)
-    write_text(record, yaml.safe_dump(asdict(config.tokenizer)))
-    return tokenizer
 
 
 def mixed(one: Tensor, other: Tensor, share: float) -> Tensor:
@@ -374,55 +365,3 @@ def count_blanks(log_probs: Tensor, lengths: Tensor) -> Tensor:
 def default_workers(device: torch.device) -> int:
     """Threads that prepare batches: a GPU learns faster than one of them resamples."""
     return min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 1
-
-
-def _shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
-    """The `count` shortest utterances, those under two seconds only where there are too few others."""
-
-    def preference(utterance: Utterance) -> tuple[bool, float]:
-        return utterance.duration < SENTENCE_SECONDS, abs(utterance.duration - SENTENCE_SECONDS)
-
-    return sorted(utterances, key=preference)[:count]
-
-
-def _fitting(config: ExperimentConfig, origin: SavedModel | None) -> AcousticConfig:
-    """The sizes of the model that training starts from, with this run's dropout and, with a new head, its strides."""
-    wanted = config.acoustic
-    if origin is None:
-        return wanted
-    encoder = replace(origin.config.encoder, dropout=wanted.encoder.dropout)
-    if config.reinit_head:
-        encoder = replace(encoder, strides=wanted.encoder.strides)
-    return replace(origin.config, encoder=encoder)
-
-
-def _pronunciations(
-    config: ExperimentConfig, origin: SavedModel | None, manifests: Sequence[list[Utterance]]
-) -> Lexicon | None:
-    """How the words are spoken, by the configuration's folder or the model that training starts from, if any is."""
-    pronunciations = origin.lexicon if origin else None
-    if config.lexicon is not None and (pronunciations := load_lexicon(config.lexicon)) is None:
-        raise UsageError(
-            f"{config.lexicon} holds no lexicon",
-            "Make it with recipes/pronunciation.py, or leave `lexicon` out.",
-        )
-    if pronunciations is not None:  # all that must be guessed at once: one by one takes long
-        pronunciations.lookup(
-            {word for manifest in manifests for utterance in manifest for word in utterance.text.split()}
-        )
-    return pronunciations
-
-
-def check(config: ExperimentConfig) -> None:
-    """Raise `UsageError` for settings that contradict one another."""
-    get_normalizer(config.normalizer)
-    if not config.train:
-        raise UsageError("train must name at least one manifest")
-    if config.intermediate_layer < 0 or config.intermediate_layer >= config.acoustic.encoder.layers:
-        raise UsageError("intermediate_layer must be 0 (off) or a block before the last")
-    if config.batches.seconds < config.longest_seconds:
-        raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
-    if config.workers < 0:
-        raise UsageError("workers must be 0 (one that suits the device) or more")
-    if config.loop.patience and not config.validation:
-        raise UsageError("loop.patience needs a validation manifest")

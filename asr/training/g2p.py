@@ -1,67 +1,138 @@
-"""Teach a G2P model a lexicon: CTC over words of like length, the learning rate falling to nothing."""
+"""The task of the G2P model: to write the phones of CMUdict's words while it reads their letters, by CTC."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from asr.errors import DataError
-from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, pad_phones, pad_words
+from asr.errors import DataError, UsageError
+from asr.lexicon.build import Dictionary, read_cmudict
+from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, G2PConfig, load_g2p, pad_phones, pad_words
+from asr.lexicon.lexicon import G2P_FILE
 from asr.lexicon.phones import letters_of
-from asr.nn.precision import products
+from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
+from asr.trainer.trainer import LoopConfig, Loss
+from asr.weights import write_weights
 
-Example = tuple[str, str]
-"""The letters of a word and its pronunciation."""
-Note = Callable[[int, float], None]
+WordBatch = list[tuple[str, str]]
+"""The letters of words and their pronunciations."""
 
 CHUNK = 32  # batches; so many are sorted by length together, so that neighbors differ from epoch to epoch
 
 
 @dataclass(frozen=True)
-class LearningConfig:
-    """How to train. CMUdict takes a quarter of an hour on one CPU core and comes to 70 % of unseen words right."""
+class G2PExperiment:
+    """Everything that decides the training of a G2P model.
 
-    epochs: int = 8
-    batch: int = 256
-    """Words."""
-    peak: float = 3e-3
-    """Learning rate after the warm-up."""
-    warmup: int = 100
-    """Updates."""
-    weight_decay: float = 0.01
-    seed: int = 1
-
-
-def train_g2p(
-    words: Mapping[str, Sequence[str]],
-    config: LearningConfig | None = None,
-    g2p: G2P | None = None,
-    note: Note = lambda epoch, loss: None,
-) -> G2P:
-    """A G2P model that has learned the first pronunciation of each of `words`.
-
-    `g2p` is trained on instead of a new one; `note` is told the number and mean loss of each epoch. The same seed
-    and number of threads give the same weights, and PyTorch's own generator is left as it was. Raises `DataError`
-    where no word can be learned from.
+    CMUdict takes a quarter of an hour on one CPU core and comes to 70 % of unseen words right.
     """
-    config = config or LearningConfig()
-    examples = learnable(words)
-    if not examples:
-        raise DataError("there are no words to learn the pronunciation from", "Give a dictionary such as CMUdict.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        g2p = g2p or G2P()
-        _train(g2p.train(), examples, config, note)
-    return g2p.eval()
+
+    task: Literal["g2p"] = "g2p"
+    output: Path = Path("exp/g2p")
+    init_from: Path | None = None
+    """The file of a G2P model that goes on learning, with its sizes."""
+    network: G2PConfig = field(default_factory=G2PConfig)
+    batch_words: int = 256
+    held_out: int = 2000
+    """Words, at most a tenth of all, that are never learned; their predictions decide which epoch is best."""
+    threads: int = 0
+    """Threads; 0 leaves the choice to PyTorch."""
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=8,
+            optimizer=OptimizerConfig(weight_decay=0.01),
+            schedule=ScheduleConfig(peak=3e-3, warmup_updates=100, decay="linear", final_share=0.02),
+            keep_epochs=0,
+        )
+    )
+
+    def check(self) -> None:
+        """Raise `UsageError` for settings that contradict one another."""
+        if self.batch_words < 1 or self.held_out < 0:
+            raise UsageError("batch_words must be at least 1, and held_out not negative")
+        if self.loop.patience and not self.held_out:
+            raise UsageError("loop.patience needs held_out words")
 
 
-def learnable(words: Mapping[str, Sequence[str]]) -> list[Example]:
+class G2PTask:
+    """The first pronunciation of each word; validated by the share of held-out words that are predicted wrong."""
+
+    def __init__(
+        self, config: G2PExperiment, device: torch.device, quiet: bool = False, words: Dictionary | None = None
+    ) -> None:
+        """`words` stand in for CMUdict. Raises `DataError` where no word can be learned from."""
+        self.config, self.device = config, device
+        learned, self.held_out = divide(read_cmudict() if words is None else words, config.held_out, config.loop.seed)
+        self.examples = learnable(learned)
+        if not self.examples:
+            raise DataError("there are no words to learn the pronunciation from", "Give a dictionary such as CMUdict.")
+        torch.manual_seed(config.loop.seed)
+        self.module = load_g2p(config.init_from) if config.init_from else G2P(**asdict(config.network))
+
+    def describe_data(self) -> list[str]:
+        """How many words there are."""
+        return [f"{len(self.examples):,} words to learn, {len(self.held_out):,} to validate on"]
+
+    def audio_seconds(self, epoch: int) -> float:
+        """None: it is text."""
+        return 0.0
+
+    def batches(self, epoch: int) -> int:
+        """How many batches an epoch has."""
+        return -(-len(self.examples) // self.config.batch_words)
+
+    def load(self, epoch: int, first: int, stride: int) -> Iterator[WordBatch]:
+        """An epoch in random batches of words of like length."""
+        size, chance = self.config.batch_words, random.Random(f"{self.config.loop.seed} {epoch}")
+        shuffled = chance.sample(self.examples, len(self.examples))
+        chunks = [shuffled[first : first + CHUNK * size] for first in range(0, len(shuffled), CHUNK * size)]
+        ordered = [example for chunk in chunks for example in sorted(chunk, key=lambda example: len(example[0]))]
+        # A chunk holds whole batches, so none reaches over its end.
+        batches = [ordered[first : first + size] for first in range(0, len(ordered), size)]
+        chance.shuffle(batches)
+        yield from batches[first::stride]
+
+    def loss(self, batch: WordBatch, generator: torch.Generator) -> Loss:
+        """CTC per phone."""
+        letters, lengths = pad_words([letters for letters, _ in batch])
+        targets, target_lengths = pad_phones([phones for _, phones in batch])
+        log_probs, steps = self.module(letters.to(self.device), lengths.to(self.device))
+        value = F.ctc_loss(log_probs.float().transpose(0, 1), targets.to(self.device), steps, target_lengths, BLANK)
+        sums: dict[str, Tensor | float] = {"loss": value.detach() * len(batch), "words": float(len(batch))}
+        return Loss(value, [letters for letters, _ in batch], sums, amount=0.0)  # no seconds of sound
+
+    def summary(self, sums: dict[str, float]) -> dict[str, float]:
+        """Loss per phone in nats, of the mean word."""
+        return {"loss": sums["loss"] / max(1.0, sums["words"])}
+
+    def validate(self) -> dict[str, float]:
+        """The share of held-out words whose prediction is none of their pronunciations."""
+        return {"words_wrong": 1 - word_accuracy(self.module, self.held_out)} if self.held_out else {}
+
+    def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Write `g2p.safetensors`, which `asr lexicon build --g2p` reads."""
+        write_weights(folder / G2P_FILE, weights)
+
+
+def divide(dictionary: Dictionary, held_out: int, seed: int) -> tuple[Dictionary, Dictionary]:
+    """Words to learn from, and `held_out` of more than one letter (at most a tenth of all) to validate on."""
+    candidates = sorted(word for word in dictionary if len(word) > 1)
+    held_out_words = set(random.Random(seed).sample(candidates, min(held_out, len(candidates) // 10)))
+    return (
+        {word: spoken for word, spoken in dictionary.items() if word not in held_out_words},
+        {word: dictionary[word] for word in sorted(held_out_words)},
+    )
+
+
+def learnable(words: Mapping[str, Sequence[str]]) -> WordBatch:
     """Words with their first pronunciations, without those whose letters are too few for CTC to write it."""
     pairs = [(letters_of(word.upper()), pronunciations[0]) for word, pronunciations in words.items() if pronunciations]
     return [(letters, phones) for letters, phones in pairs if _fits(letters, phones)]
@@ -80,42 +151,3 @@ def _fits(letters: str, phones: str) -> bool:
     # CTC parts a phone that comes twice in a row by a blank, which takes a step as well.
     doubled = sum(phone == after for phone, after in pairwise(phones))
     return 0 < len(phones) + doubled <= STEPS * len(letters) <= STEPS * LONGEST
-
-
-def _train(g2p: G2P, examples: Sequence[Example], config: LearningConfig, note: Note) -> None:
-    chance = random.Random(config.seed)
-    optimizer = torch.optim.AdamW(g2p.parameters(), lr=config.peak, weight_decay=config.weight_decay)
-    updates = config.epochs * -(-len(examples) // config.batch)
-    update = 0
-    for epoch in range(1, config.epochs + 1):
-        losses = []
-        for batch in _batches(examples, config.batch, chance):
-            for group in optimizer.param_groups:
-                group["lr"] = config.peak * min(1, (update + 1) / config.warmup) * max(0.02, 1 - update / updates)
-            loss = _loss(g2p, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(g2p.parameters(), 1.0)
-            optimizer.step()
-            update += 1
-            losses.append(loss.item())
-        note(epoch, sum(losses) / len(losses))
-
-
-def _batches(examples: Sequence[Example], size: int, chance: random.Random) -> list[list[Example]]:
-    """An epoch in random batches of words of like length."""
-    shuffled = chance.sample(examples, len(examples))
-    chunks = [shuffled[first : first + CHUNK * size] for first in range(0, len(shuffled), CHUNK * size)]
-    ordered = [example for chunk in chunks for example in sorted(chunk, key=lambda example: len(example[0]))]
-    # A chunk holds whole batches, so none reaches over its end.
-    batches = [ordered[first : first + size] for first in range(0, len(ordered), size)]
-    chance.shuffle(batches)
-    return batches
-
-
-def _loss(g2p: G2P, batch: Sequence[Example]) -> Tensor:
-    letters, lengths = pad_words([letters for letters, _ in batch])
-    targets, target_lengths = pad_phones([phones for _, phones in batch])
-    with products("auto", torch.device("cpu")):
-        log_probs, steps = g2p(letters, lengths)
-    return F.ctc_loss(log_probs.float().transpose(0, 1), targets, steps, target_lengths, BLANK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,17 +14,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
-from asr.io import make_folder
 from asr.lexicon import load_lexicon
-from asr.punctuation.model import PIECES, PunctuationModel, Tagger, TaggerConfig, save_punctuation, word_pieces
+from asr.punctuation.model import (
+    LONGEST_PAUSE,
+    PIECES,
+    PunctuationModel,
+    Tagger,
+    TaggerConfig,
+    save_punctuation,
+    word_pieces,
+)
 from asr.punctuation.tags import CAPITALIZED, COMMA, MARKS, QUESTION, STOP
-from asr.text.tokenizer import WORD_START, Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
-from asr.trainer import distributed
-from asr.trainer.trainer import LAST, LoopConfig, Loss, Trainer
+from asr.text.tokenizer import WORD_START, Tokenizer, TokenizerConfig
+from asr.trainer.trainer import LoopConfig, Loss
+from asr.training.data import run_tokenizer
 from asr.training.punctuation_data import IGNORED, Batch, Noise, NoiseConfig, Words, make_batch, sound_alikes
 
-TOKENIZER = "tokenizer"
 TOKENIZER_WORDS = 1_500_000
+SAMPLE = 20
+"""Words that are taken together."""
 SPOKEN_WORDS = 30_000
 """The most usual words, which are taken for one another where they sound alike."""
 MIXED_SHARE = 0.6
@@ -37,7 +45,8 @@ class PunctuationExperiment:
 
     text: Path
     """The folder that recipes/punctuation/build_text.py wrote."""
-    output: Path
+    task: Literal["punctuation"] = "punctuation"
+    output: Path = Path("exp/punctuation")
     lexicon: Path | None = None
     """A model folder whose lexicon says which words sound alike."""
     tokenizer: TokenizerConfig = field(default_factory=lambda: TokenizerConfig("unigram", 6000))
@@ -50,40 +59,58 @@ class PunctuationExperiment:
     batch: int = 128
     """Windows of a batch."""
     epoch_batches: int = 400
+    """Batches of an epoch, drawn at random."""
     validation_words: int = 200_000
     threads: int = 0
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=40))
+
+    def check(self) -> None:
+        """Raise `UsageError` for settings that contradict one another."""
+        marks = {mark or "none" for mark in MARKS}
+        if self.pauses is not None and self.pauses.keys() != marks:
+            raise UsageError(f"pauses must have the keys {', '.join(sorted(marks))}")
+        if self.pauses and any(len(row) != LONGEST_PAUSE or sum(row) <= 0 for row in self.pauses.values()):
+            raise UsageError(f"pauses must have {LONGEST_PAUSE} shares behind each mark")
 
 
 class PunctuationTask:
     """Tell the mark behind each word and its case; validated by the errors of both."""
 
-    def __init__(self, experiment: PunctuationExperiment, device: torch.device) -> None:
-        self.experiment, self.device = experiment, device
-        vocabulary = (experiment.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        self.train = Words.load(experiment.text / "train")
-        self.held_out = Words.load(experiment.text / "validation")
-        if len(self.train.words) <= experiment.window:
-            raise DataError(f"{experiment.text}/train has only {len(self.train.words)} words")
-        self.tokenizer = self._tokenizer(vocabulary)
+    def __init__(self, config: PunctuationExperiment, device: torch.device, quiet: bool = False) -> None:
+        self.config, self.device = config, device
+        vocabulary = (config.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        self.train = Words.load(config.text / "train")
+        self.held_out = Words.load(config.text / "validation")
+        if len(self.train.words) <= config.window:
+            raise DataError(f"{config.text}/train has only {len(self.train.words)} words")
+        self.tokenizer = run_tokenizer(config.output, config.tokenizer, self._some_text(vocabulary), None)
         self.pieces = torch.from_numpy(piece_table(self.tokenizer, vocabulary))
-        self.noise = Noise(experiment.noise, self._sound_alikes(vocabulary), experiment.pauses)
-        torch.manual_seed(experiment.loop.seed)
-        self.network = Tagger(experiment.network, len(self.tokenizer.vocabulary))
+        self.noise = Noise(config.noise, self._sound_alikes(vocabulary), config.pauses)
+        torch.manual_seed(config.loop.seed)
+        self.network = Tagger(config.network, len(self.tokenizer.vocabulary))
         self.module: nn.Module = self.network
-        self.mixed = read_mixed(experiment.text / "mixed.tsv")
+        self.mixed = read_mixed(config.text / "mixed.tsv")
+
+    def describe_data(self) -> list[str]:
+        """How much text there is, and in how many pieces."""
+        words, held_out = len(self.train.words), len(self.held_out.words)
+        return [f"{words:,} words, {held_out:,} held out, {len(self.tokenizer.vocabulary)} pieces"]
+
+    def audio_seconds(self, epoch: int) -> float:
+        """None: it is text."""
+        return 0.0
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
-        return self.experiment.epoch_batches
+        return self.config.epoch_batches
 
     def load(self, epoch: int, first: int, stride: int) -> Iterator[Batch]:
         """Batches of windows from anywhere in the text."""
-        last = len(self.train.words) - self.experiment.window
-        for number in range(first, self.experiment.epoch_batches, stride):
-            random = np.random.default_rng([self.experiment.loop.seed, epoch, number])
-            starts = random.integers(last, size=self.experiment.batch)
-            yield make_batch(self.train, starts, self.experiment.window, self.noise, random)
+        last = len(self.train.words) - self.config.window
+        for number in range(first, self.config.epoch_batches, stride):
+            random = np.random.default_rng([self.config.loop.seed, epoch, number])
+            starts = random.integers(last, size=self.config.batch)
+            yield make_batch(self.train, starts, self.config.window, self.noise, random)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
         """Cross-entropy a word of the mark and of the case, added."""
@@ -131,52 +158,30 @@ class PunctuationTask:
         return result
 
     def _validation(self) -> Iterator[Batch]:
-        last = min(self.experiment.validation_words, len(self.held_out.words)) - 256
+        last = min(self.config.validation_words, len(self.held_out.words)) - 256
         for first in range(0, last, 256 * 64):
             starts = np.arange(first, min(last, first + 256 * 64), 256)
             yield make_batch(self.held_out, starts, 256, None, np.random.default_rng(0))
 
-    def _tokenizer(self, vocabulary: list[str]) -> Tokenizer:
-        """That of the output folder, where a run began, or a new one."""
-        folder = self.experiment.output / TOKENIZER
-        if (folder / "tokenizer.json").exists():
-            return load_tokenizer(folder)
-        random = np.random.default_rng(self.experiment.loop.seed)
-        starts = np.sort(random.integers(len(self.train.words) - 30, size=TOKENIZER_WORDS // 30))
+    def _some_text(self, vocabulary: list[str]) -> Iterator[str]:
+        """Words from all over the text, enough to train a tokenizer on, and every letter."""
+        yield " ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
+        random = np.random.default_rng(self.config.loop.seed)
+        starts = np.sort(random.integers(len(self.train.words) - SAMPLE, size=TOKENIZER_WORDS // SAMPLE))
         names = ["", *vocabulary]
-        texts = [" ".join(names[n] for n in self.train.words[at : at + 30]) for at in starts.tolist()]
-        letters = " ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
-        tokenizer = train_tokenizer(self.experiment.tokenizer, [letters, *texts])
-        tokenizer.save(folder)
-        return tokenizer
+        for at in starts.tolist():
+            yield " ".join(names[number] for number in self.train.words[at : at + SAMPLE].tolist())
 
     def _sound_alikes(self, vocabulary: list[str]) -> NDArray[np.int32]:
-        if self.experiment.lexicon is None:
+        if self.config.lexicon is None:
             return np.zeros((len(vocabulary) + 1, 1), np.int32)
-        lexicon = load_lexicon(self.experiment.lexicon)
+        lexicon = load_lexicon(self.config.lexicon)
         if lexicon is None:
-            raise DataError(f"{self.experiment.lexicon} has no lexicon")
+            raise DataError(f"{self.config.lexicon} has no lexicon")
         counts = np.bincount(self.train.words[:20_000_000], minlength=len(vocabulary) + 1)[1:]
         usual = np.argsort(-counts, kind="stable")[:SPOKEN_WORDS].tolist()
         spoken = lexicon.lookup(word for word in (vocabulary[number] for number in usual) if word in lexicon)
         return sound_alikes(vocabulary, counts, {word: phones[0] for word, phones in spoken.items()})
-
-
-def train_punctuation(experiment: PunctuationExperiment, resume: bool = False) -> Path:
-    """Train as configured; returns the folder of the best model, `<output>/best`."""
-    if not resume and (experiment.output / LAST).exists():
-        raise UsageError(f"{experiment.output} already holds a run", "Go on with --resume, or choose another output=….")
-    if experiment.threads:
-        torch.set_num_threads(experiment.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    world = distributed.join_world()
-    try:
-        make_folder(experiment.output)
-        task = PunctuationTask(experiment, device)
-        Trainer(task, experiment.loop, experiment.output, world, device).run(resume)
-    finally:
-        distributed.leave_world()
-    return experiment.output / "best"
 
 
 def piece_table(tokenizer: Tokenizer, vocabulary: list[str]) -> NDArray[np.int64]:

@@ -1,22 +1,22 @@
-"""Train the recurrent language model with the loop that also trains the acoustic model."""
+"""The task of the recurrent language model: to foretell the next token of sentences."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from asr.config import apply_overrides, validate
 from asr.errors import UsageError
 from asr.lm.ngram import Ints
 from asr.lm.rnn import (
+    BOUNDARY,
     RecurrentConfig,
     RecurrentModel,
     RecurrentNetwork,
@@ -24,34 +24,41 @@ from asr.lm.rnn import (
     load_recurrent,
     pad_sentences,
     save_recurrent,
+    with_other_pieces,
     word_perplexity,
 )
 from asr.lm.text import read_sentences
 from asr.text.normalize import get_normalizer
-from asr.text.tokenizer import Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
-from asr.trainer import distributed
+from asr.text.tokenizer import Tokenizer, TokenizerConfig
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
-from asr.trainer.trainer import LAST, LoopConfig, Loss, Trainer
+from asr.trainer.trainer import LoopConfig, Loss
+from asr.training.data import run_tokenizer
+from asr.training.sampled_softmax import SampledSoftmax
 
-TOKENIZER = "tokenizer"
 TOKENIZER_SENTENCES = 100_000
-Batch = tuple[Tensor, Tensor]
+SentenceBatch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class RecurrentExperiment:
-    """Everything that decides a run."""
+    """Everything that decides the training of a recurrent language model."""
 
     train: list[Path]
-    validation: list[Path]
+    """Texts, a sentence a line, plain, gzip or bzip2, or manifests."""
+    task: Literal["rnn_lm"] = "rnn_lm"
+    validation: list[Path] = field(default_factory=list)
     """Texts whose perplexity decides which epoch is best."""
-    output: Path
+    output: Path = Path("exp/rnn_lm")
     normalizer: str = "librispeech"
     init_from: Path | None = None
     """The folder of a recurrent model that goes on reading, with its tokenizer, normalizer and sizes; of what this run
     says of them only the dropout counts."""
+    other_pieces: bool = False
+    """With `init_from`: it goes on with pieces of this run's `tokenizer`."""
     tokenizer: TokenizerConfig = field(default_factory=lambda: TokenizerConfig("unigram", 512))
     network: RecurrentConfig = field(default_factory=RecurrentConfig)
+    sampled: int = 0
+    """Tokens drawn for the softmax of a batch, beside its own; 0 takes all. Halves the time of thousands of pieces."""
     batch_tokens: int = 4096
     """Tokens in a batch, padding included."""
     longest: int = 150
@@ -69,46 +76,69 @@ class RecurrentExperiment:
         )
     )
 
+    def check(self) -> None:
+        """Raise `UsageError` for settings that contradict one another."""
+        get_normalizer(self.normalizer)
+        if not self.train:
+            raise UsageError("train must name at least one text")
+        if self.other_pieces and self.init_from is None:
+            raise UsageError("other_pieces needs a model to go on from", "Set init_from, or leave other_pieces out.")
+        if self.loop.patience and not self.validation:
+            raise UsageError("loop.patience needs a validation text")
+
 
 class RecurrentTask:
     """Foretell the next token of sentences; validated by perplexity per word."""
 
-    def __init__(
-        self, experiment: RecurrentExperiment, device: torch.device, tokenizer: Tokenizer | None = None
-    ) -> None:
-        """`tokenizer` is that of a run that goes on, whose weights are in its checkpoint."""
-        self.experiment, self.device = experiment, device
-        origin = load_recurrent(experiment.init_from) if experiment.init_from else None
-        self.normalizer = origin.normalizer if origin else experiment.normalizer
-        normalize = get_normalizer(self.normalizer)
-        texts = [sentence for path in experiment.train for sentence in read_sentences(path, normalize)]
-        if not texts:
+    def __init__(self, config: RecurrentExperiment, device: torch.device, quiet: bool = False) -> None:
+        self.device = device
+        origin = load_recurrent(config.init_from) if config.init_from else None
+        self.normalizer = origin.normalizer if origin else config.normalizer
+        some = _some(self._sentences(config.train), config.loop.seed)
+        kept = origin.tokenizer if origin and not config.other_pieces else None
+        self.tokenizer = run_tokenizer(config.output, config.tokenizer, some, kept)
+        self.tokens, self.starts = _encode(self.tokenizer, self._sentences(config.train), config.longest)
+        if not len(self.tokens):
             raise UsageError("the text to train on has no words")
-        known = tokenizer or (origin.tokenizer if origin else None)
-        self.tokenizer = known or train_tokenizer(experiment.tokenizer, _some(texts, experiment.loop.seed))
-        self.tokens, self.starts = _encode(self.tokenizer, texts, experiment.longest)
-        torch.manual_seed(experiment.loop.seed)
-        sizes = replace(origin.network.config, dropout=experiment.network.dropout) if origin else experiment.network
+        torch.manual_seed(config.loop.seed)
+        dropout = config.network.dropout
+        sizes = replace(origin.network.config, dropout=dropout) if origin else config.network
+        self.config = replace(config, network=sizes)
+        """With the network's true sizes, which `init_from` may have decided."""
         self.network = RecurrentNetwork(sizes, len(self.tokenizer.vocabulary))
-        if origin and not tokenizer:
-            self.network.load_state_dict(origin.network.state_dict())
+        if origin:
+            network = with_other_pieces(origin, self.tokenizer, dropout) if config.other_pieces else origin.network
+            self.network.load_state_dict(network.state_dict())
+        self.sampled = SampledSoftmax(self._counts(), config.sampled) if config.sampled else None
         self.module: nn.Module = self.network
-        self.validation = [sentence for path in experiment.validation for sentence in read_sentences(path, normalize)]
+        self.validation = list(self._sentences(config.validation))
         self._planned: tuple[int, list[list[int]]] = (-1, [])
+
+    def describe_data(self) -> list[str]:
+        """How much text there is, and in how many pieces."""
+        sentences, tokens = len(self.starts) - 1, len(self.tokens)
+        return [f"{sentences:,} sentences, {tokens:,} tokens of {len(self.tokenizer.vocabulary)}"]
+
+    def audio_seconds(self, epoch: int) -> float:
+        """None: it is text."""
+        return 0.0
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
         return len(self._plan(epoch))
 
-    def load(self, epoch: int, first: int, stride: int) -> Iterator[Batch]:
+    def load(self, epoch: int, first: int, stride: int) -> Iterator[SentenceBatch]:
         """Batches of an epoch."""
         for batch in self._plan(epoch)[first::stride]:
             yield pad_sentences([self.tokens[self.starts[i] : self.starts[i + 1]] for i in batch])
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Loss:
+    def loss(self, batch: SentenceBatch, generator: torch.Generator) -> Loss:
         """Cross-entropy per token."""
         inputs, targets = batch[0].to(self.device), batch[1].to(self.device)
-        total = self.network.losses(inputs, targets).sum()
+        if self.sampled is None:
+            total = self.network.losses(inputs, targets).sum()
+        else:
+            total = self.sampled.loss(self.network, inputs, targets, generator)
         tokens = int((batch[1] >= 0).sum())
         sums: dict[str, Tensor | float] = {"loss": total.detach(), "tokens": float(tokens)}
         return Loss(total / tokens, ["a batch of sentences"], sums, amount=0.0)  # no seconds of sound
@@ -131,63 +161,41 @@ class RecurrentTask:
         """The network as it is now, ready to use."""
         return RecurrentModel(self.network, self.tokenizer, self.normalizer)
 
+    def _sentences(self, texts: Sequence[Path]) -> Iterator[str]:
+        normalize = get_normalizer(self.normalizer)
+        return (sentence for path in texts for sentence in read_sentences(path, normalize))
+
+    def _counts(self) -> Tensor:
+        """How often each token (V,) is foretold, the ends of sentences among them."""
+        counts = np.bincount(self.tokens, minlength=len(self.tokenizer.vocabulary))
+        counts[BOUNDARY] = len(self.starts) - 1
+        return torch.from_numpy(counts)
+
     def _plan(self, epoch: int) -> list[list[int]]:
         """Batches of an epoch: sentences of like length together, in random order."""
         if self._planned[0] != epoch:
-            random = np.random.default_rng([self.experiment.loop.seed, epoch])
+            random = np.random.default_rng([self.config.loop.seed, epoch])
             # A little noise on the lengths, so that the same sentences do not always meet.
             lengths = np.diff(self.starts) + random.uniform(0, 2, len(self.starts) - 1).astype(np.int64)
-            batches = batches_by_length(lengths.tolist(), self.experiment.batch_tokens)
-            order = random.permutation(len(batches))[: self.experiment.epoch_batches or None]
+            batches = batches_by_length(lengths.tolist(), self.config.batch_tokens)
+            order = random.permutation(len(batches))[: self.config.epoch_batches or None]
             self._planned = epoch, [batches[index] for index in order.tolist()]
         return self._planned[1]
 
 
-def read_experiment(
-    texts: Sequence[Path], validation: Sequence[Path], output: Path, normalizer: str, settings: Sequence[str]
-) -> RecurrentExperiment:
-    """The experiment with `key.sub=value` settings. Raises `UsageError` naming what is wrong."""
-    defaults = asdict(RecurrentExperiment(list(texts), list(validation), output, normalizer))
-    return validate(RecurrentExperiment, apply_overrides(defaults, settings), "--set")
+def _some(texts: Iterable[str], seed: int) -> Iterator[str]:
+    """Sentences from all over the texts, enough to train a tokenizer on: each has the same chance (Vitter 1985)."""
+    random = np.random.default_rng(seed)
+    chosen: list[str] = []
+    for number, text in enumerate(texts):
+        if number < TOKENIZER_SENTENCES:
+            chosen.append(text)
+        elif (place := int(random.integers(number + 1))) < TOKENIZER_SENTENCES:
+            chosen[place] = text
+    yield from chosen
 
 
-def train_recurrent(experiment: RecurrentExperiment, resume: bool = False) -> Path:
-    """Train as configured; returns the folder of the best model, `<output>/best`."""
-    if not resume and (experiment.output / LAST).exists():
-        raise UsageError(f"{experiment.output} already holds a run", "Go on with --resume, or choose another place.")
-    if experiment.threads:
-        torch.set_num_threads(experiment.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    world = distributed.join_world()
-    try:
-        experiment.output.mkdir(parents=True, exist_ok=True)
-        task = RecurrentTask(experiment, device, _kept_tokenizer(experiment.output) if resume else None)
-        if world.is_main and not resume:
-            task.tokenizer.save(experiment.output / TOKENIZER)
-        Trainer(task, experiment.loop, experiment.output, world, device).run(resume)
-    finally:
-        distributed.leave_world()
-    return experiment.output / "best"
-
-
-def _kept_tokenizer(output: Path) -> Tokenizer | None:
-    """The tokenizer that a run began with: from texts that were changed since, the same ids would be other pieces.
-
-    None in a run of a former version, which trains it anew.
-    """
-    kept = output / TOKENIZER
-    return load_tokenizer(kept) if (kept / "tokenizer.json").exists() else None
-
-
-def _some(texts: list[str], seed: int) -> list[str]:
-    """Sentences from all over the texts, enough to train a tokenizer on."""
-    if len(texts) <= TOKENIZER_SENTENCES:
-        return texts
-    chosen = np.random.default_rng(seed).choice(len(texts), TOKENIZER_SENTENCES, replace=False)
-    return [texts[index] for index in np.sort(chosen).tolist()]
-
-
-def _encode(tokenizer: Tokenizer, texts: list[str], longest: int) -> tuple[Ints, NDArray[np.int64]]:
+def _encode(tokenizer: Tokenizer, texts: Iterable[str], longest: int) -> tuple[Ints, NDArray[np.int64]]:
     """All sentences of at most `longest` tokens, one after the other, and where each begins (and the end)."""
     tokens, starts = array("i"), array("q", [0])
     for text in texts:

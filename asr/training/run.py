@@ -1,104 +1,193 @@
-"""What `asr train` does: configuration in, an experiment folder with the best model out."""
+"""The one life of a run, whatever its task: configuration in, an output folder with the best model out."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 import yaml
 
 from asr.config import apply_overrides, read_yaml, validate
 from asr.errors import UsageError
-from asr.features.augment import WaveformAugmentConfig
 from asr.io import make_folder, write_text
 from asr.model.acoustic import parameters
-from asr.nn.precision import chosen, products
+from asr.nn.precision import chosen
 from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState
 from asr.trainer.logger import clock
-from asr.trainer.trainer import LAST, LoopConfig, Trainer
-from asr.training.acoustic import AcousticTask, ExperimentConfig, check
-from asr.training.punctuation import PunctuationExperiment
+from asr.trainer.optimizer import ScheduleConfig
+from asr.trainer.trainer import LAST, LoopConfig, Task, Trainer
+from asr.training.acoustic import AcousticExperiment, AcousticTask
+from asr.training.g2p import G2PExperiment, G2PTask
+from asr.training.punctuation import PunctuationExperiment, PunctuationTask
+from asr.training.rnn_lm import RecurrentExperiment, RecurrentTask
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 CONFIG = "config.yaml"
+TIMED_UPDATES = 3
+MOST_UPDATES = 600
+LOOK_EVERY = 20
 
 
-def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig | PunctuationExperiment:
-    """The configuration of a YAML file with `key.sub=value` overrides; `output` defaults to exp/<file name>.
+class Experiment(Protocol):
+    """The configuration of a task, a dataclass: everything that decides a run."""
 
-    Its `task` says what is trained: `acoustic`, if it is not given, or `punctuation`.
+    @property
+    def task(self) -> str:
+        """A key of `TASKS`."""
+
+    @property
+    def output(self) -> Path:
+        """The folder of the run."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of each process; 0 leaves the choice to PyTorch."""
+
+    @property
+    def loop(self) -> LoopConfig:
+        """How long and how to learn."""
+
+    def check(self) -> None:
+        """Raise `UsageError` for settings that contradict one another."""
+
+
+class RunTask(Task, Protocol):
+    """What a run needs of a task beside what the trainer needs."""
+
+    @property
+    def config(self) -> Any:
+        """Its experiment, with the network's true sizes."""
+
+    def describe_data(self) -> list[str]:
+        """What it is about to learn from, a line each."""
+
+    def audio_seconds(self, epoch: int) -> float:
+        """Seconds of sound in an epoch; 0 for a task without sound."""
+
+
+TASKS: dict[str, tuple[type[Any], Callable[..., RunTask]]] = {
+    "acoustic": (AcousticExperiment, AcousticTask),
+    "rnn_lm": (RecurrentExperiment, RecurrentTask),
+    "g2p": (G2PExperiment, G2PTask),
+    "punctuation": (PunctuationExperiment, PunctuationTask),
+}
+"""Name in a configuration → its dataclass, and what makes the task of (experiment, device, quiet)."""
+
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Any:
+    """The experiment of a YAML file with `key.sub=value` overrides, of the dataclass that its `task` says.
+
+    `output` is exp/<file name> unless it is set. Raises `UsageError` naming what is wrong and what is allowed.
     """
-    data = apply_overrides({"output": f"exp/{path.stem}"} | read_yaml(path), overrides)
-    task = data.pop("task", "acoustic")
-    if task == "punctuation":
-        return validate(PunctuationExperiment, data, str(path))
-    if task != "acoustic":
-        raise UsageError(f"{path}: task {task!r} is not known", "Known here: acoustic, punctuation.")
-    config = validate(ExperimentConfig, data, str(path))
-    check(config)
-    return config
+    data = {"task": "acoustic", "output": f"exp/{path.stem}"} | read_yaml(path)
+    task = apply_overrides(data, overrides)["task"]
+    if str(task) not in TASKS:
+        raise UsageError(f"{path}: unknown task {task!r}", f"Known are: {', '.join(TASKS)}.")
+    kind = TASKS[task][0]
+    experiment: Experiment = validate(kind, apply_overrides(data, overrides, kind), str(path))
+    experiment.check()
+    return experiment
 
 
-def train(config: ExperimentConfig, resume: bool = False, quiet: bool = False) -> TrainState:
+def run_task(experiment: Experiment, resume: bool = False, quiet: bool = False) -> TrainState:
     """Train as configured; the best model is `<output>/best`, everything to go on from is `<output>/last.pt`."""
-    if not resume and (config.output / LAST).exists():
+    output = experiment.output
+    if not resume and (output / LAST).exists():
         raise UsageError(
-            f"{config.output} already holds a run", "Go on with --resume, or choose another output=…, or delete it."
+            f"{output} already holds a run", "Go on with --resume, or choose another output=…, or delete it."
         )
-    if config.threads:
-        torch.set_num_threads(config.threads)
     world = distributed.join_world()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        make_folder(config.output)
-        task = _build(config, device, world, quiet or not world.is_main)
-        trainer = Trainer(task, config.loop, config.output, world, device)
+        make_folder(output)
+        device = _prepare(experiment)
+        task = _build(experiment, device, world, quiet)
+        trainer = Trainer(task, experiment.loop, output, world, device)
+        text = as_yaml(task.config)
+        for line in [*(changes(output / CONFIG, text) if resume else []), *describe_run(task, device)]:
+            trainer.logger.note(line)
+        if resume:
+            trainer.restore()
         if world.is_main:
-            text = as_yaml(resolved(task))
-            changed = changes(config.output / CONFIG, text) if resume else []
-            write_text(config.output / CONFIG, text)
-            for line in [*changed, *describe(task)]:
-                trainer.logger.note(line)
-        state = trainer.run(resume)
-        if world.is_main:
-            _draw(config.output)
+            write_text(output / CONFIG, text)
+        try:
+            state = trainer.run()
+        finally:
+            if world.is_main:
+                _draw(output)
         distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
         return state
     finally:
         distributed.leave_world()
 
 
-def overfit(config: ExperimentConfig, count: int) -> tuple[float, int]:
+def overfit(experiment: Experiment, count: int) -> tuple[float, int]:
     """Prove that everything learns: fit `count` utterances by heart. Returns their word error rate and the updates."""
-    learning = replace(
-        config,
-        train=config.train[:1],
-        validation=[],
-        acoustic=replace(config.acoustic, encoder=replace(config.acoustic.encoder, dropout=0.0)),
-        spec_augment=None,
-        waveform=WaveformAugmentConfig(),
-        sortagrad_epochs=0,
-    )
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not isinstance(experiment, AcousticExperiment):
+        raise UsageError(f"there is no overfit test of the task {experiment.task}")
+    device = _prepare(experiment)
+    schedule = ScheduleConfig(experiment.loop.schedule.peak, warmup_updates=10, decay_from=1.0)
+    loop = replace(experiment.loop, epochs=MOST_UPDATES, schedule=schedule, accumulate=1, minutes=0, ema_decay=0)
+    wer = 1.0
     with tempfile.TemporaryDirectory() as scratch:  # a run's own folder may hold the tokenizer of other texts
-        task = AcousticTask(replace(learning, output=Path(scratch)), device, only=count)
-    return overfit_test(task, config.loop)
+        task = AcousticTask(replace(experiment.by_heart(), output=Path(scratch)), device, only=count)
+        trainer = Trainer(task, loop, Path(scratch), distributed.World(), device)
+        state = trainer.state
+        for epoch in range(MOST_UPDATES):
+            for _ in trainer.learn(epoch, MOST_UPDATES - state.update):
+                if state.update % LOOK_EVERY == 0:
+                    wer = task.training_wer()
+                    loss = task.summary(state.running)["loss"] if state.running else float("nan")
+                    task.report(f"update {state.update}: loss {loss:.3f}, WER {wer:.1%}")
+                    state.running = {}
+                if wer == 0.0 or state.update == MOST_UPDATES:
+                    return wer, state.update
+    return wer, MOST_UPDATES
 
 
-def resolved(task: AcousticTask) -> ExperimentConfig:
-    """The task's configuration with the network's true sizes, which `init_from` may have decided."""
-    return replace(task.config, acoustic=task.module.config)
+def dry_run(experiment: Experiment) -> Iterator[str]:
+    """The resolved configuration, data statistics, sizes, and the expected time from a few real updates."""
+    device = _prepare(experiment)
+    with tempfile.TemporaryDirectory() as scratch:
+        task = TASKS[experiment.task][1](_elsewhere(experiment, Path(scratch)), device)
+        yield as_yaml(_elsewhere(task.config, experiment.output))
+        yield from describe_run(task, device)
+        trainer = Trainer(task, experiment.loop, Path(scratch), distributed.World(), device)
+        epochs = experiment.loop.epochs
+        seconds = epoch_seconds(trainer, task, epochs - 1)  # the first epochs may be easier ones
+    if audio := task.audio_seconds(epochs - 1):
+        yield f"{audio / seconds:.0f} seconds of audio a second"
+    yield f"{clock(seconds)} an epoch, {clock(epochs * seconds)} for {epochs} epochs, validation not included"
+
+
+def epoch_seconds(trainer: Trainer, task: RunTask, epoch: int) -> float:
+    """How long an epoch takes, by a few of its updates."""
+    state, first = trainer.state, (0.0, 0, time.monotonic())
+    for number, _ in enumerate(trainer.learn(epoch, 1 + TIMED_UPDATES)):
+        if number == 0:
+            beginning, first = first, (state.audio_seconds, state.batch, time.monotonic())
+    # The first update pays for allocation and is not timed, unless an epoch has no more.
+    audio, batches, start = first if state.update > 1 else beginning
+    spent, learned = time.monotonic() - start, state.audio_seconds - audio
+    all_audio = task.audio_seconds(epoch)
+    share = learned / all_audio if all_audio else (state.batch - batches) / task.batches(epoch)
+    return spent / max(share, 1e-9)
+
+
+def describe_run(task: RunTask, device: torch.device) -> list[str]:
+    """What a run is about to learn from and with."""
+    loop: LoopConfig = task.config.loop
+    arithmetic = str(chosen(loop.precision, device)).removeprefix("torch.")
+    sizes = f"{parameters(task.module) / 1e6:.2f} M parameters, {loop.epochs} epochs of {task.batches(0)} batches"
+    return [*task.describe_data(), f"{sizes}, in {arithmetic}"]
 
 
 def changes(former: Path, text: str) -> list[str]:
@@ -110,32 +199,30 @@ def changes(former: Path, text: str) -> list[str]:
     return [f"changed since the run began: {key} {before.get(key)} → {after.get(key)}" for key in different]
 
 
-def describe(task: AcousticTask) -> list[str]:
-    """What a run is about to learn from and with."""
-    config = task.config
-    hours = task.stream.hours(0)
-    arithmetic = str(chosen(config.loop.precision, task.device)).removeprefix("torch.")
-    lines = [f"{name}: {value:.2f} h an epoch" for name, value in hours.items()]
-    lines.append(f"{sum(hours.values()):.2f} h an epoch in {task.batches(0)} batches")
-    lines.append(
-        f"{parameters(task.module) / 1e6:.2f} M parameters, {len(task.tokenizer.vocabulary)} tokens, "
-        f"{1 / task.module.frame_seconds:.1f} steps a second, {config.loop.epochs} epochs, in {arithmetic}"
-    )
-    return lines
-
-
-def as_yaml(config: DataclassInstance) -> str:
+def as_yaml(experiment: DataclassInstance) -> str:
     """A whole configuration, defaults included."""
-    return yaml.safe_dump(_plain(asdict(config)), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(_plain(asdict(experiment)), sort_keys=False, allow_unicode=True)
 
 
-def _build(config: ExperimentConfig, device: torch.device, world: distributed.World, quiet: bool) -> AcousticTask:
+def _prepare(experiment: Experiment) -> torch.device:
+    """Set the threads of this process; where it computes."""
+    if experiment.threads:
+        torch.set_num_threads(experiment.threads)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _build(experiment: Experiment, device: torch.device, world: distributed.World, quiet: bool) -> RunTask:
     """The leader first: it decodes audio and trains the tokenizer that the others then find on disk."""
-    if world.size == 1:
-        return AcousticTask(config, device, quiet)
-    task = AcousticTask(config, device, quiet) if world.is_main else None
-    distributed.wait_for_all(world)
-    return task or AcousticTask(config, device, quiet)
+    if not world.is_main:
+        distributed.wait_for_all(world)
+    task = TASKS[experiment.task][1](experiment, device, quiet or not world.is_main)
+    if world.is_main:
+        distributed.wait_for_all(world)
+    return task
+
+
+def _elsewhere(experiment: Any, output: Path) -> Any:
+    return replace(experiment, output=output)
 
 
 def _plain(value: Any) -> Any:
@@ -160,69 +247,3 @@ def _draw(folder: Path) -> None:
     except ImportError:
         return
     draw_curves(folder)
-
-
-MOST_UPDATES = 600
-WARMUP_UPDATES = 10
-LOOK_EVERY = 20
-
-
-def overfit_test(task: AcousticTask, config: LoopConfig) -> tuple[float, int]:
-    """Train on the task's utterances until greedy decoding returns every word; (word error rate, updates used)."""
-    module = task.module.to(task.device).train()
-    optimizer = torch.optim.AdamW(module.parameters())
-    wer = 1.0
-    epoch = 0
-    update = 0
-    while update < MOST_UPDATES:
-        for batch in task.load(epoch, 0, 1):
-            for group in optimizer.param_groups:
-                group["lr"] = config.schedule.peak * min(1.0, (update + 1) / WARMUP_UPDATES)
-            with products(config.precision, task.device):
-                loss = task.loss(batch, torch.Generator().manual_seed(update))
-            optimizer.zero_grad()
-            loss.value.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip)
-            optimizer.step()
-            update += 1
-            if update % LOOK_EVERY == 0:
-                wer = task.training_wer()
-                task.report(f"update {update}: loss {loss.value.item():.3f}, WER {wer:.1%}")
-                if wer == 0.0:
-                    return wer, update
-        epoch += 1
-    return wer, update
-
-
-TIMED_UPDATES = 3
-
-
-def dry_run(config: ExperimentConfig) -> Iterator[str]:
-    """The resolved configuration, data statistics, sizes, and the expected time from a few real updates."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with tempfile.TemporaryDirectory() as scratch:
-        task = AcousticTask(replace(config, output=Path(scratch)), device)
-        yield as_yaml(replace(resolved(task), output=config.output))
-        yield from describe(task)
-        speed = measure(Trainer(task, config.loop, Path(scratch), distributed.World(), device), config.sortagrad_epochs)
-    hours = sum(task.stream.hours(config.sortagrad_epochs).values())
-    yield f"{speed:.0f} seconds of audio a second: {clock(hours * 3600 / speed)} an epoch, "
-    yield f"{clock(config.loop.epochs * hours * 3600 / speed)} for {config.loop.epochs} epochs, validation not included"
-
-
-def measure(trainer: Trainer, epoch: int) -> float:
-    """Seconds of audio learned from in a second of computing, from a few updates of an epoch."""
-    count = trainer.task.batches(epoch)
-    trainer.state.epoch = epoch
-    trainer.module.train()
-    # The first update pays for allocation and is not timed, unless an epoch has no more.
-    updates = min(1 + TIMED_UPDATES, trainer.usable(count) // trainer.config.accumulate)
-    loader = trainer.task.load(epoch, 0, 1)
-    learned, start = 0.0, time.monotonic()
-    for number in range(updates):
-        trainer.update(loader, count)
-        if number == 0 and updates > 1:
-            learned, start = trainer.state.audio_seconds, time.monotonic()
-    return max(1e-9, (trainer.state.audio_seconds - learned) / (time.monotonic() - start))

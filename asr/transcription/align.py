@@ -7,11 +7,13 @@ from itertools import chain
 
 import numpy as np
 
+from asr.audio.stream import Channel
 from asr.errors import DataError
 from asr.model.forced_alignment import align_tokens
 from asr.text.normalize import get_normalizer
-from asr.transcription.reader import EndOfAudio, Request, RequestChunk, read_chunks
-from asr.transcription.recognizer import Audio, Floats, Recognizer, audio_name
+from asr.transcription.confidence import word_features
+from asr.transcription.reader import EndOfAudio, Request, RequestChunk, audio_name, read_chunks
+from asr.transcription.recognizer import Audio, Floats, Recognizer
 from asr.transcription.result import Segment, Transcript
 from asr.transcription.timestamps import time_words
 
@@ -19,7 +21,7 @@ from asr.transcription.timestamps import time_words
 _LARGEST_LATTICE = 1_000_000_000
 
 
-def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
+def align_text(recognizer: Recognizer, audio: Audio, text: str, channel: Channel = "mix") -> Transcript:
     """The words of `text` with times and confidences: a segment for each of its lines that has words.
 
     Words stay as they are written; numbers and the like must be spelled as they are spoken. Raises `AudioError` for
@@ -37,15 +39,19 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str) -> Transcript:
         tokens += between
         spans.append((len(tokens), len(tokens) + len(word.tokens)))
         tokens += word.tokens
-    log_probs, seconds, end = _hear(recognizer, audio, name)
+    log_probs, seconds, end = _emissions(recognizer, Request(audio, name, channel))
     if len(log_probs) * (2 * len(tokens) + 1) > _LARGEST_LATTICE:
         raise DataError(f"{name} and its text are too long to be aligned in one go", "Cut both into parts.")
-    (alignment,) = align_tokens(log_probs[None], [len(log_probs)], [tokens]) if len(log_probs) else (None,)
+    if not len(log_probs):
+        reason = "; it ".join(["no speech was found in it", *end.notices[-1:]])
+        raise DataError(f"{name}: {reason}", "Look at it with `asr info`; --channel N takes one channel.")
+    (alignment,) = align_tokens(log_probs[None], [len(log_probs)], [tokens])
     if alignment is None:
         raise DataError(f"{name} is too short for {len(words)} words in {end.duration:.1f} s")
     texts = [word.text for word in words]
     confidence = recognizer.confidence(texts, spans, alignment, ())
-    timed = time_words(texts, spans, alignment, seconds, end.duration, confidence)
+    features = word_features(texts, spans, alignment) if recognizer.keeps_features else None
+    timed = time_words(texts, spans, alignment, seconds, end.duration, confidence, features)
     segments, first = [], 0
     for line in lines:
         here = timed[first : first + len(line)]
@@ -74,13 +80,13 @@ def _between(recognizer: Recognizer, word: _Spelled) -> list[int]:
     return twice[len(word.tokens) : len(twice) - len(word.tokens)]
 
 
-def _hear(recognizer: Recognizer, audio: Audio, name: str) -> tuple[Floats, list[float], EndOfAudio]:
+def _emissions(recognizer: Recognizer, request: Request) -> tuple[Floats, list[float], EndOfAudio]:
     """Log-probabilities (T, V) of all chunks one after the other, and the time of each step and of the end."""
     rate, step = recognizer.model.sample_rate, recognizer.model.frame_seconds
     parts: list[Floats] = []
     seconds: list[float] = []
-    end = EndOfAudio(0, name)
-    for item in read_chunks(0, Request(audio, name), rate, recognizer.segmentation):
+    end = EndOfAudio(0, request.name)
+    for item in read_chunks(0, request, rate, recognizer.segmentation):
         if isinstance(item, RequestChunk):
             log_probs = recognizer.emissions([item])[0]
             begin = (item.chunk.start + item.chunk.before) / rate

@@ -1,17 +1,20 @@
 """How probable it is that a recognized word is right: how sure the network was of its pieces, and the search of it.
 
 Logistic regression on a handful of features of the alignment, on the word's share among the hypotheses of the search,
-and on the products of each two, fitted to a model and its search on speech with known texts (`asr calibrate`). A share
-of 0.6 means little where the network was deaf and much where it was sure: the products say so. Without a fit, the
-confidence is the probability of the word's least certain piece.
+and on the products of each two, fitted on speech with known texts and on sounds without words (`asr calibrate`). A
+share of 0.6 means little where the network was deaf and much where it was sure: the products say so. Each way to search
+has a calibration of its own, since none means what another says; a search that has none, and a model without a fit, say
+the probability of the word's least certain piece. Beyond the range of what it was fitted on, where products go to
+either extreme, a calibration says no more than at the edge of it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +22,12 @@ import numpy.typing as npt
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.io import write_text
+from asr.model.bundle import ModelFolder
 from asr.model.forced_alignment import TokenAlignment
 
 Floats = npt.NDArray[np.float64]
+Search = Literal["beam", "fast", "greedy", "align"]
+"""The ways to search that are calibrated: the model's own, two quicker ones, and forced alignment."""
 Spans = Sequence[tuple[int, int]]
 Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], Floats]
 """From words, the span of tokens of each, their alignment and their posteriors to a confidence (W,) in [0, 1].
@@ -29,7 +35,6 @@ Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], F
 Posteriors (`asr.decoding.word_posteriors`) are empty where the search knew one hypothesis only.
 """
 
-FILE = "confidence.json"
 FEATURES = (
     *("least", "sum", "exp_least", "exp_sum", "pieces", "letters", "steps", "pace", "path"),
     *("posterior", "log_posterior", "rival"),
@@ -44,21 +49,27 @@ RIDGE = 100.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted logistic regression; stored as `confidence.json` in the model folder.
+    """The fitted logistic regression of one way to search.
 
-    Features count as their distance from `center` in units of `spread`; `weights` has one for each, then one for each
-    product of two, themselves with themselves among them.
+    Features are bounded by `low` and `high`, what they were in calibration, and count as their distance from `center`
+    in units of `spread`; `weights` has one for each, then one for each product of two, themselves with themselves among
+    them.
     """
 
     bias: float
     center: list[float]
     spread: list[float]
     weights: list[float]
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+    """Empty in calibrations of before: no bounds."""
 
     def __post_init__(self) -> None:
         count = len(self.center)
         if len(self.spread) != count or len(self.weights) != count + count * (count + 1) // 2:
             raise ValueError("center, spread and weights do not belong together")
+        if len(self.low) != len(self.high) or len(self.low) not in (0, count):
+            raise ValueError("low and high do not belong to the features")
 
     def __call__(
         self, texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
@@ -68,26 +79,34 @@ class Calibration:
 
     def predict(self, features: Floats) -> Floats:
         """σ(bias + w · expanded features): (W, F) → (W,)."""
+        features = np.clip(features, self.low, self.high) if self.low else features
         distances = (features - np.array(self.center)) / np.array(self.spread)
         return sigmoid(self.bias + with_products(distances) @ np.array(self.weights))
 
-    def save(self, folder: Path) -> None:
-        """Write `confidence.json` into a model folder."""
-        write_text(folder / FILE, json.dumps(asdict(self)) + "\n")
+
+def save_calibrations(folder: Path, calibrations: Mapping[Search, Calibration]) -> None:
+    """Write `confidence.json` into a model folder: a calibration for each way to search."""
+    content = {search: asdict(calibration) for search, calibration in calibrations.items()}
+    write_text(ModelFolder(folder).calibration, json.dumps(content) + "\n")
 
 
-def load_confidence(folder: Path) -> Confidence:
-    """The model's calibration where it has one. Raises `ModelError` naming a damaged file."""
-    path = folder / FILE
-    if not path.is_file():
+def load_confidence(folder: Path, search: Search | None = "beam") -> Confidence:
+    """The model's calibration for a way to search, where it has one. Raises `ModelError` naming a damaged file."""
+    path = ModelFolder(folder).calibration
+    if search is None or not path.is_file():
         return least_certain
     try:
-        calibration = validate(Calibration, json.loads(path.read_text(encoding="utf-8")), str(path))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "bias" in content:  # as models had it before: of the beam alone
+            content = {"beam": content}
+        calibrations = validate(dict[str, Calibration], content, str(path))
     except (OSError, ValueError, UsageError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
-    if len(calibration.center) != len(FEATURES):
-        raise ModelError(f"{path} is for {len(calibration.center)} features, not {len(FEATURES)}", "Calibrate again.")
-    return calibration
+    for calibration in calibrations.values():
+        if len(calibration.center) != len(FEATURES):
+            count = len(calibration.center)
+            raise ModelError(f"{path} is for {count} features, not {len(FEATURES)}", "Calibrate again.")
+    return calibrations.get(search, least_certain)
 
 
 def least_certain(
@@ -139,7 +158,14 @@ def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) 
         weights += step
         if np.abs(step).max() < 1e-9:
             break
-    return Calibration(_rounded(weights[:1])[0], _rounded(center), _rounded(spread), _rounded(weights[1:]))
+    return Calibration(
+        _rounded(weights[:1])[0],
+        _rounded(center),
+        _rounded(spread),
+        _rounded(weights[1:]),
+        _rounded(features.min(axis=0)),
+        _rounded(features.max(axis=0)),
+    )
 
 
 def _rounded(values: Floats) -> list[float]:

@@ -15,6 +15,7 @@ from asr.config import validate
 from asr.decoding import DecodingConfig, Hypothesis, greedy
 from asr.errors import ModelError, UsageError
 from asr.io import write_text
+from asr.model.bundle import ModelFolder
 
 if TYPE_CHECKING:
     from asr.decoding.beam_search import BeamDecoder
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel
     from asr.lm.rnn import RecurrentModel
     from asr.model.bundle import SavedModel
+    from asr.transcription.confidence import Search
 
 
 class Decode(Protocol):
@@ -37,24 +39,23 @@ class Decode(Protocol):
         """One hypothesis for each of the B rows."""
 
 
-SETTINGS = "decoding.json"
-"""In a model folder: the beam's settings, tuned for the model and its language models (`DecodingConfig`'s fields)."""
-
-RECURRENT = "rnn"
-"""In a model folder: the recurrent language model that rescores the best hypotheses, a folder."""
+FAST_BEAM = 30
+"""Prefixes that a fast search keeps: the knee of the curve of word error rate over time (docs/transcribing.md)."""
 
 
 @dataclass(frozen=True)
 class DecodeOptions:
     """How to search; what is None is the model's own choice.
 
-    A model folder with a language model (`lm.*`) is searched with it, one without greedily. `lm` is the path of
-    another language model, or "none"; `hotwords` are `WORD`, `WORD=BOOST` or `@FILE` with one a line.
+    A model folder with a language model (`lm.*`) is searched with it, one without greedily. `fast` does so with a
+    narrow beam and without rescoring. `lm` is the path of another language model, or "none"; `hotwords` are `WORD`,
+    `WORD=BOOST` or `@FILE` with one a line.
     `rescore` is the folder of a recurrent model that rescores the beam's best hypotheses, or "none"; without it that is
     the model's own (`rnn/`), if it has one and `lm` is not "none".
     """
 
     greedy: bool = False
+    fast: bool = False
     beam_size: int | None = None
     lm: str | Path | None = None
     lm_weight: float | None = None
@@ -69,16 +70,36 @@ class DecodeOptions:
         numbers = {self.beam_size, self.lm_weight, self.word_score, self.rescore_weight, self.rescore_word_score} - {
             None
         }
+        if self.fast and (self.greedy or self.beam_size is not None or self.rescore not in (None, "none")):
+            raise UsageError(
+                f"a fast search is one with a beam of {FAST_BEAM} and no rescoring",
+                "Leave out --fast, or --greedy, --beam and --rescore.",
+            )
         if self.greedy and (models or numbers or self.hotwords):
             raise UsageError(
                 "greedy search knows no beam, language model, rescoring or hotwords", "Leave --greedy out."
             )
+
+    @property
+    def beam(self) -> int | None:
+        """Prefixes to keep; None where that is the model's choice."""
+        return FAST_BEAM if self.fast else self.beam_size
 
 
 def decodes_phones(model: SavedModel, options: DecodeOptions | None = None) -> bool:
     """Whether the search that `options` ask for reads phones: where the network hears them and words are known."""
     options = options or DecodeOptions()
     return model.lexicon is not None and not options.greedy and _language_model(model.path, options.lm) is not None
+
+
+def calibrated_search(folder: Path, options: DecodeOptions | None = None) -> Search | None:
+    """Which calibration of confidences belongs to a search; None where none does: a beam without language model."""
+    options = options or DecodeOptions()
+    if _is_greedy(options, *_models(folder, options)):
+        return "greedy"
+    if _language_model(folder, options.lm) is None:
+        return None
+    return "fast" if options.fast else "beam"
 
 
 def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads: int | None = None) -> Decode:
@@ -115,7 +136,7 @@ def make_decoder(
     """The beam search over what the model writes, or, with a language model, over the phones where it hears them."""
     from asr.decoding.beam_search import BeamDecoder
     from asr.decoding.hotwords import fit_to_alphabet
-    from asr.decoding.pieces import alphabet_of
+    from asr.decoding.lexicon_trie import alphabet_of
     from asr.lexicon.phones import VOCABULARY
     from asr.lm.ngram import CONTROL_WORDS
 
@@ -139,8 +160,8 @@ def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
 
     Raises `UsageError` for weights of one that there is not.
     """
-    own = folder / RECURRENT
-    rescorer: Path | None = own if own.is_dir() and options.lm != "none" and not options.greedy else None
+    own = ModelFolder(folder).rescorer
+    rescorer = own if options.lm != "none" and not options.greedy and not options.fast else None
     if options.rescore is not None:
         rescorer = Path(options.rescore) if options.rescore != "none" else None
     if rescorer is None and (options.rescore_weight is not None or options.rescore_word_score is not None):
@@ -154,7 +175,7 @@ def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
     Raises `ModelError` for a faulty one, and for one that lacks some of their letters: a text that it cannot read
     would otherwise end a run that has long begun.
     """
-    from asr.decoding.pieces import alphabet_of
+    from asr.decoding.lexicon_trie import alphabet_of
     from asr.lm.rnn import load_recurrent
 
     rescorer = load_recurrent(folder)
@@ -168,7 +189,7 @@ def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
 
 def read_settings(folder: Path) -> DecodingConfig:
     """The settings in a model folder; the defaults where there are none. Raises `ModelError` for damaged ones."""
-    path = folder / SETTINGS
+    path = ModelFolder(folder).decoding
     if not path.is_file():
         return DecodingConfig()
     try:
@@ -180,7 +201,7 @@ def read_settings(folder: Path) -> DecodingConfig:
 def write_settings(folder: Path, config: DecodingConfig) -> None:
     """Keep settings in a model folder, a line each."""
     lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(config).items())
-    write_text(folder / SETTINGS, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(ModelFolder(folder).decoding, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[str, Any]:
@@ -195,7 +216,7 @@ def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[
     settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
     if rescorer is not None:
         settings |= {"rescore": str(rescorer), **rescoring}
-    elif (folder / RECURRENT).is_dir():
+    elif ModelFolder(folder).rescorer is not None:
         settings["rescore"] = "none"
     return {"search": "beam", **settings}
 
@@ -214,8 +235,8 @@ def _is_greedy(options: DecodeOptions, *models: Path | None) -> bool:
 
 
 def _config(folder: Path, options: DecodeOptions) -> DecodingConfig:
-    names = ("beam_size", "lm_weight", "word_score", "rescore_weight", "rescore_word_score")
-    given: dict[str, Any] = {name: getattr(options, name) for name in names}
+    names = ("lm_weight", "word_score", "rescore_weight", "rescore_word_score")
+    given: dict[str, Any] = {"beam_size": options.beam} | {name: getattr(options, name) for name in names}
     config = read_settings(folder)
     if _language_model(folder, options.lm) is None:
         # All are there to balance a language model.
@@ -228,4 +249,4 @@ def _language_model(folder: Path, wanted: str | Path | None) -> Path | None:
         return None
     if wanted is not None:
         return Path(wanted)
-    return next(iter(sorted(folder.glob("lm.*"))), None)
+    return ModelFolder(folder).language_model

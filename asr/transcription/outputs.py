@@ -1,8 +1,9 @@
-"""Where transcripts go: standard output, or a folder that mirrors the tree of the recordings."""
+"""A whole run: which recordings the user names, where transcripts go, what failed, what it came to."""
 
 from __future__ import annotations
 
 import glob
+import io
 import json
 import os
 import sys
@@ -14,14 +15,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import IO
 
+from asr.audio import is_audio
 from asr.errors import AsrError, AudioError, UsageError
-from asr.io import write_text
+from asr.io import walk, write_text
 from asr.text.case import Case
 from asr.transcription.result import Failure, Transcript
-from asr.transcription.writers import as_record, ctm_name, render
+from asr.transcription.writers import as_record, ctm_name, in_one_line, render
 
 # Formats that cannot do without the times of words.
-_WORD_FORMATS = {"srt", "vtt", "ctm", "json"}
+_WORD_FORMATS = {"srt", "vtt", "ctm", "json", "tsv"}
 
 
 class Printer:
@@ -49,7 +51,7 @@ class Printer:
     def write(self, transcript: Transcript) -> None:
         """Print one transcript at once. Raises `AsrError` when the stream is full or closed."""
         if not self._alone and self._form == "txt":
-            text = f"{transcript.name}\t{transcript.in_case(self._case or 'sentence').text}\n"
+            text = f"{in_one_line(transcript.name)}\t{transcript.in_case(self._case or 'sentence').text}\n"
         elif not self._alone and self._form == "json":
             record = as_record(transcript.in_case(self._case or "sentence"))
             text = json.dumps(record, ensure_ascii=False) + "\n"
@@ -112,16 +114,11 @@ def _discard_leftovers(path: Path) -> None:
                 leftover.unlink()
 
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".sph", ".caf"}
-SUFFIXES |= {".m4a", ".mp4", ".aac", ".webm", ".mkv", ".wma", ".amr"}
-"""What counts as a recording when a folder is searched; a file that is named itself may be called anything."""
-
-
 @dataclass(frozen=True)
 class Input:
-    """One recording: `audio` is its path, or the bytes of standard input; `place` is where its outputs go under -o."""
+    """One recording: `audio` is its path, or what came on standard input; `place` is where its outputs go under -o."""
 
-    audio: str | bytes
+    audio: str | IO[bytes]
     name: str
     place: Path
 
@@ -134,7 +131,7 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
     paths: list[Path] = []
     for argument in arguments:
         if argument == "-":
-            found["-"] = Input(sys.stdin.buffer.read(), "-", Path("stdin.wav"))
+            found["-"] = Input(_standard_input(), "-", Path("stdin.wav"))
             continue
         try:
             for root, path in _expand(argument, recursive):
@@ -147,6 +144,12 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
         place = _absolute(path).relative_to(base)
         found.setdefault(str(_absolute(path)), Input(str(path), str(path), place))
     return list(found.values()), failures
+
+
+def _standard_input() -> IO[bytes]:
+    data = io.BytesIO(sys.stdin.buffer.read())
+    data.name = "standard input"
+    return data
 
 
 def _expand(argument: str, recursive: bool) -> list[tuple[Path, Path]]:
@@ -162,29 +165,23 @@ def _expand(argument: str, recursive: bool) -> list[tuple[Path, Path]]:
         matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 — may be absolute
         if not matches:
             raise AudioError(f"nothing matches {argument}")
-        return [(match.parent, match) for match in matches if not match.is_dir() or _named(match)]
+        return [(match.parent, match) for match in matches if not match.is_dir() or is_audio(match)]
     return [(path.parent, path)]
 
 
 def _search(folder: Path, recursive: bool) -> Iterator[Path]:
     """Recordings in a folder, in order of their names; a folder named like a recording counts as a (broken) one."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if recursive and path.is_dir():
-            within = list(_search(path, recursive))
-            yield from within or ([path] if _named(path) else [])
-        elif _named(path):
+    named = (path for path in (walk(folder) if recursive else folder.iterdir()) if is_audio(path))
+    shown = [path for path in named if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    for path in sorted(shown):
+        holds_some = path.is_dir() and any(path in other.parents for other in shown)
+        if not (recursive and holds_some):
             yield path
 
 
 def _absolute(path: Path) -> Path:
     """Without `.` and `..`, but through links: a tree is mirrored as the user sees it."""
     return Path(os.path.normpath(path.absolute()))
-
-
-def _named(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
 
 
 @dataclass
@@ -238,7 +235,7 @@ def deliver(
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 summary.failures.append(outcome)
-                tell(describe(outcome))
+                tell(describe_failure(outcome))
                 continue
             write(outcome)
             summary.files += 1
@@ -252,7 +249,7 @@ def deliver(
                 note(f"{count - 1} more recordings: {kind}")
 
 
-def describe(failure: Failure) -> str:
+def describe_failure(failure: Failure) -> str:
     """One line (and a hint) that names the recording and the reason."""
     text = str(failure.error)
     return text if failure.name in text else f"{failure.name}: {text}"

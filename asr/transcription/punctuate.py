@@ -8,17 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
+from pathlib import Path
 
-from asr.punctuation.model import PunctuationModel
+from asr.model.folder import BUNDLED, model_folder
+from asr.punctuation.model import FOLDER, PunctuationModel, load_punctuation
 from asr.punctuation.tags import Tag, write_words
+from asr.text.tokenizer import WORD_START, load_tokenizer
 from asr.transcription.result import Failure, Segment, Transcript
 
 LONG_PAUSE = 0.5
 """Seconds of a pause that is known from segments alone, without the times of words."""
+_ENGLISH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'")
 CONTEXT = 64
 """Words of the past that a stream is read with."""
 LOOKAHEAD = 6
 """Words that must follow a segment of a stream before it is shown."""
+
+
+def load_punctuation_for(name_or_path: Path | str | None) -> PunctuationModel | None:
+    """The punctuation of a model: its own, or the bundled one if the model writes English letters only.
+
+    None for a model of another language that has none of its own. Raises `ModelError` when it is damaged.
+    """
+    folder = model_folder(name_or_path)
+    if (folder / FOLDER).is_dir():
+        return load_punctuation(folder / FOLDER)
+    letters = set("".join(load_tokenizer(folder).vocabulary[1:])) - {WORD_START}
+    return load_punctuation(BUNDLED / FOLDER) if _ENGLISH.issuperset(letters) else None
 
 
 def punctuated(outcomes: Iterable[Transcript | Failure], model: PunctuationModel) -> Iterator[Transcript | Failure]:

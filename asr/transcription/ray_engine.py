@@ -74,7 +74,7 @@ class Worker:
     """One model in one process of the cluster."""
 
     def __init__(self, model: str | None, device: str, threads: int, search: DecodeOptions | None) -> None:
-        from asr.transcription.loading import load_model
+        from asr.transcription.recognizer import load_model
 
         self._recognizer = load_model(model, device=device, threads=threads, search=search)
 

@@ -7,18 +7,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import thread_time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
-from asr.audio.level import SILENCE, Level
+from asr.audio.level import SILENCE
 from asr.audio.probe import probe_audio
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
-from asr.audio.source import AudioInput, Samples
+from asr.audio.source import AudioInput, Samples, SamplesSource
 from asr.audio.stream import AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream
@@ -26,15 +26,22 @@ from asr.io import is_stream
 
 @dataclass(frozen=True)
 class Request:
-    """A recording to transcribe: a path, bytes or file object, or samples (N,) at `sample_rate`.
+    """A recording to transcribe: a path, bytes or file object, or samples at `sample_rate`.
+
+    Samples are an array (N,) or (N, C), a tensor of PyTorch (N,) or (C, N), or an iterator of blocks of an array.
 
     `channel` counts from 1, or is "mix" (the mean of all) or "split" (each for itself).
     """
 
-    audio: AudioInput | npt.NDArray[Any]
-    name: str
+    audio: AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
+    name: str = ""
+    """What to call it in messages and outputs; by default its path."""
     channel: Channel = "mix"
     sample_rate: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", audio_name(self.audio))
 
 
 @dataclass(frozen=True)
@@ -80,34 +87,26 @@ class Clock:
             yield block
 
 
+def audio_name(audio: object) -> str:
+    """What to call a recording in messages."""
+    if isinstance(audio, (str, os.PathLike)):
+        return os.fsdecode(audio)
+    return str(getattr(audio, "name", None) or "the audio")
+
+
 def read_chunks(
     number: int, request: Request, sample_rate: int, config: SegmentationConfig, clock: Clock | None = None
 ) -> Iterator[RequestChunk | EndOfAudio]:
-    """The chunks of one recording, then its end. Raises `AudioError`."""
+    """The chunks of one recording, then its end. Raises `AudioError`, and `UsageError` for what is no audio."""
     clock = clock or Clock()
-    if isinstance(request.audio, np.ndarray):
-        yield from _chunks_of_samples(number, request, request.audio, sample_rate, config)
-        return
-    audio = request.audio
-    if not isinstance(audio, (str, os.PathLike, bytes)) and not hasattr(audio, "read"):
-        raise UsageError(
-            f"{request.name} is a {type(audio).__name__}, which nobody can listen to",
-            "Give a path, the bytes of a file, a binary file, or a NumPy array (N,).",
-        )
-    if request.sample_rate is not None:
-        raise UsageError(
-            f"{request.name} says its sample rate itself", "Leave sample_rate out: it is for bare samples."
-        )
     split = request.channel == "split"
-    if split and not isinstance(audio, (str, bytes)) and hasattr(audio, "read"):
-        audio = audio.read()  # each channel reads the recording again
-    elif split and isinstance(audio, (str, os.PathLike)) and is_stream(audio):
-        audio = Path(audio).read_bytes()  # a pipe can be read but once
-    channels: list[Channel] = list(range(1, probe_audio(audio).channels + 1)) if split else [request.channel]
+    audio = _readable(request, sample_rate, again=split)
+    channels: list[Channel] = list(range(1, _channels(audio) + 1)) if split else [request.channel]
     duration, notices = 0.0, []
     for channel in channels:
         label = channel if split and isinstance(channel, int) else None
-        with AudioStream(audio, sample_rate, channel) as stream:
+        source = audio() if callable(audio) else audio
+        with AudioStream(source, sample_rate, channel) as stream:
             for chunk in segment_at_pauses(clock.while_reading(stream), sample_rate, config):
                 if np.abs(chunk.samples).max() > SILENCE:
                     yield RequestChunk(number, chunk, label)
@@ -117,28 +116,42 @@ def read_chunks(
     yield EndOfAudio(number, request.name, duration, tuple(notices), only)
 
 
-def _chunks_of_samples(
-    number: int, request: Request, samples: npt.NDArray[Any], sample_rate: int, config: SegmentationConfig
-) -> Iterator[RequestChunk | EndOfAudio]:
-    if samples.ndim != 1:
-        raise UsageError(f"{request.name} must be samples of one channel (N,), not of shape {samples.shape}")
-    if request.channel not in ("mix", "split", 1):
-        raise UsageError(f"{request.name} are samples of one channel: there is no channel {request.channel!r}")
-    mono = samples.astype(np.float32)
-    if np.issubdtype(samples.dtype, np.unsignedinteger):  # as in WAV files, silence lies in the middle
-        mono -= (float(np.iinfo(samples.dtype).max) + 1) / 2
-    if np.issubdtype(samples.dtype, np.integer):
-        mono /= (float(np.iinfo(samples.dtype).max) - float(np.iinfo(samples.dtype).min) + 1) / 2
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{request.name} holds samples that are no numbers (NaN or infinite)")
-    if request.sample_rate not in (None, sample_rate):
-        mono = soxr.resample(mono, request.sample_rate, sample_rate, quality="HQ")
-    level = Level()
-    level.add(mono)
-    for chunk in segment_at_pauses([mono], sample_rate, config):
-        if np.abs(chunk.samples).max() > SILENCE:
-            yield RequestChunk(number, chunk)
-    yield EndOfAudio(number, request.name, len(mono) / sample_rate, tuple(level.notices()))
+Readable = AudioInput | Callable[[], SamplesSource]
+
+
+def _readable(request: Request, sample_rate: int, again: bool) -> Readable:
+    """What `AudioStream` reads, once, or several times if `again`: samples as a function that begins anew."""
+    audio: Any = request.audio
+    if isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read"):
+        if request.sample_rate is not None:
+            raise UsageError(
+                f"{request.name} says its sample rate itself", "Leave sample_rate out: it is for bare samples."
+            )
+        return _read_whole(audio) if again else audio
+    rate = request.sample_rate or sample_rate
+    if hasattr(audio, "detach"):  # a tensor of PyTorch, (N,) or (C, N) as torchaudio has it
+        audio = audio.detach().cpu().numpy().T
+    if isinstance(audio, np.ndarray):
+        return partial(SamplesSource, request.name, [audio], rate, len(audio) if audio.ndim else 0)
+    if not isinstance(audio, Iterable):
+        raise UsageError(
+            f"{request.name} is a {type(audio).__name__}, which is no audio",
+            "Give a path, the bytes of a file, a binary file, a NumPy array or a tensor, or an iterator of blocks.",
+        )
+    return partial(SamplesSource, request.name, list(audio) if again else audio, rate, None)
+
+
+def _read_whole(audio: AudioInput) -> AudioInput:
+    """Bytes in place of what can be read but once, a file object or a pipe."""
+    if isinstance(audio, bytes):
+        return audio
+    if not isinstance(audio, (str, os.PathLike)):
+        return audio.read()
+    return Path(audio).read_bytes() if is_stream(audio) else audio
+
+
+def _channels(audio: Readable) -> int:
+    return audio().channels if callable(audio) else probe_audio(audio).channels
 
 
 class AudioReader:
@@ -223,7 +236,7 @@ class AudioReader:
             try:
                 taken = next(self._requests, None)
                 if taken is not None and not isinstance(taken[1], Request):
-                    raise UsageError(f"{taken[1]!r} is no asr.Request", "For example asr.Request('talk.wav', 'talk').")
+                    raise UsageError(f"{taken[1]!r} is no asr.Request", "For example asr.Request('talk.wav').")
             except Exception as error:  # the caller's own generator: its fault belongs to the caller
                 taken, self._fault = None, error
             with self._change:

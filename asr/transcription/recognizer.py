@@ -10,10 +10,12 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,23 +26,25 @@ from asr.audio.source import AudioInput
 from asr.audio.stream import Channel
 from asr.decoding import Hypothesis
 from asr.errors import UsageError
+from asr.former_names import KEYS
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
-from asr.model.bundle import SavedModel
+from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import batches, windows
-from asr.transcription.confidence import load_confidence
-from asr.transcription.decoder import Decode, best_path
-from asr.transcription.loading import Precision, load_punctuation_for
-from asr.transcription.punctuate import PunctuatedStream, punctuate
+from asr.transcription.confidence import Search, load_confidence, word_features
+from asr.transcription.decoder import Decode, DecodeOptions, best_path, calibrated_search, decodes_phones, make_decode
+from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
-Audio = AudioInput | npt.NDArray[Any]
+Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
+Precision = Literal["float32", "bfloat16", "int8"]
+"""Arithmetic of the network."""
 
 
 @dataclass
@@ -56,7 +60,7 @@ class StageTimes:
 
 
 class Recognizer:
-    """A model ready to transcribe. One object serves any number of recordings, one call at a time."""
+    """A model ready to transcribe. One object serves any number of recordings, and several threads at once."""
 
     def __init__(
         self,
@@ -68,21 +72,34 @@ class Recognizer:
         precision: Precision = "float32",
         segmentation: SegmentationConfig | None = None,
         phones: bool = False,
+        search: Search | None = None,
     ) -> None:
-        """`phones` says that `decode` reads phones and spells words with them."""
+        """`phones` says that `decode` reads phones and spells words with them, `search` which calibration is its."""
         self.model = model
         self.device = _device(device)
         self.segmentation = segmentation or SegmentationConfig()
-        self.confidence = load_confidence(model.path)
+        self.keeps_features = False
+        """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.times = StageTimes()
         self._precision = precision
         self._network = _in_precision(model.network.to(self.device).eval(), precision)
         self._threads = threads or os.cpu_count() or 1
+        self._search_with(decode, phones, search)
+
+    def with_search(self, search: DecodeOptions) -> Recognizer:
+        """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
+        other = copy(self)
+        decode, phones = make_decode(self.model, search, self._threads), decodes_phones(self.model, search)
+        other._search_with(decode, phones, calibrated_search(self.model.path, search))
+        return other
+
+    def _search_with(self, decode: Decode, phones: bool, search: Search | None) -> None:
+        self.confidence = load_confidence(self.model.path, search)
         self._decode = decode
         self._phones = phones
-        speech = model.lexicon if phones else None
-        self.vocabulary = PHONES if phones else model.tokenizer.vocabulary
-        self.encode = speech.encode if speech else model.tokenizer.encode
+        speech = self.model.lexicon if phones else None
+        self.vocabulary = PHONES if phones else self.model.tokenizer.vocabulary
+        self.encode = speech.encode if speech else self.model.tokenizer.encode
         """Text to the ids in `vocabulary` of what is heard when it is spoken."""
 
     @cached_property
@@ -100,14 +117,14 @@ class Recognizer:
         words: bool = True,
         punctuation: bool = True,
     ) -> Transcript:
-        """Transcribe a path, the bytes of a file, a binary file object, or samples (N,) at `sample_rate` Hz.
+        """Transcribe a path, the bytes of a file, a binary file object, or samples at `sample_rate` Hz (see `Request`).
 
         Without `sample_rate`, samples are taken to be at the model's. `channel` counts from 1, or is "mix" or
         "split"; `case` is the letter case of the text; `words` asks for times and confidences; `punctuation` for
         punctuation and capitals, beside which words and segments keep what was recognized in `raw`.
         Raises `AudioError` naming a recording that cannot be read.
         """
-        request = Request(audio, audio_name(audio), channel, sample_rate)
+        request = Request(audio, channel=channel, sample_rate=sample_rate)
         (outcome,) = self.transcribe_many([request], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
@@ -128,7 +145,7 @@ class Recognizer:
 
         With punctuation a segment is held back until a few words of the next ones are known.
         """
-        request = Request(audio, audio_name(audio), channel, sample_rate)
+        request = Request(audio, channel=channel, sample_rate=sample_rate)
         model = self.punctuation if punctuation else None
         stream = PunctuatedStream(model) if model else None
         for item in self._recognize([request], words):
@@ -197,7 +214,8 @@ class Recognizer:
                     if isinstance(item, EndOfAudio):
                         ends = {}
                     else:
-                        item = _SegmentEvent(item.request, _after(item.segment, ends.get(item.segment.channel, 0.0)))
+                        said_until = ends.get(item.segment.channel, 0.0)
+                        item = _SegmentEvent(item.request, without_overlap(item.segment, said_until))
                         ends[item.segment.channel] = item.segment.end
                     yield item
             self.times.reading += reader.clock.reading
@@ -213,7 +231,7 @@ class Recognizer:
         rate = self.model.sample_rate
         pending: list[tuple[list[RequestChunk], Future[list[Segment | None]]]] = []
         for batch in batches([item for item in window if isinstance(item, RequestChunk)], rate):
-            pending.append((batch, search_thread.submit(self._read, batch, self.emissions(batch), words)))
+            pending.append((batch, search_thread.submit(self.search, batch, self.emissions(batch), words)))
         segments = {
             id(each): segment for batch, search in pending for each, segment in zip(batch, search.result(), strict=True)
         }
@@ -223,8 +241,8 @@ class Recognizer:
             elif (segment := segments[id(item)]) is not None:
                 yield _SegmentEvent(item.request, segment)
 
-    def _read(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
-        """Search a batch for its texts, and the texts for their words."""
+    def search(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
+        """What is said in each chunk of a batch, given its `emissions`; None where nothing is."""
         began = perf_counter()
         steps = [len(log_probs) for log_probs in emissions]
         padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
@@ -256,7 +274,8 @@ class Recognizer:
             texts = text.split() if self._phones else texts
             seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
             confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
-            words = time_words(texts, spans, alignment, seconds, end, confidence)
+            features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
+            words = time_words(texts, spans, alignment, seconds, end, confidence, features)
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, part.channel)
 
@@ -267,7 +286,7 @@ class _SegmentEvent:
     segment: Segment
 
 
-def _after(segment: Segment, now: float) -> Segment:
+def without_overlap(segment: Segment, now: float) -> Segment:
     """The segment without overlap with what ended `now`."""
     if segment.start >= now:
         return segment
@@ -297,8 +316,50 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def audio_name(audio: Audio) -> str:
-    """What to call a recording in messages."""
-    if isinstance(audio, (str, os.PathLike)):
-        return os.fspath(audio)
-    return "the recording" if isinstance(audio, (bytes, np.ndarray)) else str(getattr(audio, "name", "the recording"))
+def load_model(
+    name_or_path: Path | str | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: Precision = "float32",
+    search: DecodeOptions | None = None,
+    **options: Any,
+) -> Recognizer:
+    """A `Recognizer` from a model folder; None and "default" name the bundled model.
+
+    `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
+    `precision` is that of the network: "float32", where a recording's neighbors in a batch change nothing, or
+    "bfloat16" or (on a CPU) "int8", which are faster and in rare cases choose another word. `search`
+    says how to search, or its fields do one by one: `load_model(beam_size=50, hotwords=["GRYFFINDOR=8"])`.
+    Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
+    """
+    options = {KEYS.get(name, name): value for name, value in options.items()}
+    try:
+        search = replace(search or DecodeOptions(), **options)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(DecodeOptions))
+        raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
+    model = _load(name_or_path, threads)
+    decode = make_decode(model, search, threads)
+    phones = decodes_phones(model, search)
+    kind = calibrated_search(model.path, search)
+    return Recognizer(
+        model, device=device, threads=threads, decode=decode, precision=precision, phones=phones, search=kind
+    )
+
+
+def load_acoustic_model(
+    name_or_path: Path | str | None = None, *, device: str = "auto", threads: int | None = None
+) -> Recognizer:
+    """A `Recognizer` for emissions alone, of phones where the model has them, and not for words.
+
+    Nothing that only a search needs is loaded. Arguments and errors as in `load_model`.
+    """
+    model = _load(name_or_path, threads)
+    return Recognizer(model, device=device, threads=threads, phones=model.lexicon is not None, search="align")
+
+
+def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_saved_model(name_or_path)

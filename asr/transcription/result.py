@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from html import escape
+from pathlib import Path
 
-from asr.errors import AsrError
+from asr.errors import AsrError, UsageError
+from asr.io import write_text
 from asr.text.case import Case, write_case
 
 
@@ -18,6 +21,8 @@ class Word:
     confidence: float
     raw: str = ""
     """As the model spells it, where `text` has punctuation and capitals."""
+    features: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    """What the confidence was computed from, where that was asked for (`Recognizer.keeps_features`)."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,33 @@ class Transcript:
     def words(self) -> tuple[Word, ...]:
         """The words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
+
+    def save(self, path: Path | str) -> None:
+        """Write the transcript in the format that the suffix names: txt, json, srt, vtt, tsv or ctm.
+
+        Raises `UsageError` for another suffix, `AsrError` where the file cannot be written.
+        """
+        from asr.transcription.writers import FORMATS
+
+        form = Path(path).suffix.lstrip(".").lower()
+        if form not in FORMATS:
+            raise UsageError(f"{path}: a transcript has no format {form!r}", f"Known are: {', '.join(FORMATS)}.")
+        write_text(path, FORMATS[form](self))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a line for each segment with its time, words paler the less certain they are."""
+        rows = []
+        for segment in self.segments:
+            words = (
+                f'<span title="{word.confidence:.2f}" style="opacity: {0.35 + 0.65 * word.confidence:.2f}">'
+                f"{escape(word.text)}</span>"
+                for word in segment.words
+            )
+            text = " ".join(words) or escape(segment.text)
+            rows.append(
+                f'<tr><td style="color: gray">{segment.start:.1f}</td><td style="text-align: left">{text}</td></tr>'
+            )
+        return f"<b>{escape(self.name)}</b> ({self.duration:.1f} s)<table>{''.join(rows)}</table>"
 
     def in_case(self, case: Case) -> Transcript:
         """The same transcript in another letter case."""

@@ -40,6 +40,7 @@ def time_words(
     seconds: Sequence[float],
     end: float,
     confidence: Sequence[float] | npt.NDArray[np.float64],
+    features: npt.NDArray[np.float64] | None = None,
 ) -> tuple[Word, ...]:
     """Words of which each owns the tokens of its span.
 
@@ -51,9 +52,10 @@ def time_words(
     for number in range(1, len(spans)):
         if starts[number] < ends[number - 1]:  # neighbors meet half-way between their peaks
             starts[number] = ends[number - 1] = (starts[number] + ends[number - 1]) / 2
+    kept: Sequence[tuple[float, ...]] = [()] * len(texts) if features is None else [tuple(row) for row in features]
     words = [
-        Word(text, max(start, seconds[0]), min(stop, end), round(float(sure), 4))
-        for text, start, stop, sure in zip(texts, starts, ends, confidence, strict=True)
+        Word(text, max(start, seconds[0]), min(stop, end), round(float(sure), 4), of_word)
+        for text, start, stop, sure, of_word in zip(texts, starts, ends, confidence, kept, strict=True)
     ]
     return keep_apart(words, seconds[0])
 

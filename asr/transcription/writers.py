@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -73,7 +74,12 @@ def as_ctm(transcript: Transcript) -> str:
 
 def ctm_name(name: str) -> str:
     """What a CTM calls the recording of that name: a word."""
-    return PurePath(name).stem.replace(" ", "_") or "-"
+    return "_".join(PurePath(name).stem.split()) or "-"
+
+
+def in_one_line(name: str) -> str:
+    """A name for a list of names: tabs and line breaks would end it."""
+    return re.sub(r"[\t\r\n\v\f\x85\u2028\u2029]", " ", name)
 
 
 FORMATS: dict[str, Callable[[Transcript], str]] = {

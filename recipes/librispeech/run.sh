@@ -7,7 +7,7 @@
 #   0 download   1 prepare   2 tokenizer   3 language model, lexicon   4 train   5 average
 #   6 tune   7 evaluate   8 report
 #
-# --config NAME       a file of conf/: mini (default), all, train-clean-100, librispeech-960
+# --config NAME       a file of conf/: mini (default), mini-cpu, all, train-clean-100, librispeech-960
 # --corpora DIR       holds LibriSpeech/ and, for `all`, CommonVoice-v1/, CMU-ARCTIC/, … (default: data)
 # --text FILE         a text for the language model, repeatable (default: the training transcripts)
 # --lm FILE           a language model that is there already; none is trained then
@@ -19,7 +19,7 @@
 # A stage can be run again at any time: what is there is kept, what was interrupted goes on.
 . "$(dirname "$0")/../common.sh"
 
-config=mini texts=() trained=() lm=
+config=mini texts=() lm=
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
   [ $# -gt 1 ] || usage
   case "$1" in
@@ -97,13 +97,14 @@ if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; t
   asr lm train "${texts[@]}" "${order[@]}" -o "$exp/lm/words.ngram"
 fi
 lm=${lm:-$exp/lm/words.ngram}
-# The lexicon of a configuration that learns phones. A G2P model knows no speech: the bundled one will do.
-lexicon=$(setting lexicon) g2p=$(model_folder default)/lexicon/g2p.safetensors
+# The lexicon of a configuration that learns phones, where its folder has none yet.
+lexicon=$(model_folder "$(setting lexicon)")
 if [ -n "$lexicon" ] && [ ! -e "$lexicon/lexicon" ] && begin 3 "lexicon"; then
-  [ ! -e "$g2p" ] || trained=(--g2p "$g2p")
-  "$python" recipes/pronunciation.py -o "$lexicon" --words "$lm" "${transcripts[@]}" "${trained[@]}"
+  words=(--words "$lm")
+  for manifest in "${transcripts[@]}"; do words+=(--words "$manifest"); done
+  asr lexicon build -o "$lexicon" "${words[@]}"
 fi
-learn "$manifests/$tune.jsonl" "${texts[@]}"
+learn "$manifests/$tune.jsonl"
 if begin 7 "evaluate"; then
   for name in "${report[@]}"; do
     [ ! -e "$manifests/$name.jsonl" ] || evaluate "$model" "$manifests/$name.jsonl" "$name-"

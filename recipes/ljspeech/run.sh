@@ -63,7 +63,7 @@ lm=${lm:-$exp/lm/words.ngram}
 learn "$manifests/ljspeech-$split-dev.jsonl"
 if begin 7 "evaluate"; then
   # What there was before any LJSpeech was heard, beside what came of it.
-  [ -z "$origin" ] || evaluate "$origin" "$test" before-
+  [ -z "$origin" ] || evaluate "$origin" "$test" before- --lm "$lm" ${rescorer:+--rescore "$rescorer"}
   evaluate "$model" "$test" ""
 fi
 report_results

@@ -1,7 +1,7 @@
 """Keep a part of a manifest for judging: `hold_out.py MANIFEST.jsonl SHARE` writes MANIFEST-train and MANIFEST-test.
 
-A sentence is on one side with all its recordings, so that the test ones say what was never trained on. The side
-follows from the text alone: recordings that are added later move nothing.
+A sentence is on one side with all its recordings, so that the test ones say what was never trained on. Sentences are
+taken in an order that follows from the text alone until the share is reached: recordings that are added later move few.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from asr.corpus.prepare import share
 
 path, wanted = Path(sys.argv[1]), float(sys.argv[2])
 utterances = read_manifest(path)
-test_texts = {utterance.text for utterance in utterances if share(utterance.text, seed=0) < wanted}
+ordered = sorted({utterance.text for utterance in utterances}, key=lambda text: share(text, seed=0))
+test_texts = set(ordered[: round(wanted * len(ordered))])
 sides = {
     "train": [utterance for utterance in utterances if utterance.text not in test_texts],
     "test": [utterance for utterance in utterances if utterance.text in test_texts],

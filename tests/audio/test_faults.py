@@ -151,6 +151,18 @@ class TestContainersThatNeedFfmpeg:
             read_audio(b"\x1a\x45\xdf\xa3" + bytes(500))
 
     @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg command")
+    def test_a_playlist_opens_no_other_file(self, tmp_path):
+        """ffmpeg would follow it, and whoever uploads one could have files of the server transcribed."""
+        (tmp_path / "secret.wav").write_bytes(encode(STEREO, 16000))
+        subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "secret.wav", tmp_path / "secret.ts"], check=True)
+        entry = f"#EXTINF:2,\nfile://{tmp_path}/secret.ts\n"
+        (tmp_path / "list.m4a").write_bytes(
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#\0\n" + entry.encode() + b"#EXT-X-ENDLIST\n"
+        )
+        with pytest.raises(AudioError, match="not one of recordings"):
+            read_audio(tmp_path / "list.m4a")
+
+    @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg command")
     @pytest.mark.parametrize("extension", ["m4a", "webm"])
     def test_with_ffmpeg(self, tmp_path, extension):
         wav, path = tmp_path / "a.wav", tmp_path / f"a.{extension}"

@@ -57,7 +57,7 @@ def test_a_brief_pause_is_better_than_none():
 
 def test_endless_sound_is_cut_with_context_on_both_sides():
     samples = sound(100)
-    config = SegmentationConfig(longest=10.0, context=0.5)
+    config = SegmentationConfig(max_chunk_s=10.0, context_s=0.5)
     chunks = list(segment_at_pauses(blocks(samples), RATE, config))
     assert chunks[0].before == 0
     assert chunks[-1].after == 0
@@ -103,7 +103,7 @@ def test_pieces_are_ordered_bounded_and_hold_all_that_is_loud(parts, block, seed
         np.testing.assert_array_equal(chunk.samples, samples[chunk.start : chunk.start + len(chunk.samples)])
         begin, end = chunk.start + chunk.before, chunk.start + len(chunk.samples) - chunk.after
         assert begin >= now
-        assert 0 < end - begin <= (config.longest + 0.02) * RATE
+        assert 0 < end - begin <= (config.max_chunk_s + 0.02) * RATE
         covered[begin:end] = True
         now = end
     if any(part < -1 for part in parts) or len(samples) <= 20 * RATE:

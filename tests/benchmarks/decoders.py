@@ -151,7 +151,7 @@ def real_speech(model: str, manifest: Path, cache: Path, count: int) -> tuple[Sp
     """The first `count` utterances of a manifest as the network hears them, and its way to spell a word."""
     from asr.evaluation.emissions import manifest_emissions
     from asr.transcription.decoder import DecodeOptions
-    from asr.transcription.loading import load_model
+    from asr.transcription.recognizer import load_model
 
     recognizer = load_model(model, search=DecodeOptions(greedy=True))
     tokenizer = recognizer.model.tokenizer

@@ -35,7 +35,8 @@ from asr.nn.precision import Precision, chosen, products
 from asr.text.tokenizer import TokenizerConfig
 from asr.trainer.distributed import World
 from asr.trainer.trainer import LoopConfig, Trainer
-from asr.training.acoustic import AcousticTask, CorpusConfig, ExperimentConfig
+from asr.training.acoustic import AcousticExperiment, AcousticTask
+from asr.training.data import CorpusConfig
 
 CPU = torch.device("cpu")
 RATE = 16000
@@ -97,7 +98,7 @@ def race(one: Callable[[], float], other: Callable[[], float], rounds: int) -> t
 
 def whole_update(folder: Path, encoder: EncoderConfig, batch: int, precision: Precision) -> Callable[[], float]:
     """One update of the training loop, on recordings of noise with invented words."""
-    config = ExperimentConfig(
+    config = AcousticExperiment(
         train=[CorpusConfig(write_noise(folder, 2 * batch), weight=50)],
         output=folder,
         cache=folder,

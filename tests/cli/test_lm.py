@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from asr.cli import main
 from asr.cli.lm import app
 
 TEXT = """\
@@ -55,9 +56,12 @@ def test_both_forms_give_the_same_perplexity(trained: Path, text: Path) -> None:
         (["convert", "lm.ngram", "-o", "x.ngram", "--prune", "1e-8", "--size", "10k"], "choose one of"),
         (["convert", "lm.ngram", "-o", "x.ngram", "--prune", "-2"], "must not be negative"),
         (["train", "text.txt", "-o", "x.ngram", "--prune", "-2"], "must not be negative"),
-        (["train", "text.txt", "-o", "x.ngram", "--resume"], "are for recurrent models"),
-        (["train", "text.txt", "-o", "x.ngram", "--set", "network.units=5"], "are for recurrent models"),
-        (["train", "text.txt", "-o", "x", "--rnn", "--vocabulary", "9"], "are for n-gram models"),
+        (["train", "text.txt", "-o", "x.ngram", "--resume"], "x.ngram --resume"),
+        (["train", "text.txt", "-o", "x.ngram", "--set", "network.units=5"], "are trained by `asr train`"),
+        (
+            ["train", "text.txt", "-o", "x", "--rnn", "--vocabulary", "9"],
+            "With `task: rnn_lm` in CONFIG.yaml: asr train",
+        ),
     ],
 )
 def test_what_would_be_passed_over_is_refused(trained: Path, options: list[str], complaint: str) -> None:
@@ -91,6 +95,32 @@ def test_conversion_prunes(trained: Path) -> None:
     assert (trained / "small.arpa").read_text().startswith("\\data\\\nngram 1=2")
 
 
+def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
+    """A text of other words, and weights that the first text decides: it counts nearly alone."""
+    run = CliRunner().invoke
+    other, words = tmp_path / "other.txt", tmp_path / "words.txt"
+    other.write_text("ONE TWO THREE\nTWO THREE FOUR\n")
+    words.write_text("\n".join(sorted({*TEXT.upper().replace(",", "").replace(".", "").split(), "ONE", "TWO"})))
+    options = [
+        "--cutoffs",
+        "0,0+0,1",
+        "--weights-for",
+        str(text),
+        "--vocabulary",
+        str(words),
+        "-o",
+        str(tmp_path / "lm.ngram"),
+    ]
+    result = run(app, ["train", str(text), "+", str(other), *options])
+    assert result.exit_code == 0, result.output
+    assert "vocabulary 21, unknown 0.00%" in result.stderr
+    assert "vocabulary 21, unknown 50.00%" in result.stderr
+    weights = result.stderr.split("interpolating by ")[1].split("\n")[0].split()
+    assert float(weights[0]) > 0.9
+    mixed = run(app, ["perplexity", str(tmp_path / "lm.ngram"), str(text)]).stdout
+    assert mixed.startswith("4 sentences, 37 words, 0.00% unknown\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
@@ -99,6 +129,11 @@ def test_conversion_prunes(trained: Path) -> None:
         (["train", "absent.txt", "-o", "x.ngram", "--order", "9"], 2, "choose 1 to 6"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "big"], 2, "is not a size"),
         (["train", "absent.txt", "-o", "x.ngram", "--cutoffs", "a"], 2, "cut-offs"),
+        (["train", "a.txt", "+", "b.txt", "-o", "x.ngram"], 2, "need weights"),
+        (["train", "a.txt", "+", "b.txt", "-o", "x.ngram", "--weights", "0.5,0.6"], 2, "do not sum to one"),
+        (["train", "a.txt", "-o", "x.ngram", "--cutoffs", "0,1+0,0"], 2, "2 lists of cut-offs for 1 kinds"),
+        (["train", "a.txt", "+", "-o", "x.ngram", "--weights", "0.5,0.5"], 2, "a + stands between texts"),
+        (["train", "a.txt", "-o", "x.ngram", "--vocabulary", "absent.txt"], 2, "neither a number nor a file"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "9MB", "--prune", "1e-8"], 2, "choose one"),
         (["train", "absent.txt", "-o", "x.ngram", "--normalizer", "what"], 2, "librispeech"),
         (["perplexity", "absent.ngram", "absent.txt"], 1, "absent.ngram does not exist"),
@@ -114,11 +149,15 @@ def test_faults_are_plain(arguments: list[str], code: int, complaint: str) -> No
 
 def test_a_recurrent_model_is_trained_measured_and_sampled(text: Path, tmp_path: Path) -> None:
     settings = ["tokenizer.kind=characters", "network.units=8", "loop.epochs=1", "batch_tokens=200"]
-    options = [option for setting in settings for option in ("--set", setting)]
+    (tmp_path / "rnn.yaml").write_text(f"task: rnn_lm\ntrain: [{text}]\nvalidation: [{text}]\noutput: {tmp_path}/rnn\n")
     run = CliRunner().invoke  # in this process, which has torch loaded already
-    result = run(app, ["train", "--rnn", str(text), "--validation", str(text), "-o", str(tmp_path / "rnn"), *options])
+    result = run(main.app, ["train", str(tmp_path / "rnn.yaml"), *settings])
     assert result.exit_code == 0, result.output
     best = str(tmp_path / "rnn" / "best")
     assert best in result.stdout
     assert run(app, ["perplexity", best, str(text)]).stdout.startswith("4 sentences, 37 words\nperplexity ")
     assert len(run(app, ["sample", best, "-n", "2"]).stdout.splitlines()) == 2
+    rehearsed = run(main.app, ["train", str(tmp_path / "rnn.yaml"), "--dry-run", *settings])
+    assert rehearsed.exit_code == 0, rehearsed.output
+    for part in ("task: rnn_lm", "units: 8", "4 sentences", "M parameters", "an epoch, "):
+        assert part in rehearsed.stdout

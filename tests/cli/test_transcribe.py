@@ -226,8 +226,8 @@ class TestFaults:
         assert "Traceback" not in err
 
     def test_a_file_that_vanishes_during_the_run(self, tiny_model, speech):
-        from asr.transcription.loading import load_model
         from asr.transcription.reader import Request
+        from asr.transcription.recognizer import load_model
 
         def requests():
             for path in sorted(speech.rglob("x.wav")):
@@ -354,3 +354,47 @@ class TestUsage:
         program += "from asr.cli.main import run\ntry: run()\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert done.stdout == "False\n"
+
+
+class TestNamesAndLinks:
+    def test_links_in_circles_are_followed_once(self, asr, tmp_path):
+        (tmp_path / "loop" / "sub" / "more").mkdir(parents=True)
+        for name in ("a.wav", "sub/more/b.wav"):
+            (tmp_path / "loop" / name).write_bytes(encode(noisy(1.0, 1), 16000))
+        (tmp_path / "loop" / "sub" / "up").symlink_to("..")
+        (tmp_path / "loop" / "again").symlink_to("sub/more")
+        code, _, _ = asr("-r", tmp_path / "loop", "-o", tmp_path / "out")
+        assert code == 0
+        assert tree(tmp_path / "out") == ["a.txt", "sub/more/b.txt"]
+
+    def test_names_with_tabs_and_line_breaks_stay_one_word_and_one_line(self, asr, tmp_path):
+        names = ["tab\there.wav", "new\nline.wav"]
+        for name in names:
+            (tmp_path / name).write_bytes(encode(noisy(2.0, 3), 16000))
+        code, out, _ = asr(tmp_path)
+        assert code == 0
+        assert [line.split("\t")[0].removeprefix(f"{tmp_path}/") for line in out.splitlines()] == [
+            "new line.wav",
+            "tab here.wav",
+        ]
+        assert [line.count("\t") for line in out.splitlines()] == [1, 1]
+        code, out, _ = asr(tmp_path, "-f", "ctm")
+        assert {line.split()[0] for line in out.splitlines()} == {"new_line", "tab_here"}
+        assert {len(line.split()) for line in out.splitlines()} == {6}
+
+    def test_a_folder_named_like_a_file_is_refused(self, asr, speech, tmp_path):
+        code, out, err = asr(speech / "a/x.wav", "-o", tmp_path / "one.srt")
+        assert (code, out) == (2, "")
+        assert "-o takes a folder" in err
+        assert not (tmp_path / "one.srt").exists()
+
+    def test_times_of_a_table_do_not_depend_on_other_formats(self, asr, speech, tmp_path):
+        asr(speech / "a/x.wav", "-o", tmp_path / "one", "-f", "tsv")
+        asr(speech / "a/x.wav", "-o", tmp_path / "two", "-f", "tsv", "-f", "srt")
+        assert (tmp_path / "one" / "x.tsv").read_text() == (tmp_path / "two" / "x.tsv").read_text()
+
+    def test_standard_input_that_is_no_recording_is_called_so(self, asr, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"RIFFnonsense")))
+        code, _, err = asr("-")
+        assert code == 1
+        assert err.count("standard input is not a recording") == 1

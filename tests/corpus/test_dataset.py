@@ -11,7 +11,7 @@ import torch
 
 from asr.corpus.audio_cache import AudioCache
 from asr.corpus.batches import BatchConfig
-from asr.corpus.dataset import Batch, Corpus, SpeechStream, pad_waveforms
+from asr.corpus.dataset import Corpus, SpeechBatch, SpeechStream, pad_waveforms
 from asr.corpus.manifest import Utterance
 
 
@@ -33,7 +33,7 @@ def stream(*corpora: Corpus, seed: int = 1, workers: int = 1, augment_warmup_epo
     )
 
 
-def equal(one: Batch, other: Batch) -> bool:
+def equal(one: SpeechBatch, other: SpeechBatch) -> bool:
     return (one.ids, one.targets) == (other.ids, other.targets) and torch.equal(one.waveforms, other.waveforms)
 
 

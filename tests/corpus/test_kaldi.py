@@ -117,3 +117,18 @@ def test_names_that_the_tables_cannot_hold(tmp_path: Path, identity: str, speake
     utterance = Utterance(identity, tmp_path / "a.wav", 1.0, "WORDS", speaker)
     with pytest.raises(DataError, match="not one word"):
         export_kaldi([utterance], tmp_path / "data")
+
+
+def test_a_segment_that_ends_after_its_recording_is_named_and_minus_one_is_the_end(tmp_path: Path) -> None:
+    write_tone(tmp_path / "long.wav", seconds=2.0)
+    rows = {"u1": "0 1", "u2": "1.5 2.005", "u3": "1.0 60.0", "u4": "1.25 -1", "u5": "0 -1"}
+    data = write_data(
+        tmp_path / "data",
+        wav_scp=f"rec {tmp_path}/long.wav\n",
+        text="".join(f"{name} WORD\n" for name in rows),
+        segments="".join(f"{name} rec {row}\n" for name, row in rows.items()),
+    )
+    done = prepare_kaldi(data, tmp_path)
+    durations = {one.id: round(one.duration, 3) for one in read_manifest(done.manifest)}
+    assert durations == {"u1": 1.0, "u2": 0.5, "u4": 0.75, "u5": 2.0}
+    assert done.problems == ["u3: ends at 60.00 s, after its recording, which has 2.00 s"]

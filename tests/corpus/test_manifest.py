@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.corpus.describe import describe
+from asr.corpus.describe import describe_utterances
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import DataError
 from tests.corpus.recordings import write_tone
@@ -67,7 +67,7 @@ def test_malformed_lines_are_named(tmp_path: Path, line: str, named: str) -> Non
 
 def test_a_summary_counts(tmp_path: Path) -> None:
     here = write_tone(tmp_path / "a.wav")
-    summary = describe(
+    summary = describe_utterances(
         [
             Utterance("1", here, 1800.0, "A B", "x", extra={"level_db": -20.0}),
             Utterance("2", here, 900.0, "A", "y", extra={"level_db": -30.0}),
@@ -85,4 +85,5 @@ def test_a_summary_counts(tmp_path: Path) -> None:
 
 
 def test_an_empty_summary_has_no_spreads() -> None:
-    assert [name for name, _ in describe([]).rows()] == ["utterances", "hours", "words", "distinct texts", "characters"]
+    named = [name for name, _ in describe_utterances([]).rows()]
+    assert named == ["utterances", "hours", "words", "distinct texts", "characters"]

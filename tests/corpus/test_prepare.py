@@ -264,3 +264,18 @@ def test_mini_librispeech_is_complete(corpora: Path, tmp_path: Path) -> None:
     for name, half in (("tune", tune), ("report", report)):
         assert {utterance.speaker for utterance in read_manifest(half.manifest)} == set(published(name))
     assert tune.utterances + report.utterances == 1089
+
+
+def test_tags_in_transcripts_are_named_and_never_words(tmp_path: Path) -> None:
+    for name, text in (
+        ("a", "we walked along"),
+        ("b", "[laughter] we walked"),
+        ("c", "we <unk> along"),
+        ("d", "(uh) no"),
+    ):
+        write_tone(tmp_path / "rec" / f"{name}.wav", seconds=0.5)
+        (tmp_path / "rec" / f"{name}.txt").write_text(text)
+    done = prepare_folder(tmp_path / "rec", tmp_path / "out")
+    assert [one.text for one in read_manifest(done.manifest)] == ["WE WALKED ALONG"]
+    assert [problem.split(":")[0] for problem in done.problems] == ["b", "c", "d"]
+    assert all("which nobody speaks" in problem for problem in done.problems)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import asr
+from asr.cli.main import app
 from asr.corpus.manifest import Utterance
-from asr.errors import AudioError, DataError, ModelError
-from asr.evaluation.calibration import calibrate, quality, recognized_words
+from asr.errors import AudioError, DataError, ModelError, UsageError
+from asr.evaluation.calibration import calibrate, quality, recognized_words, sounds_without_words
 from asr.model.forced_alignment import TokenAlignment
 from asr.transcription.confidence import (
     FEATURES,
@@ -15,6 +20,7 @@ from asr.transcription.confidence import (
     fit,
     least_certain,
     load_confidence,
+    save_calibrations,
     sigmoid,
     with_products,
     word_features,
@@ -83,11 +89,25 @@ def test_features_of_words():
 def test_saved_and_loaded(tmp_path):
     assert load_confidence(tmp_path) is least_certain
     count = len(FEATURES)
+    calibration_weights = [0.3] * (count + count * (count + 1) // 2)
+    other = Calibration(0.1, [0.0] * count, [1.0] * count, calibration_weights, [-1.0] * count, [1.0] * count)
     calibration = Calibration(0.2, [0.1] * count, [2.0] * count, [0.3] * (count + count * (count + 1) // 2))
-    calibration.save(tmp_path)
-    assert load_confidence(tmp_path) == calibration
+    save_calibrations(tmp_path, {"beam": calibration, "greedy": other})
+    assert [load_confidence(tmp_path, search) for search in ("beam", "greedy")] == [calibration, other]
+    assert load_confidence(tmp_path, "fast") is load_confidence(tmp_path, None) is least_certain
+    old = {"bias": 0.2, "centre": [0.1] * count, "spread": [2.0] * count, "weights": calibration.weights}
+    (tmp_path / "confidence.json").write_text(json.dumps(old))
+    assert load_confidence(tmp_path) == calibration, "as models had it before: of the beam alone"
+    assert load_confidence(tmp_path, "greedy") is least_certain
     of_one = '{"bias": 0, "center": [0], "spread": [1], "weights": [1, 1]}'
-    for content in ("{", of_one, of_one.replace("[0]", "[0, 0]"), '{"weights": "x"}', '{"other": 1}'):
+    for content in (
+        "{",
+        f'{{"beam": {of_one}}}',
+        of_one,
+        of_one.replace("[0]", "[0, 0]"),
+        '{"weights": "x"}',
+        '{"other": 1}',
+    ):
         (tmp_path / "confidence.json").write_text(content)
         with pytest.raises(ModelError, match=r"confidence\.json"):
             load_confidence(tmp_path)
@@ -111,8 +131,9 @@ def test_calibrated_words_say_how_often_they_are_right(tiny_model, utterances):
     ]
     words = sum(len(text.split()) for text in texts)
     right = sum(len(text.split()) for number, text in enumerate(texts) if number % 3)
-    calibration = calibrate(recognizer, known)
+    calibration = calibrate(recognizer, known, wordless=[])
     assert recognizer.confidence == calibration
+    assert not any(word.features for word in recognizer.transcribe(utterances[0].audio).words)
     found = [word.confidence for each in utterances for word in recognizer.transcribe(each.audio).words]
     assert len(found) == words
     assert np.mean(found) == pytest.approx(right / words, abs=0.05)
@@ -139,3 +160,50 @@ def test_nothing_can_be_learnt_of_words_that_are_all_wrong(tiny_model, utterance
     with pytest.raises(DataError, match="all right or all wrong"):
         calibrate(recognizer, utterances)
     assert recognizer.confidence is least_certain
+
+
+def test_a_calibration_says_no_more_than_at_the_edge_of_what_it_knows():
+    random = np.random.default_rng(0)
+    features = random.uniform(-1, 1, size=(2000, 2))
+    calibration = fit(features, features[:, 0] + random.normal(size=2000) > 0, ridge=1e-2)
+    edge = calibration.predict(np.array([[1.0, 0.0], [-1.0, 0.0]]))
+    far = calibration.predict(np.array([[50.0, 0.0], [-50.0, 0.0]]))
+    np.testing.assert_allclose(far, edge, atol=0.01)
+
+
+def test_every_way_to_search_gets_a_calibration(tiny_phone_model, tmp_path):
+    folder = shutil.copytree(tiny_phone_model, tmp_path / "model")
+    known = []
+    for number in range(6):
+        path = tmp_path / f"{number}.wav"
+        path.write_bytes(encode(noisy(3.0, number), 16000))
+        ways = [{"greedy": True}, {"fast": True}, {}]
+        text = asr.load_model(folder, **ways[number // 2]).transcribe(path, case="model").text
+        known.append(Utterance(path.stem, path, 3.0, f"{text} THE FOX".strip()))
+    with (tmp_path / "dev.jsonl").open("w") as file:
+        file.writelines(each.to_json(tmp_path) + "\n" for each in known)
+    result = CliRunner().invoke(
+        app, ["calibrate", str(folder), str(tmp_path / "dev.jsonl"), "--report-on", str(tmp_path / "dev.jsonl")]
+    )
+    assert result.exit_code == 0, result.output
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["greedy", "fast", "beam", "align"]
+    assert set(json.loads((folder / "confidence.json").read_text())) == {"greedy", "fast", "beam", "align"}
+    kinds = [{"greedy": True}, {"fast": True}, {}, {"lm": "none", "beam_size": 5}]
+    found = [asr.load_model(folder, **options).confidence for options in kinds]
+    assert found[3] is least_certain, "a beam without language model has no calibration"
+    assert len({id(each) for each in found}) == 4
+
+
+def test_the_bundled_model_is_not_rewritten(tmp_path):
+    (tmp_path / "dev.jsonl").write_text("")
+    result = CliRunner().invoke(app, ["calibrate", "default", str(tmp_path / "dev.jsonl")])
+    assert isinstance(result.exception, UsageError)
+
+
+def test_sounds_without_words_are_bounded_and_the_same_every_time():
+    first, again = sounds_without_words(16000, 1.0), sounds_without_words(16000, 1.0)
+    assert len(first) >= 30
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one, other)
+        assert one.shape == (16000,)
+        assert 0 < np.abs(one).max() <= 0.3 + 1e-6

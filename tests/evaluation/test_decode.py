@@ -7,7 +7,7 @@ import pytest
 
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError
-from asr.evaluation.decode import job_of
+from asr.evaluation.decode import request_of
 from tests.audio.recordings import encode, noisy
 
 RATE = 16000
@@ -22,12 +22,12 @@ def audio(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("duration", [2.95, 3.0, 3.5])
 def test_all_of_a_recording_is_left_to_the_recognizer(audio: Path, duration: float) -> None:
-    assert job_of(Utterance("u", audio, duration), RATE).audio == audio
+    assert request_of(Utterance("u", audio, duration), RATE).audio == audio
 
 
 @pytest.mark.parametrize(("offset", "duration"), [(0.0, 1.0), (1.0, 1.0), (1.0, 2.0), (0.0, 2.8)])
 def test_of_a_part_nothing_else_is_heard(audio: Path, offset: float, duration: float) -> None:
-    part = job_of(Utterance("u", audio, duration, offset=offset), RATE)
+    part = request_of(Utterance("u", audio, duration, offset=offset), RATE)
     assert isinstance(part.audio, np.ndarray)
     assert part.sample_rate == RATE
     assert len(part.audio) == round(duration * RATE)
@@ -37,4 +37,4 @@ def test_of_a_part_nothing_else_is_heard(audio: Path, offset: float, duration: f
 def test_a_recording_that_is_missing_is_named(audio: Path, offset: float) -> None:
     audio.unlink()
     with pytest.raises(AudioError, match=r"three\.wav"):
-        job_of(Utterance("u", audio, 3.0, offset=offset), RATE)
+        request_of(Utterance("u", audio, 3.0, offset=offset), RATE)

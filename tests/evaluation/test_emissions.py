@@ -15,7 +15,7 @@ from asr.decoding import DecodingConfig, spell
 from asr.errors import AudioError
 from asr.evaluation.emissions import Example, evenly, manifest_emissions
 from asr.transcription.decoder import DecodeOptions
-from asr.transcription.loading import load_model
+from asr.transcription.recognizer import load_model
 from tests.decoding.conftest import ARPA
 
 

@@ -18,12 +18,11 @@ from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
 from asr.evaluation.evaluate import default_folder, evaluate
-from asr.evaluation.provenance import describe_model
+from asr.evaluation.provenance import describe_files
 from asr.io import fingerprint_files
 from asr.scoring.files import report_on_files
 from asr.transcription.decoder import DecodeOptions, describe_search
-from asr.transcription.loading import load_model
-from asr.transcription.recognizer import Recognizer
+from asr.transcription.recognizer import Recognizer, load_model
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +58,7 @@ def test_the_folder(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> N
     assert data["wer"] == evaluation.report.score.wer
     assert data["words"]["reference"] == 6 * 3 + 2 * 3
     settings = data["settings"]
-    assert settings["model"]["fingerprint"] == describe_model(recognizer.model.path)["fingerprint"]
+    assert settings["model"]["fingerprint"] == describe_files(recognizer.model.path)["fingerprint"]
     assert settings["data"]["fingerprint"] == fingerprint_files(manifest)
     assert settings["data"]["utterances"] == 8
     assert settings["decoding"] == {"search": "greedy"}
@@ -163,9 +162,57 @@ def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
     assert fingerprint_files(first) != fingerprint_files(second)
 
 
-def test_default_folder() -> None:
-    assert default_folder("exp/gru5h", Path("data/dev-clean-2.jsonl")) == Path("reports/gru5h-dev-clean-2")
-    assert default_folder("exp/gru5h/best", Path("dev.jsonl")) == Path("reports/gru5h-best-dev")
+BEAM = {"search": "beam", "beam_size": 300, "language_model": None}
+
+
+@pytest.mark.parametrize(
+    ("model", "decoding", "name"),
+    [
+        ("exp/gru5h", {"search": "greedy"}, "gru5h-dev-greedy"),
+        ("exp/gru5h/best", {"search": "greedy"}, "gru5h-best-dev-greedy"),
+        ("exp/gru5h/model", BEAM, "gru5h-model-dev-beam300-no-lm"),
+        ("exp/gru5h", BEAM | {"rescore": "none"}, "gru5h-dev-beam300-no-lm-no-rescoring"),
+    ],
+)
+def test_the_default_folder_says_model_manifest_and_search(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, model: str, decoding: dict[str, Any], name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dev.jsonl").write_text("")
+    shutil.copytree(tiny_model, model)
+    assert default_folder(model, Path("dev.jsonl"), decoding) == Path("reports") / name
+
+
+def test_no_default_folder_is_that_of_another_model_manifest_or_search(
+    tiny_model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        shutil.copytree(tiny_model, tmp_path / name / "exp" / "model")
+    (tmp_path / "b" / "exp" / "model" / "decoding.json").write_text('{"beam_size": 3}')
+    shutil.copytree(manifest.parent, tmp_path / "c")
+    (tmp_path / "c" / manifest.name).write_text(manifest.read_text().splitlines(keepends=True)[0])
+    runs = [("a/exp/model", manifest), ("b/exp/model", manifest), ("a/exp/model", tmp_path / "c" / manifest.name)]
+    for model, speech in [*runs, runs[0]]:
+        for search in (["--greedy"], ["--beam", "4"]):
+            result = CliRunner().invoke(app, ["evaluate", model, str(speech), *search, "-q", "--device", "cpu"])
+            assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "reports").glob("*/report.json"))) == 6
+
+
+def test_a_report_that_is_replaced_is_told(tiny_model: Path, manifest: Path, tmp_path: Path) -> None:
+    command = ["evaluate", str(tiny_model), str(manifest), "-o", str(tmp_path / "out"), "--device", "cpu", "-q"]
+    told = [CliRunner().invoke(app, [*command, *search]).stderr for search in ([], [], ["--beam", "4"])]
+    assert ["replaced" in text for text in told] == [False, False, True]
+
+
+def test_the_fingerprint_covers_the_folders_within(tiny_phone_model: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(tiny_phone_model, tmp_path / "model")
+    before = describe_files(model)["fingerprint"]
+    (model / "README.md").write_text("a card")
+    assert describe_files(model)["fingerprint"] == before
+    (model / "lexicon" / "LICENSE").write_text("another")
+    assert describe_files(model)["fingerprint"] != before
 
 
 def test_the_command(tiny_model: Path, manifest: Path, tmp_path: Path) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 
-from asr.errors import DataError, ModelError, UsageError
+from asr.errors import DataError, ModelError
 from asr.lm.rnn import (
     BOUNDARY,
     RecurrentConfig,
@@ -25,8 +23,6 @@ from asr.lm.rnn import (
     word_perplexity,
 )
 from asr.text.tokenizer import CharacterTokenizer
-from asr.trainer.checkpoint import load_checkpoint
-from asr.training.rnn_lm import RecurrentTask, read_experiment, train_recurrent
 
 TEXT = ["ab", "ba", "abba", "a b", "b a a"]
 
@@ -36,6 +32,15 @@ def model() -> RecurrentModel:
     torch.manual_seed(0)
     tokenizer = CharacterTokenizer(["a", "b"])
     return RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16, 2, 0.5), 4), tokenizer, "none")
+
+
+def test_what_begins_alike_is_scored_as_by_itself(model: RecurrentModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.lm.rnn.SCORES_AT_ONCE", 12)  # three beginnings at a time
+    texts = ["abba", "abba b", "ab", "", "a b a", "abba b a", "b", "abba"]
+    sentences = [model.tokenizer.encode(text) for text in texts]
+    model.network.eval()
+    losses = [float(model.network.losses(*pad_sentences([sentence])).detach()) for sentence in sentences]
+    assert model.rescore(texts) == pytest.approx([-loss for loss in losses], abs=1e-4)
 
 
 def test_padding_puts_the_boundary_before_and_after() -> None:
@@ -153,113 +158,3 @@ def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
 def test_perplexity_counts_words_and_ends() -> None:
     # 2 sentences, 3 words, 2 ends: each of the five foretold with 1/10
     assert word_perplexity([-3 * math.log(10), -2 * math.log(10)], ["a b", "c"]) == pytest.approx(10)
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "text.txt"
-    path.write_text("the wind went round the house\nshe closed the door\n" * 25 + "the lamp burned low\n")
-    return path
-
-
-SETTINGS = [
-    "tokenizer.kind=characters",
-    "network.units=32",
-    "network.dropout=0",
-    "batch_tokens=300",
-    "loop.epochs=12",
-    "loop.schedule.peak=0.02",
-    "loop.schedule.warmup_updates=10",
-    "loop.ema_decay=0",
-    "loop.precision=float32",
-]
-
-
-def test_training_learns_to_write(text: Path, tmp_path: Path) -> None:
-    experiment = read_experiment([text], [text], tmp_path / "whole", "librispeech", SETTINGS)
-    best = load_recurrent(train_recurrent(experiment))
-    likely, unlikely = best.rescore(["SHE CLOSED THE DOOR", "SHE THE CLOSED DOOR"])
-    assert likely > unlikely + 2
-    assert best.sample(torch.Generator().manual_seed(1), temperature=0.1) in {
-        "SHE CLOSED THE DOOR",
-        "THE WIND WENT ROUND THE HOUSE",
-    }
-    with pytest.raises(UsageError, match="already holds a run"):
-        train_recurrent(experiment)
-
-
-def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
-    text: Path, model: RecurrentModel, tmp_path: Path
-) -> None:
-    save_recurrent(tmp_path / "before", model, model.network.state_dict(), {})
-    (tmp_path / "more.txt").write_text("a b\nb a\n" * 40)
-    settings = [*SETTINGS, f"init_from={tmp_path / 'before'}", "network.dropout=0", "batch_tokens=60"]
-    experiment = read_experiment(
-        [tmp_path / "more.txt"], [tmp_path / "more.txt"], tmp_path / "on", "librispeech", settings
-    )
-    task = RecurrentTask(experiment, torch.device("cpu"))
-    before = load_recurrent(tmp_path / "before")
-    for name, tensor in task.network.state_dict().items():
-        assert torch.equal(tensor, before.network.state_dict()[name])
-    assert task.network.config == replace(model.network.config, dropout=0.0)
-    after = load_recurrent(train_recurrent(experiment))
-    assert (after.normalizer, after.tokenizer.vocabulary) == ("none", model.tokenizer.vocabulary)
-    assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
-
-
-PIECES = [*SETTINGS, "tokenizer.kind=unigram", "tokenizer.size=22", "loop.epochs=2"]
-
-
-@pytest.fixture
-def begun(text: Path, tmp_path: Path) -> Path:
-    """A run of one epoch, in a folder where another tokenizer lay."""
-    CharacterTokenizer(["X"]).save(tmp_path / "run" / "tokenizer")
-    train_recurrent(read_experiment([text], [text], tmp_path / "run", "librispeech", [*PIECES, "loop.epochs=1"]))
-    return tmp_path / "run"
-
-
-def test_a_run_goes_on_with_more_text_and_the_pieces_that_it_began_with(
-    text: Path, begun: Path, tmp_path: Path
-) -> None:
-    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
-    (tmp_path / "more.txt").write_text("low wind turned the dust to sand\nno moth burned here\n" * 50)
-    more = read_experiment([text, tmp_path / "more.txt"], [text], begun, "librispeech", PIECES)
-    anew = RecurrentTask(more, torch.device("cpu")).tokenizer.vocabulary
-    assert len(anew) == len(pieces)
-    assert anew != pieces
-    train_recurrent(more, resume=True)
-    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
-    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
-
-
-def test_a_run_without_a_kept_tokenizer_goes_on_as_it_began(text: Path, begun: Path) -> None:
-    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
-    shutil.rmtree(begun / "tokenizer")
-    train_recurrent(read_experiment([text], [text], begun, "librispeech", PIECES), resume=True)
-    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
-    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
-
-
-def test_a_run_does_not_go_on_as_another_model(text: Path, begun: Path, model: RecurrentModel, tmp_path: Path) -> None:
-    save_recurrent(tmp_path / "other", model)
-    settings = [*PIECES, f"init_from={tmp_path / 'other'}", "network.dropout=0"]
-    (tmp_path / "capitals.txt").write_text(text.read_text().upper())
-    other = read_experiment([tmp_path / "capitals.txt"], [], begun, "librispeech", settings)
-    with pytest.raises(ModelError, match="does not fit this configuration"):
-        train_recurrent(other, resume=True)
-
-
-def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None:
-    settings = [*SETTINGS, "epoch_batches=2"]
-    task = RecurrentTask(read_experiment([text], [], tmp_path, "librispeech", settings), torch.device("cpu"))
-    first, again = list(task.load(0, 0, 1)), list(task.load(0, 0, 1))
-    assert task.batches(0) == len(first) == 2
-    assert all(
-        torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
-    )
-    assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, task.load(1, 0, 1), strict=True))
-
-
-def test_a_wrong_setting_is_named(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"network\.unit"):
-        read_experiment([text], [], tmp_path, "librispeech", ["network.unit=3"])

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save, save_file
 from typer.testing import CliRunner
 
 from asr.cli.main import app
-from asr.errors import ModelError
+from asr.errors import ModelError, UsageError
 from asr.features.extractor import FeatureConfig
 from asr.model.acoustic import AcousticConfig, AcousticModel
-from asr.model.bundle import load_saved_model, save_model
+from asr.model.bundle import BUNDLED, ModelFolder, load_saved_model, save_model
 from asr.model.encoder import EncoderConfig
 from asr.text.tokenizer import CharacterTokenizer, SentencePieceTokenizer
 from tests.features.signals import speechlike
@@ -184,3 +184,54 @@ def test_info_tells_of_a_model_a_recording_and_a_manifest(folder: Path, tmp_path
     assert facts["utterances"] == "1"
     failure = CliRunner().invoke(app, ["info", str(tmp_path / "none.wav")])
     assert "none.wav" in str(failure.exception)
+
+
+def test_language_models_are_installed_whole_and_replace_former_ones(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.arpa.gz").write_bytes(b"n-grams")
+    (tmp_path / "other.ngram").write_bytes(b"more n-grams")
+    rnn = tmp_path / "some-rnn"
+    rnn.mkdir()
+    (rnn / "config.json").write_text("{}")
+    model = ModelFolder(folder)
+    assert (model.language_model, model.rescorer) == (None, None)
+    model.install(tmp_path / "words.arpa.gz", rnn)
+    assert model.language_model == folder / "lm.arpa.gz"
+    model.install(tmp_path / "other.ngram")
+    model.install(model.language_model, model.rescorer)  # what is there already stays
+    assert model.language_model == folder / "lm.ngram"
+    assert model.language_model.read_bytes() == b"more n-grams"
+    assert model.rescorer == folder / "rnn"
+    assert [path.name for path in model.rescorer.iterdir()] == ["config.json"]
+
+
+def test_a_copy_is_the_same_model_and_never_overwrites_one(folder: Path, tmp_path: Path) -> None:
+    (folder / "README.md").write_text("the card of another")
+    copy = ModelFolder(folder).copy_to(tmp_path / "copy")
+    assert [path.relative_to(copy.path) for path in copy.files()] == [
+        path.relative_to(folder) for path in ModelFolder(folder).files()
+    ]
+    load_saved_model(copy.path)
+    with pytest.raises(UsageError, match="already holds a model"):
+        ModelFolder(folder).copy_to(tmp_path / "copy")
+    assert ModelFolder(BUNDLED).is_bundled
+    assert not copy.is_bundled
+
+
+def test_a_model_folder_of_former_names_is_read(tiny_phone_model: Path, tmp_path: Path) -> None:
+    """As models were written before: British keys, `memory`, a scribe, `pronunciation/speller.safetensors`."""
+    old = shutil.copytree(tiny_phone_model, tmp_path / "old")
+    (old / "lexicon").rename(old / "pronunciation")
+    (old / "pronunciation" / "g2p.safetensors").rename(old / "pronunciation" / "speller.safetensors")
+    description = json.loads((old / "config.json").read_text())
+    acoustic = description["acoustic"] | {"outputs_per_step": 1, "scribe": {"layers": 2, "width": 8, "together": 2}}
+    acoustic["features"]["normalise"] = acoustic["features"].pop("normalize")
+    acoustic["encoder"]["memory"] = acoustic["encoder"].pop("rnn_type")
+    description["normaliser"] = description.pop("normalizer")
+    (old / "config.json").write_text(json.dumps(description | {"acoustic": acoustic}))
+    weights = load_file(old / "model.safetensors") | {"scribe.read.weight": torch.zeros(2, 2)}
+    save_file(weights, old / "model.safetensors")
+    former, model = load_saved_model(old), load_saved_model(tiny_phone_model)
+    assert former.config == model.config
+    assert former.lexicon is not None
+    assert model.lexicon is not None
+    assert former.lexicon.lookup(["THE"]) == model.lexicon.lookup(["THE"])

@@ -45,7 +45,9 @@ def test_from_scratch(workspace: Workspace) -> None:
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ljspeech-random-test")]
     assert len(rows) == 2
     assert "greedy" in rows[0]
-    assert "words.ngram" in rows[1]
+    assert "lm.ngram" in rows[1]
+    model = workspace.folder / "exp/ljspeech-scratch-random/model"
+    assert (model / "lm.ngram").read_bytes() == (workspace.folder / "words.ngram").read_bytes()
 
 
 @pytest.mark.slow

@@ -13,15 +13,15 @@ BEAM = {"search": "beam", "beam_size": 50, "lm_weight": 0.5, "word_score": 2.0, 
 RESCORED = BEAM | {"rescore": "/far/away/rnn", "rescore_weight": 0.3, "rescore_word_score": 1.5}
 
 
-def report(folder: Path, decoding: dict[str, object], speakers: int = 13) -> dict[str, object]:
+def report(folder: Path, decoding: dict[str, object], speakers: int = 26) -> dict[str, object]:
     return {
         "utterance_count": 1089,
         "words": {"reference": 20138},
         "wer": 0.12345,
         "cer": 0.04,
         "interval": {
-            "utterances": {"low": 0.11, "high": 0.13, "units": 1089},
-            "speakers": {"low": 0.1, "high": 0.15, "units": speakers},
+            "utterances": {"low": 0.11, "high": 0.13, "units": 1089, "trusted": True},
+            "speakers": {"low": 0.1, "high": 0.15, "units": speakers, "trusted": speakers >= 20},
         },
         "settings": {
             "model": {"folder": str(folder / "exp/mini/model")},
@@ -43,11 +43,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_rows(here: Path) -> None:
     assert results.row(report(here, GREEDY)) == (
-        "| dev-clean-2 | greedy | 1,089 | 20,138 | 12.35 | 10.0–15.0 | 4.00 | 250 "
+        "| dev-clean-2 | greedy | 1,089 | 20,138 | 12.35 | 10.0–15.0 (speakers) | 4.00 | 250 "
         "| `asr evaluate exp/mini/model data/manifests/dev-clean-2.jsonl --greedy` |"
     )
     assert results.row(report(here, BEAM)) == (
-        "| dev-clean-2 | beam 50, lm.ngram × 0.5, bonus 2 | 1,089 | 20,138 | 12.35 | 10.0–15.0 | 4.00 | 250 "
+        "| dev-clean-2 | beam 50, lm.ngram × 0.5, bonus 2 | 1,089 | 20,138 | 12.35 | 10.0–15.0 (speakers) | 4.00 | 250 "
         "| `asr evaluate exp/mini/model data/manifests/dev-clean-2.jsonl --lm lm.ngram` |"
     )
 
@@ -61,8 +61,9 @@ def test_rescoring_is_told(here: Path) -> None:
     assert without.endswith("--lm lm.ngram --rescore none` |")
 
 
-def test_one_speaker_has_no_interval_over_speakers(here: Path) -> None:
-    assert "| 11.0–13.0 |" in results.row(report(here, GREEDY, speakers=1))
+@pytest.mark.parametrize("speakers", [1, 13])
+def test_an_interval_over_too_few_speakers_is_not_quoted(here: Path, speakers: int) -> None:
+    assert "| 11.0–13.0 (utterances) |" in results.row(report(here, GREEDY, speakers=speakers))
 
 
 def test_a_page_keeps_its_text_and_the_tables_that_cannot_be_made(here: Path) -> None:

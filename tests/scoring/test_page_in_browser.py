@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from asr.scoring.files import report_on_files
+from asr.scoring.views import write_report
 from tests.scoring.conftest import Invented, invent
 
 pytestmark = pytest.mark.slow
@@ -83,7 +84,7 @@ def errors(page: Any) -> list[int]:
 
 def test_it_renders_sorts_filters_and_aligns(browser: Any, corpus: Invented, tmp_path: Path) -> None:
     report = report_on_files(corpus.manifest, corpus.system)
-    report.write_html(tmp_path / "report.html")
+    write_report(report, tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html")
     page = visit.page
     assert f"{report.score.wer * 100:.2f}" in page.locator(".big").inner_text()
@@ -112,7 +113,7 @@ def test_it_renders_sorts_filters_and_aligns(browser: Any, corpus: Invented, tmp
 
 def test_a_chosen_word_shows_its_utterances(browser: Any, corpus: Invented, tmp_path: Path) -> None:
     report = report_on_files(corpus.manifest, corpus.system)
-    report.write_html(tmp_path / "report.html")
+    write_report(report, tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html")
     visit.page.locator(".words button").first.click()
     ((left, right), _), *_ = report.confusions.substitutions.most_common(1)
@@ -129,7 +130,7 @@ def test_a_chosen_word_shows_its_utterances(browser: Any, corpus: Invented, tmp_
 @pytest.mark.parametrize("embed", [False, True])
 def test_it_plays(browser: Any, corpus: Invented, tmp_path: Path, embed: bool) -> None:
     folder = tmp_path / "reports"
-    report_on_files(corpus.manifest, corpus.system).write_html(folder / "report.html", embed_audio=embed)
+    write_report(report_on_files(corpus.manifest, corpus.system), folder / "report.html", embed_audio=embed)
     if embed:
         (tmp_path / "tone.wav").unlink()
     visit = Visit(browser, folder / "report.html")
@@ -142,7 +143,7 @@ def test_it_plays(browser: Any, corpus: Invented, tmp_path: Path, embed: bool) -
 def test_two_systems(browser: Any, corpus: Invented, tmp_path: Path) -> None:
     report = report_on_files(corpus.manifest, corpus.system, against=corpus.baseline)
     assert report.comparison is not None
-    report.write_html(tmp_path / "report.html")
+    write_report(report, tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html")
     assert report.conclusion in visit.page.locator(".verdict").inner_text()
     visit.page.select_option("#change", "worse")
@@ -158,7 +159,7 @@ def test_hostile_text_is_shown_and_not_run(browser: Any, tmp_path: Path) -> None
     hostile = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
     (tmp_path / "ref.txt").write_text(f"the map\n{hostile}\n")
     (tmp_path / "hyp.txt").write_text(f"{hostile}\nthe map\n")
-    report_on_files(tmp_path / "ref.txt", tmp_path / "hyp.txt").write_html(tmp_path / "report.html")
+    write_report(report_on_files(tmp_path / "ref.txt", tmp_path / "hyp.txt"), tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html")
     for button in visit.page.locator(".open").all():
         button.click()
@@ -168,7 +169,7 @@ def test_hostile_text_is_shown_and_not_run(browser: Any, tmp_path: Path) -> None
 
 
 def test_on_a_phone_nothing_sticks_out(browser: Any, corpus: Invented, tmp_path: Path) -> None:
-    report_on_files(corpus.manifest, corpus.system, against=corpus.baseline).write_html(tmp_path / "report.html")
+    write_report(report_on_files(corpus.manifest, corpus.system, against=corpus.baseline), tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html", viewport={"width": 360, "height": 740}, color_scheme="dark")
     visit.page.locator(".open").first.click()
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -176,7 +177,7 @@ def test_on_a_phone_nothing_sticks_out(browser: Any, corpus: Invented, tmp_path:
 
 
 def test_the_keyboard_is_enough(browser: Any, corpus: Invented, tmp_path: Path) -> None:
-    report_on_files(corpus.manifest, corpus.system).write_html(tmp_path / "report.html")
+    write_report(report_on_files(corpus.manifest, corpus.system), tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html")
     visit.page.keyboard.press("/")
     visit.page.keyboard.type("kettle")
@@ -190,7 +191,7 @@ def test_the_keyboard_is_enough(browser: Any, corpus: Invented, tmp_path: Path) 
 
 def test_ten_thousand_utterances_open_and_filter_within_two_seconds(browser: Any, tmp_path: Path) -> None:
     corpus = invent(tmp_path, utterances=10_000, speakers=60)
-    report_on_files(corpus.manifest, corpus.system).write_html(tmp_path / "report.html")
+    write_report(report_on_files(corpus.manifest, corpus.system), tmp_path / "report.html")
     opened, filtered, ordered, busy = _times(browser, tmp_path / "report.html")
     print(
         f"\nopened in {opened:.2f} s, filtered in {filtered:.2f} s, sorted in {ordered:.2f} s; processor {busy:.2f} s"

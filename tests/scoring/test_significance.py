@@ -8,9 +8,13 @@ import random
 import pytest
 
 from asr.errors import DataError
-from asr.scoring import score
-from asr.scoring.result import score_utterance
+from asr.scoring import ScoredUtterance, score
 from asr.scoring.significance import compare, conclude, matched_pairs, segments
+
+
+def one(reference: str, hypothesis: str) -> ScoredUtterance:
+    (utterance,) = score(reference, hypothesis).utterances
+    return utterance
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,7 @@ from asr.scoring.significance import compare, conclude, matched_pairs, segments
     ],
 )
 def test_segments(reference: str, first: str, second: str, expected: list[tuple[int, int]]) -> None:
-    left, right = score_utterance("u", reference, first), score_utterance("u", reference, second)
+    left, right = one(reference, first), one(reference, second)
     assert list(segments(left, right)) == expected
 
 
@@ -38,7 +42,7 @@ def test_every_error_is_in_one_segment() -> None:
     generator = random.Random(2)
     for _ in range(300):
         sides = [" ".join(generator.choices("abcd", k=generator.randint(0, 12))) for _ in range(3)]
-        left, right = score_utterance("u", sides[0], sides[1]), score_utterance("u", sides[0], sides[2])
+        left, right = one(sides[0], sides[1]), one(sides[0], sides[2])
         found = list(segments(left, right))
         assert sum(errors for errors, _ in found) == left.words.errors
         assert sum(errors for _, errors in found) == right.words.errors

@@ -15,10 +15,9 @@ from rich.console import Console
 from asr.scoring import score
 from asr.scoring.files import report_on_files
 from asr.scoring.report import build_report
-from asr.scoring.views.csv_table import render_csv
 from asr.scoring.views.html.page import render_html
 from asr.scoring.views.json_report import render_json
-from asr.scoring.views.nist_text import render_pra, render_sys
+from asr.scoring.views.tables import render_csv, render_pra, render_sys
 from asr.scoring.views.terminal import print_report
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=alert(1)> &amp; \"quoted\" 'too' \u2028"

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from asr.trainer.checkpoint import load_checkpoint
-from asr.training.run import train
+from asr.training.run import run_task
 from tests.training.experiments import experiment
 
 OVERRIDES = ["loop.precision=float32", "loop.epochs=2", "loop.patience=2"]
@@ -31,7 +31,7 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
     done = torchrun("asr.cli.main", "train", str(tmp_path / "two" / "tones.yaml"), *OVERRIDES)
     assert done.returncode == 0, done.stderr
     one = experiment(tmp_path / "one", *OVERRIDES, "loop.accumulate=2")
-    train(one, quiet=True)
+    run_task(one, quiet=True)
     (ours, our_states), (theirs, their_states) = (load_checkpoint(c.output / "last.pt") for c in (two, one))
     assert (ours.epoch, ours.update) == (theirs.epoch, theirs.update) == (2, 4)
     assert (ours.best, ours.best_epoch) == (theirs.best, theirs.best_epoch)

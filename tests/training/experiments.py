@@ -14,7 +14,7 @@ import yaml
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.trainer.checkpoint import load_checkpoint
 from asr.trainer.trainer import Loss
-from asr.training.acoustic import AcousticTask, ExperimentConfig
+from asr.training.acoustic import AcousticExperiment, AcousticTask
 from asr.training.run import read_experiment
 
 RATE = 16000
@@ -71,10 +71,12 @@ def write_config(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def experiment(folder: Path, *overrides: str) -> ExperimentConfig:
+def experiment(folder: Path, *overrides: str) -> AcousticExperiment:
     """The experiment of `write_config`, with `key.sub=value` overrides."""
     torch.set_num_threads(1)
-    return read_experiment(write_config(folder), overrides)
+    config = read_experiment(write_config(folder), overrides)
+    assert isinstance(config, AcousticExperiment)
+    return config
 
 
 class Interrupted:

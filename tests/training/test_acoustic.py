@@ -25,7 +25,7 @@ from asr.model.bundle import load_saved_model, save_model
 from asr.model.ctc import needed_steps
 from asr.text.tokenizer import CharacterTokenizer
 from asr.training.acoustic import VALIDATION_BATCHES, AcousticTask
-from asr.training.run import overfit, read_experiment, train
+from asr.training.run import overfit, read_experiment, run_task
 from tests.training.experiments import experiment, write_config, write_speech
 
 CPU = torch.device("cpu")
@@ -45,7 +45,7 @@ def rewrite(manifest: Path, number: int, **changes: Any) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs, with its curves."""
     config = experiment(tmp_path_factory.mktemp("trained"), "loop.epochs=2")
-    train(config, quiet=True)
+    run_task(config, quiet=True)
     return config.output
 
 
@@ -176,9 +176,9 @@ def test_the_written_configuration_starts_the_same_run(trained: Path) -> None:
 
 
 def test_resuming_with_other_settings_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
     assert "changed" not in capsys.readouterr().err
-    train(experiment(tmp_path, "loop.epochs=2", "spec_augment=null"), resume=True, quiet=True)
+    run_task(experiment(tmp_path, "loop.epochs=2", "spec_augment=null"), resume=True, quiet=True)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("changed since the run began")]
     assert "changed since the run began: loop.epochs 1 → 2" in told
     assert any("spec_augment.time_masks 1 → None" in line for line in told)
@@ -186,7 +186,7 @@ def test_resuming_with_other_settings_says_which(tmp_path: Path, capsys: pytest.
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(trained: Path) -> None:
     with pytest.raises(UsageError, match="already holds a run"):
-        train(read_experiment(trained / "config.yaml"), quiet=True)
+        run_task(read_experiment(trained / "config.yaml"), quiet=True)
 
 
 def test_a_tokenizer_is_learned_anew_by_other_settings_until_the_run_has_begun(tmp_path: Path) -> None:
@@ -194,21 +194,21 @@ def test_a_tokenizer_is_learned_anew_by_other_settings_until_the_run_has_begun(t
     assert len(task(tmp_path).tokenizer.vocabulary) == 6
     assert len(task(tmp_path, pieces).tokenizer.vocabulary) == 12
     written = kept.stat().st_mtime_ns
-    train(experiment(tmp_path, pieces, "loop.epochs=1"), quiet=True)
+    run_task(experiment(tmp_path, pieces, "loop.epochs=1"), quiet=True)
     assert kept.stat().st_mtime_ns == written
     with pytest.raises(UsageError, match=r"run/tokenizer was learned by other settings.*\n.*kind: unigram, size: 12"):
-        train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
-    train(experiment(tmp_path, pieces, "loop.epochs=2"), resume=True, quiet=True)
+        run_task(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
+    run_task(experiment(tmp_path, pieces, "loop.epochs=2"), resume=True, quiet=True)
     assert kept.stat().st_mtime_ns == written
 
 
 def test_a_run_whose_tokenizer_has_no_record_goes_on(tmp_path: Path) -> None:
-    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
     kept = tmp_path / "run" / "tokenizer"
     (kept / "config.yaml").unlink()
     CharacterTokenizer(["D", "C", "B", "A"]).save(kept)
     assert task(tmp_path).tokenizer.vocabulary[2:] == ["D", "C", "B", "A"]
-    assert train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True).epoch == 2
+    assert run_task(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True).epoch == 2
 
 
 def test_starting_from_another_model(trained: Path, tmp_path: Path) -> None:
@@ -362,6 +362,100 @@ def test_wrong_settings_name_the_key_and_what_is_allowed(tmp_path: Path, overrid
     assert re.search(named, message), message
 
 
+FORMER = """
+train: [{manifest: a.jsonl, weight: 6}]
+validation: [b.jsonl]
+output: exp/run
+normaliser: ljspeech
+pronunciation: asr/pretrained
+acoustic: {outputs_per_step: 1, encoder: {layers: 4, memory: unidirectional}, features: {normalise: global}}
+init_from: default
+keep_output: false
+ascending_epochs: 2
+plain_epochs: 3
+consistency: 0.2
+scribe: {weight: 1}
+loop: {average_decay: 0.998, optimiser: {kind: adamw, weight_decay: 0.03, muon_scale: 1.0}}
+"""
+TODAY = """
+train: [{manifest: a.jsonl, weight: 6}]
+validation: [b.jsonl]
+output: exp/run
+normalizer: ljspeech
+lexicon: asr/pretrained
+acoustic: {encoder: {layers: 4, rnn_type: unidirectional}, features: {normalize: global}}
+init_from: default
+reinit_head: true
+sortagrad_epochs: 2
+augment_warmup_epochs: 3
+cr_ctc_weight: 0.2
+loop: {ema_decay: 0.998, optimizer: {weight_decay: 0.03}}
+"""
+
+
+def test_configurations_and_settings_of_former_versions_are_read(tmp_path: Path) -> None:
+    (tmp_path / "former.yaml").write_text(FORMER)
+    (tmp_path / "today.yaml").write_text(TODAY)
+    assert read_experiment(tmp_path / "former.yaml") == read_experiment(tmp_path / "today.yaml")
+    former = [
+        "loop.average_decay=0.9",
+        "keep_output=true",
+        "loop.optimiser.weight_decay=0.1",
+        "loop.optimiser.kind=adamw",
+    ]
+    today = ["loop.ema_decay=0.9", "reinit_head=false", "loop.optimizer.weight_decay=0.1"]
+    expected = read_experiment(tmp_path / "today.yaml", today)
+    assert read_experiment(tmp_path / "today.yaml", former) == expected
+    assert read_experiment(tmp_path / "former.yaml", former) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "named"), [("acustic", "Known are: acoustic, rnn_lm, g2p"), ("[g2p]", "unknown task")]
+)
+def test_an_unknown_task_is_named(tmp_path: Path, task: str, named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        experiment(tmp_path, f"task={task}")
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_the_intermediate_layer_is_one_of_the_network_that_init_from_brings(
+    trained: Path, tmp_path: Path, layer: int
+) -> None:
+    settings = [f"init_from={trained / 'best'}", f"intermediate_layer={layer}", "acoustic.encoder.layers=4"]
+    if layer == 1:
+        assert task(tmp_path, *settings).config.acoustic.encoder.layers == 2
+    else:
+        with pytest.raises(UsageError, match=r"intermediate_layer must be 0.*\n.*has 2 blocks"):
+            task(tmp_path, *settings)
+
+
+def test_a_new_head_needs_a_model_to_start_from_whose_network_it_fits(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="reinit_head needs a model"):
+        experiment(tmp_path, "reinit_head=true")
+    settings = ["reinit_head=true", f"init_from={trained / 'best'}", "acoustic.encoder.channels=[4, 4, 4]"]
+    with pytest.raises(UsageError, match="does not go with the network of"):
+        task(tmp_path, *settings, "acoustic.encoder.strides=[2, 2, 2]")
+
+
+def test_a_run_of_another_width_is_told_apart_in_a_line_and_stays_as_it_was(tmp_path: Path) -> None:
+    run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    with pytest.raises(ModelError) as caught:
+        run_task(experiment(tmp_path, "acoustic.encoder.width=24"), resume=True, quiet=True)
+    assert re.search(
+        r"is of shape \(.*16.*\) in it and of shape \(.*24.*\) here; \d+ more differ$", caught.value.message
+    )
+    assert "\n" not in caught.value.message
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_another_models_tokens(tmp_path: Path, tiny_model: Path) -> None:
+    run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    with pytest.raises(UsageError, match="has begun with other tokens"):
+        run_task(experiment(tmp_path, f"init_from={tiny_model}", "intermediate_layer=0"), resume=True, quiet=True)
+
+
 def test_patience_needs_validation(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs a validation manifest"):
         experiment(tmp_path, "loop.patience=2", "validation=[]")
@@ -383,7 +477,7 @@ def test_wrong_files_exit_with_2(tmp_path: Path, content: str, named: str) -> No
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AsrError, match=r"cannot make the folder .*file/run"):
-        train(experiment(tmp_path, f"output={tmp_path / 'file/run'}"), quiet=True)
+        run_task(experiment(tmp_path, f"output={tmp_path / 'file/run'}"), quiet=True)
 
 
 def test_weights_decide_what_an_epoch_hears(tmp_path: Path) -> None:
@@ -404,19 +498,20 @@ def test_weights_decide_what_an_epoch_hears(tmp_path: Path) -> None:
     assert hours["tones"] == pytest.approx(2 * sum(u.duration for u in read_manifest(config.train[0].manifest)) / 3600)
 
 
-# The comparisons are changes of a configuration (tests/recipes/test_comparisons.py), and a scribe has one of its own
-# (tests/writing/test_learning.py).
+# The comparisons are changes of a configuration (tests/recipes/test_comparisons.py).
 RECIPES = [
     path
     for path in sorted((Path(__file__).resolve().parents[2] / "recipes").rglob("*.yaml"))
-    if path.name not in {"comparisons.yaml", "seeds.yaml", "scribe.yaml"}
+    if path.name not in {"comparisons.yaml", "seeds.yaml"}
 ]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_configurations_of_the_recipes_are_valid(path: Path) -> None:
-    overrides = [] if yaml.safe_load(path.read_text())["train"] else ["train=[{manifest: mine.jsonl}]"]
-    assert read_experiment(path, overrides).train
+    data = yaml.safe_load(path.read_text())
+    mine = {"acoustic": "{manifest: mine.jsonl}", "rnn_lm": "mine.txt"}.get(data.get("task", "acoustic"))
+    overrides = [f"train=[{mine}]"] if data.get("train") == [] else []
+    assert read_experiment(path, overrides).task == data.get("task", "acoustic")
 
 
 @pytest.mark.slow

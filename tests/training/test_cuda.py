@@ -18,7 +18,7 @@ from asr.trainer.checkpoint import TrainState
 from asr.trainer.distributed import World
 from asr.trainer.trainer import Trainer
 from asr.training.acoustic import AcousticTask
-from asr.training.run import train
+from asr.training.run import run_task
 from tests.features.signals import speechlike
 from tests.training.experiments import experiment
 
@@ -72,8 +72,8 @@ def test_an_update(tmp_path: Path, override: str) -> None:
 
 
 def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
-    train(experiment(tmp_path, "loop.epochs=1"), quiet=True)
-    state = train(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
+    run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    state = run_task(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
     assert (state.epoch, state.update, state.skipped) == (2, 8, 0)
 
 

@@ -15,7 +15,7 @@ from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
 from asr.training.acoustic import AcousticTask
-from asr.training.run import train
+from asr.training.run import run_task
 from tests.training.experiments import experiment
 
 CPU = torch.device("cpu")
@@ -78,7 +78,7 @@ def test_what_has_more_sounds_than_steps_is_left_out(tmp_path: Path, spoken: Pat
 
 def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: Path) -> None:
     config = experiment(tmp_path, f"lexicon={spoken}", "loop.epochs=1")
-    train(config, quiet=True)
+    run_task(config, quiet=True)
     best = config.output / "best"
     model = load_saved_model(best)
     assert model.lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
@@ -91,6 +91,11 @@ def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: P
     assert next(subject.load(0, 0, 1)).phones
     average_models([best, best], tmp_path / "mean")
     assert load_saved_model(tmp_path / "mean").lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
+
+
+def test_the_bundled_models_lexicon_is_the_default_one(tmp_path: Path, spoken: Path, monkeypatch) -> None:
+    monkeypatch.setattr("asr.model.bundle.BUNDLED", spoken)
+    assert task(tmp_path, Path("default")).lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
 
 
 def test_a_folder_without_pronunciations_is_named(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.errors import DataError
+from asr.errors import DataError, UsageError
 from asr.punctuation.model import COARSE_PAUSE, UNKNOWN_PAUSE, load_punctuation
 from asr.punctuation.tags import CAPITALIZED, COMMA, MARKS, NONE, STOP
-from asr.training.punctuation import PunctuationExperiment, train_punctuation
+from asr.training.punctuation import PunctuationExperiment
 from asr.training.punctuation_data import IGNORED, Noise, NoiseConfig, Words, make_batch, sound_alikes
-from asr.training.run import read_experiment
+from asr.training.run import read_experiment, run_task
 
 ALIKE = np.array([[0], [2], [1], [0], [0], [0]], np.int32)
 PAUSES = {"none": [9.0, 1, 0, 0, 0, 0], ",": [1.0, 5, 4, 0, 0, 0], ".": [0.0, 0, 0, 1, 2, 7], "?": [0.0, 0, 0, 1, 2, 7]}
@@ -102,17 +102,22 @@ def experiment_in(folder: Path, *settings: str) -> PunctuationExperiment:
 
 def test_a_run_learns_saves_and_goes_on(tmp_path: Path) -> None:
     write_text(tmp_path / "text")
-    best = train_punctuation(experiment_in(tmp_path, "loop.epochs=1"))
-    best = train_punctuation(experiment_in(tmp_path), resume=True)
-    model = load_punctuation(best)
+    run_task(experiment_in(tmp_path, "loop.epochs=1"), quiet=True)
+    run_task(experiment_in(tmp_path), resume=True, quiet=True)
+    model = load_punctuation(tmp_path / "exp" / "best")
     assert model.mixed == {"MCDAN": "McDan"}
     tags = model.tags(["ANN", "BEES", "COME", "DAN", "EATS", "ANN", "BEES", "COME"])
     assert [MARKS[tag.mark] for tag in tags] == ["", ",", ".", "", ".", "", ",", "."]
     assert [tag.case == CAPITALIZED for tag in tags] == [True, False, False, True, False, True, False, False]
 
 
+def test_pauses_that_fit_no_marks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="pauses must have the keys"):
+        experiment_in(tmp_path, "pauses={'.': [1, 2, 3, 4, 5, 6]}")
+
+
 def test_text_that_is_missing_is_named(tmp_path: Path) -> None:
     write_text(tmp_path / "text")
     (tmp_path / "text" / "train" / "labels.npy").unlink()
     with pytest.raises(DataError, match="train holds no packed text"):
-        train_punctuation(experiment_in(tmp_path))
+        run_task(experiment_in(tmp_path))

@@ -17,7 +17,8 @@ import torch
 from asr.trainer.checkpoint import TrainState, load_checkpoint
 from asr.trainer.distributed import World
 from asr.trainer.trainer import Trainer
-from asr.training.acoustic import AcousticTask, ExperimentConfig
+from asr.training.acoustic import AcousticExperiment, AcousticTask
+from asr.training.run import run_task
 from tests.training.experiments import Interrupted, experiment, learned, same
 
 UPDATES = 12
@@ -40,7 +41,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
 
 
-def begin(config: ExperimentConfig, before: Any = lambda *where: None, resume: bool = False) -> TrainState:
+def begin(config: AcousticExperiment, before: Any = lambda *where: None, resume: bool = False) -> TrainState:
     """Train in this process with `before` called at every step, whatever it raises."""
     config.output.mkdir(parents=True, exist_ok=True)
     task = Interrupted(AcousticTask(config, torch.device("cpu"), quiet=True), before)
@@ -100,6 +101,22 @@ def test_stopped_again_and_again(tmp_path: Path, unbroken: Path) -> None:
             begin(config, before, resume)
     begin(config, resume=True)
     assert_as_unbroken(config.output, unbroken)
+
+
+def test_a_stopped_run_has_its_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    config = experiment(tmp_path)
+    loss = AcousticTask.loss
+
+    def stopping(task: AcousticTask, *arguments: Any) -> Any:
+        if (tmp_path / "run/epochs/0001").exists():
+            signal.raise_signal(signal.SIGINT)
+        return loss(task, *arguments)
+
+    monkeypatch.setattr(AcousticTask, "loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run_task(config, quiet=True)
+    assert (config.output / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_second_ctrl_c_ends_at_once_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:

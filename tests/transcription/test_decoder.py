@@ -92,6 +92,8 @@ def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_l
         ({"rescore": "none"}, {"search": "greedy"}),
         ({"lm": "none"}, {"search": "greedy"}),
         ({"greedy": True}, {"search": "greedy"}),
+        ({"fast": True}, {"search": "greedy"}),  # without a language model nothing is faster
+        ({"fast": True, "hotwords": ["A"]}, {"search": "beam", "beam_size": 30, "rescore": "none"}),
     ],
 )
 def test_what_is_described(folder: Path, options: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -100,6 +102,12 @@ def test_what_is_described(folder: Path, options: dict[str, Any], wanted: dict[s
     wanted = wanted | ({"rescore": str(folder / "rnn")} if wanted.get("rescore") == "rnn" else {})
     assert described | wanted == described
     assert ("rescore_weight" in described) == (described.get("rescore", "none") != "none")
+
+
+@pytest.mark.parametrize("options", [{"greedy": True}, {"beam_size": 10}, {"rescore": "rnn/best"}])
+def test_a_fast_search_is_one_and_no_other(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="a fast search is one with a beam of 30"):
+        DecodeOptions(fast=True, **options)
 
 
 def test_a_model_without_a_judge_says_nothing_of_one(tiny_model: Path) -> None:

@@ -8,6 +8,11 @@ alignments of the frames read so far: those that end in a blank and those that e
 token) is all that later frames can depend on, so merging by it loses nothing, also where many piece sequences spell the
 same text. Sums are kept as plain probabilities, scaled so that the best prefix has 1: merging is then an addition, and
 an `exp` is paid only where a new text is scored.
+
+Where the tokens are phones, a text is its words and the phones of the one that is still open. At its end it goes on as
+each word that sounds so, and pronunciations of one word meet. So every text that comes out, and each of its rivals that
+sounds the same, has its own score: the sum over its pronunciations and their alignments, and what the language side
+says of it.
 """
 
 from __future__ import annotations
@@ -20,28 +25,39 @@ from numpy.typing import NDArray
 
 from asr.decoding.hotwords import BETWEEN
 from asr.decoding.kernels.compiler import inner, kernel
-from asr.decoding.kernels.fusion import Fusion, best_gain, finish_text, read_piece
-from asr.decoding.lexicon_trie import ROOT
-from asr.decoding.pieces import Pieces
+from asr.decoding.kernels.fusion import (
+    NO_WORD,
+    Fusion,
+    best_gain,
+    finish_text,
+    homophones,
+    read_piece,
+    word_of,
+    words_at,
+)
+from asr.decoding.lexicon_trie import ROOT, Pieces
 
 Array = NDArray[Any]
 
 PREFIX = np.dtype(
     [
         ("key", np.uint64),  # hash of the text
+        ("words", np.uint64),  # … of its whole words, where words are spelled by phones
         ("blank", np.float64),  # probability of its alignments that end in a blank (scaled)
         ("token", np.float64),  # … and of those that end in `last`
         ("share", np.float64),  # largest single contribution to it in this frame
         ("weight", np.float64),  # exp(language + ahead − reference)
         ("language", np.float64),  # what the language side says of the text, natural log
         ("ahead", np.float64),  # what it says ahead of words still open, taken back later
-        ("finished", np.float64),  # `language` with the open word completed, valid if
-        ("finished_state", np.int32),  # … this n-gram state is not -1
+        ("finished", np.float64),  # `language` with the open word complete as the likeliest homophone, valid if
+        ("finished_state", np.int32),  # … the n-gram state after it is not -1
+        ("finished_word", np.int32),  # … which is this one
         ("state", np.int32),  # of the n-gram model
         ("trie", np.int32),  # lexicon node of the open word
         ("length", np.int32),  # letters of the open word
         ("hot", np.int32),  # state of the hotword automaton
         ("last", np.int32),  # the token that it ends in, -1: none yet
+        ("word", np.int32),  # the word that this token ended, or NO_WORD
         ("node", np.int32),  # in the history, -1: to be added
         ("parent", np.int32),  # node of the prefix that it grew from
     ],
@@ -52,8 +68,10 @@ TEXT = np.dtype(
         ("key", np.uint64),  # hash of the text, a boundary at its end
         ("mass", np.float64),  # probability of all its alignments (scaled)
         ("share", np.float64),  # the largest of the prefixes that spell it
+        ("acoustic", np.float64),  # the logarithm of `mass`, unscaled
         ("language", np.float64),  # what the language side says of it, natural log
         ("node", np.int32),  # in the history, of that prefix
+        ("word", np.int32),  # the word that is open there, or NO_WORD
     ],
     align=True,
 )
@@ -89,22 +107,21 @@ class Workspace(NamedTuple):
     prefixes: Array  # (beam,) PREFIX
     candidates: Candidates
     scores: Array  # (3, C) float64: of the candidates; scratch; the most that each prefix can grow to
-    history: Array  # (1 + T · beam, 3) int32: parent, token, frame
+    history: Array  # (1 + T · beam, 4) int32: parent, token, frame, the word that ended with the token
 
 
-def search(
-    log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits
-) -> tuple[Array, Array, Array, Array]:
+def search(log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits) -> tuple[Array, Array]:
     """Decode `(T, V)` float32 log-probabilities.
 
-    Returns, best first, the log-probability of each text's alignments, its language score and the last node of its
-    history; and the history itself, `(N, 3)`: parent, token, frame.
+    Returns records of `TEXT`, best first, and the history that their nodes stand in: see `Workspace`.
     """
     frames, size = log_probs.shape
     tokens, probs = np.empty(frames * size, np.int32), np.empty(frames * size)
     begin = np.zeros(frames + 1, np.int64)
     widest = likely_tokens(log_probs, pieces.spoken, blank, limits.threshold, tokens, probs, begin)
-    room = limits.beam_size * (widest + 1)
+    most = int(np.diff(fusion.lexicon.first_word).max(initial=1))  # words that are spelled alike
+    ending = int((pieces.start[0] != pieces.start[1]).sum())  # pieces that end a word
+    room = limits.beam_size * (1 + widest + (most - 1) * min(widest, ending))
     space = Workspace(
         tokens,
         probs,
@@ -117,15 +134,13 @@ def search(
             taken=np.empty(room, np.int64),
         ),
         scores=np.empty((3, room)),
-        history=np.empty((1 + frames * limits.beam_size, 3), np.int32),
+        history=np.empty((1 + frames * limits.beam_size, 4), np.int32),
     )
     count, scale = run(frames, blank, pieces, fusion, limits, space)
-    texts = np.zeros(count, TEXT)
-    found = finish(space.prefixes, count, pieces, fusion, texts)
-    texts = texts[:found]
-    acoustic = np.log(texts["mass"]) + scale
-    order = np.argsort(-(acoustic + texts["language"]), kind="stable")
-    return acoustic[order], texts["language"][order], texts["node"][order], space.history
+    texts = np.zeros(count * most, TEXT)
+    texts = texts[: finish(space.prefixes, count, pieces, fusion, texts)]
+    texts["acoustic"] = np.log(texts["mass"]) + scale
+    return texts[np.argsort(-(texts["acoustic"] + texts["language"]), kind="stable")], space.history
 
 
 @kernel
@@ -199,7 +214,7 @@ def likely_tokens(
 def start(prefix: Any, fusion: Fusion) -> None:
     """The empty text before the first frame."""
     prefix.blank, prefix.weight = 1.0, 1.0
-    prefix.last, prefix.finished_state = -1, -1
+    prefix.last, prefix.finished_state, prefix.word = -1, -1, NO_WORD
     prefix.state, prefix.trie, prefix.hot = fusion.rules.begin_state, ROOT, BETWEEN
 
 
@@ -268,28 +283,50 @@ def grow(
             probability = emitted * (prefix.blank if piece == prefix.last else prefix.blank + prefix.token)
             if probability == 0.0:
                 continue
-            at_boundary = 1 if prefix.trie == ROOT else 0
-            key = prefix.key * pieces.power[at_boundary, piece] + pieces.hash[at_boundary, piece]
-            slot = find(candidates, key, piece)
-            if candidates.slots[slot] < 0:
-                new = candidates.records[found]
-                if probability * scores[2, index] < floor or not read_piece(prefix, piece, pieces, fusion, new):
-                    continue
-                new.weight = math.exp(new.language + new.ahead - reference)
-                if probability * new.weight < floor:
-                    continue
-                new.key, new.last = key, piece
-                new.blank, new.token, new.share = 0.0, 0.0, 0.0
-                candidates.slots[slot] = found
-                candidates.taken[found] = slot
-                found += 1
-            number = candidates.slots[slot]
-            new = candidates.records[number]
-            new.token += probability
-            scores[0, number] = (new.blank + new.token) * new.weight
-            if probability > new.share:  # the largest share says which tokens and frames spell the text
-                new.share, new.node, new.parent = probability, -1, prefix.node
+            first, end = homophones(prefix, piece, pieces, fusion)
+            for entry in range(first, end):
+                word = word_of(entry, fusion)
+                words, key = longer_text(prefix, piece, word, pieces, fusion)
+                slot = find(candidates, key, piece)
+                if candidates.slots[slot] < 0:
+                    new = candidates.records[found]
+                    if probability * scores[2, index] < floor or not read_piece(
+                        prefix, piece, word, pieces, fusion, new
+                    ):
+                        continue
+                    new.weight = math.exp(new.language + new.ahead - reference)
+                    if probability * new.weight < floor:
+                        continue
+                    new.key, new.words, new.last = key, words, piece
+                    new.blank, new.token, new.share = 0.0, 0.0, 0.0
+                    candidates.slots[slot] = found
+                    candidates.taken[found] = slot
+                    found += 1
+                number = candidates.slots[slot]
+                new = candidates.records[number]
+                new.token += probability
+                scores[0, number] = (new.blank + new.token) * new.weight
+                if probability > new.share:  # the largest share says which tokens and frames spell the text
+                    new.share, new.node, new.parent, new.word = probability, -1, prefix.node, word
     return found
+
+
+@inner
+def longer_text(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusion) -> tuple[int, int]:
+    """The hashes of the whole words and of the text of `prefix` and `piece`, which ends the open word as `word`."""
+    if word != NO_WORD and fusion.rules.phones:
+        words = with_word(prefix.words, word)
+        return words, words * pieces.power[1, piece] + pieces.hash[1, piece]
+    at_boundary = 1 if prefix.trie == ROOT else 0
+    return prefix.words, prefix.key * pieces.power[at_boundary, piece] + pieces.hash[at_boundary, piece]
+
+
+@inner
+def with_word(words: int, word: int) -> int:
+    """The hash of `words` and one more."""
+    value = np.uint64(word + 1) * _TOKEN_MIX
+    mixed: int = words * _MIX + (value ^ (value >> _HALF)) * _MIX
+    return mixed
 
 
 @inner
@@ -340,7 +377,8 @@ def keep_best(
         prefixes[count] = candidates.records[index]
         kept = prefixes[count]
         if kept.node < 0:
-            history[nodes, 0], history[nodes, 1], history[nodes, 2] = kept.parent, kept.last, time
+            history[nodes, 0], history[nodes, 1] = kept.parent, kept.last
+            history[nodes, 2], history[nodes, 3] = time, kept.word
             kept.node = nodes
             nodes += 1
         if score > best:
@@ -403,34 +441,50 @@ def finish(prefixes: Array, count: int, pieces: Pieces, fusion: Fusion, texts: A
     for forgiving in (False, True):  # a closed lexicon may leave nothing that ends on a whole word: then take it open
         for index in range(count):
             prefix = prefixes[index]
-            key = prefix.key
-            if prefix.trie != ROOT:
-                key = key * pieces.boundary[1] + pieces.boundary[0]
-            at = 0
-            while at < found and texts[at].key != key:
-                at += 1
-            text = texts[at]
-            if at == found:
-                text.language = finish_text(prefix, fusion, forgiving)
-                if text.language == -np.inf:
-                    continue
-                text.key, text.mass, text.share = key, 0.0, -1.0
-                found += 1
-            total = prefix.blank + prefix.token
-            text.mass += total
-            if total > text.share:
-                text.share, text.node = total, prefix.node
+            first, end = words_at(prefix.trie, fusion)
+            for entry in range(first, end):
+                word = word_of(entry, fusion)
+                key = whole_text(prefix, word, pieces, fusion)
+                at = 0
+                while at < found and texts[at].key != key:
+                    at += 1
+                text = texts[at]
+                if at == found:
+                    text.language = finish_text(prefix, word, fusion, forgiving)
+                    if text.language == -np.inf:
+                        continue
+                    text.key, text.mass, text.share = key, 0.0, -1.0
+                    found += 1
+                total = prefix.blank + prefix.token
+                text.mass += total
+                if total > text.share:
+                    text.share, text.node, text.word = total, prefix.node, word
         if found > 0:
             break
     return found
 
 
+@inner
+def whole_text(prefix: Any, word: int, pieces: Pieces, fusion: Fusion) -> int:
+    """The hash of the text of `prefix` with its open word complete as `word`."""
+    key: int = prefix.key
+    if fusion.rules.phones:
+        key = prefix.words if word == NO_WORD else with_word(prefix.words, word)
+    elif prefix.trie != ROOT:
+        key = key * pieces.boundary[1] + pieces.boundary[0]
+    return key
+
+
 @kernel
-def trace(history: Array, node: int, tokens: Array, frames: Array) -> int:
-    """Write the tokens and their frames that lead to `node` to the end of the arrays. Returns where they begin."""
-    length = len(tokens)
+def trace(history: Array, node: int, path: Array) -> int:
+    """Write the token, frame and ended word (3, T) of each node that leads to `node` to the end of `path`.
+
+    Returns where they begin.
+    """
+    length: int = path.shape[1]
     while node > 0:
         length -= 1
-        tokens[length], frames[length] = history[node, 1], history[node, 2]
+        for row in range(3):
+            path[row, length] = history[node, 1 + row]
         node = history[node, 0]
     return length

@@ -11,7 +11,6 @@ _SOURCES = (
     "decoding/kernels/*.py",
     "decoding/hotwords.py",
     "decoding/lexicon_trie.py",
-    "decoding/pieces.py",
     "lm/lookup.py",
 )
 

@@ -4,7 +4,8 @@
                      + Σ_unknown words [ unknown score + letters · unknown letter ]
 
 Everything here is a function of the text alone, never of the pieces that spell it or of the frames: that is what allows
-the search to merge alignments first and to weigh them afterwards.
+the search to merge alignments first and to weigh them afterwards. Where pieces are phones, one string of them may be
+several words (homophones): a text then goes on as each of them, and the language model decides between the texts.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 
 from asr.decoding.hotwords import HotwordStates
 from asr.decoding.kernels.compiler import inner
-from asr.decoding.lexicon_trie import ROOT, LexiconTrie
-from asr.decoding.pieces import BOUNDARY, Pieces
+from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
 from asr.lm.lookup import score as ngram_score
 from asr.lm.ngram import END_ID, UNKNOWN_ID
 
 STRANGE = -1  # lexicon node of a beginning that no known word has
+NO_WORD = -1  # in place of a word's id: none ends here, or one that is not known
 FORBIDDEN = -float("inf")
 
 Array = NDArray[Any]
@@ -31,6 +32,8 @@ class Rules(NamedTuple):
 
     has_model: bool
     closed: bool  # only words of the lexicon
+    phones: bool  # words are spelled by phones: their letters do not tell them apart
+    known_words: int  # ids from here on are words of the lexicon that the n-gram model takes for `<unk>`
     end_of_sentence: bool  # the text is a whole sentence: `</s>` is scored
     begin_state: int  # of the n-gram model
     weight: float
@@ -52,10 +55,38 @@ class Fusion(NamedTuple):
 
 
 @inner
-def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any) -> bool:
+def homophones(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion) -> tuple[int, int]:
+    """Where in `lexicon.word` the words stand that the open word of `prefix` may be if `piece` ends it.
+
+    (-1, 0), a single entry that is no word, where `piece` ends none or none that is known.
+    """
+    if prefix.trie == ROOT or pieces.start[0, piece] == pieces.start[1, piece]:
+        return -1, 0
+    return words_at(prefix.trie, fusion)
+
+
+@inner
+def words_at(trie: int, fusion: Fusion) -> tuple[int, int]:
+    """Where in `lexicon.word` the words that end in a lexicon node stand; (-1, 0) where there are none."""
+    if trie in (STRANGE, ROOT):
+        return -1, 0
+    first, end = fusion.lexicon.first_word[trie], fusion.lexicon.first_word[trie + 1]
+    return (first, end) if first < end else (-1, 0)
+
+
+@inner
+def word_of(entry: int, fusion: Fusion) -> int:
+    """The id of an entry of `homophones`."""
+    word: int = fusion.lexicon.word[entry] if entry >= 0 else NO_WORD
+    return word
+
+
+@inner
+def read_piece(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusion, new: Any) -> bool:
     """Set in `new` what the language side knows after `prefix` and `piece`; false where the lexicon forbids the text.
 
-    `prefix` and `new` are records of `asr.decoding.kernels.beam.PREFIX`.
+    `prefix` and `new` are records of `asr.decoding.kernels.beam.PREFIX`; where `piece` ends the open word of `prefix`,
+    that is `word` (of `homophones`).
     """
     language, state, trie, hot = prefix.language, prefix.state, prefix.trie, prefix.hot
     length = prefix.length
@@ -64,9 +95,11 @@ def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any
         letter = pieces.letters[position]
         if letter == BOUNDARY:
             if position == first:
-                language, state = finish_own_word(prefix, fusion)
+                language, state = finish_own_word(prefix, word, fusion)
+                letter = end_letter(word, fusion)
             else:
-                language, state = finish_word(language, state, trie, length, fusion)
+                inner_word = word_of(words_at(trie, fusion)[0], fusion)
+                language, state = finish_word(language, state, length, inner_word, fusion)
             trie, length = ROOT, 0
         else:
             trie = next_node(fusion.lexicon, trie, letter)
@@ -82,54 +115,67 @@ def read_piece(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion, new: Any
 
 
 @inner
-def finish_own_word(prefix: Any, fusion: Fusion) -> tuple[float, int]:
-    """`finish_word` of the word that `prefix` ends in, computed once: every piece that begins a word asks for it."""
-    if prefix.finished_state < 0:
-        language, state = finish_word(prefix.language, prefix.state, prefix.trie, prefix.length, fusion)
-        prefix.finished, prefix.finished_state = language, state
-    return prefix.finished, prefix.finished_state
+def end_letter(word: int, fusion: Fusion) -> int:
+    """What the hotwords read where `word` ends."""
+    letter: int = fusion.hotwords.end_letter[word] if word >= 0 else BOUNDARY
+    return letter
 
 
 @inner
-def finish_word(language: float, state: int, trie: int, length: int, fusion: Fusion) -> tuple[float, int]:
-    """The language score and n-gram state once the word of `length` letters at the lexicon node `trie` is complete."""
+def finish_own_word(prefix: Any, word: int, fusion: Fusion) -> tuple[float, int]:
+    """`finish_word` for `word` at the end of `prefix`; of the likeliest it is computed once, for many pieces ask."""
+    likeliest_end(prefix, fusion)
+    if word == prefix.finished_word:
+        return prefix.finished, prefix.finished_state
+    return finish_word(prefix.language, prefix.state, prefix.length, word, fusion)
+
+
+@inner
+def likeliest_end(prefix: Any, fusion: Fusion) -> float:
+    """The language score of `prefix` with its open word complete, as the likeliest of its homophones."""
+    if prefix.finished_state < 0:
+        first, end = words_at(prefix.trie, fusion)
+        for entry in range(first, end):
+            word = word_of(entry, fusion)
+            language, state = finish_word(prefix.language, prefix.state, prefix.length, word, fusion)
+            if entry == first or language > prefix.finished:
+                prefix.finished, prefix.finished_state, prefix.finished_word = language, state, word
+    finished: float = prefix.finished
+    return finished
+
+
+@inner
+def finish_word(language: float, state: int, length: int, word: int, fusion: Fusion) -> tuple[float, int]:
+    """The language score and n-gram state once `word`, of `length` letters, is complete."""
     rules = fusion.rules
     language += rules.word_score
     if not rules.has_model:
         return language, state
-    first, end = 0, 0
-    if trie != STRANGE:
-        first, end = fusion.lexicon.first_word[trie], fusion.lexicon.first_word[trie + 1]
-    if first == end:
+    if word == NO_WORD:
         if rules.closed:
             return FORBIDDEN, state
         language += rules.unk_score + length * rules.unk_char_score
-        log_prob, after = score_word(state, UNKNOWN_ID, fusion)
-    else:
-        log_prob, after = score_word(state, fusion.lexicon.word[first], fusion)
-        for at in range(first + 1, end):
-            other, other_after = score_word(state, fusion.lexicon.word[at], fusion)
-            if other > log_prob:
-                log_prob, after = other, other_after
+        word = UNKNOWN_ID
+    log_prob, after = score_word(state, word, fusion)
     return language + rules.weight * log_prob, after
 
 
 @inner
-def finish_text(prefix: Any, fusion: Fusion, forgiving: bool) -> float:
-    """The language score of `prefix` as a whole text; `FORBIDDEN` where its last word is none of the lexicon's.
+def finish_text(prefix: Any, word: int, fusion: Fusion, forgiving: bool) -> float:
+    """The language score of `prefix` as a whole text that ends in `word`; `FORBIDDEN` where the lexicon has none.
 
     If `forgiving`, such a word counts as unknown.
     """
     language: float = prefix.language
     state = prefix.state
     if prefix.trie != ROOT:
-        language, state = finish_own_word(prefix, fusion)
+        language, state = finish_own_word(prefix, word, fusion)
         if language == FORBIDDEN and forgiving:
             log_prob, state = score_word(prefix.state, UNKNOWN_ID, fusion)
             rules = fusion.rules
             unknown = rules.unk_score + prefix.length * rules.unk_char_score
             language = prefix.language + rules.word_score + unknown + rules.weight * log_prob
-        language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, BOUNDARY]]
+        language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, end_letter(word, fusion)]]
     if fusion.rules.has_model and fusion.rules.end_of_sentence:
         log_prob, state = score_word(state, END_ID, fusion)
         language += fusion.rules.weight * log_prob
@@ -139,6 +185,8 @@ def finish_text(prefix: Any, fusion: Fusion, forgiving: bool) -> float:
 @inner
 def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
     """Natural-log probability of `word` in `state` and the state after it."""
+    if word >= fusion.rules.known_words:
+        word = UNKNOWN_ID
     in_word, log_prob, backoff, first_child, suffix, next_state = fusion.ngrams
     return ngram_score(in_word, log_prob, backoff, first_child, suffix, next_state, state, word)
 
@@ -172,8 +220,7 @@ def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
     if rules.has_model and not rules.closed:
         gain = max(gain, look_ahead(STRANGE, prefix.length, fusion) - expected)
     if begins_word:
-        language, _ = finish_own_word(prefix, fusion)
-        gain = max(gain, language - prefix.language - expected + rules.new_word_gain)
+        gain = max(gain, likeliest_end(prefix, fusion) - prefix.language - expected + rules.new_word_gain)
     return gain + rules.hotword_gain
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from asr.scoring.bootstrap import Interval
 from asr.scoring.breakdown import Breakdown
-from asr.scoring.report import Report
+from asr.scoring.report import Report, describe_unpaired
 from asr.scoring.result import ScoredUtterance
 
 SHOWN = 8
@@ -83,25 +83,6 @@ def _how(report: Report) -> Text:
     if report.score.raw_words is not None:
         text += f"; WER without the normalizer {report.score.raw_words.error_rate * 100:.2f} %"
     return Text(text, "dim")
-
-
-def describe_unpaired(report: Report) -> Iterator[str]:
-    """One line for every kind of id that did not pair, those of the baseline after the system's own."""
-    yield from _unpaired(report)
-    yield from (f"baseline {report.baseline}: {line}" for line in _unpaired(report, "baseline_"))
-
-
-def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
-    fates = {"delete": "counted as deleted", "skip": "left out"}
-    fate = fates.get(str(report.inputs.get("missing_policy")), "")
-    for key, what in [
-        ("missing", f"without a hypothesis, {fate}"),
-        ("extra", "hypotheses without a reference, left out"),
-        ("doubled", "ids more than once, the first text taken"),
-    ]:
-        ids = report.inputs.get(prefix + key) or []
-        if ids:
-            yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"
 
 
 def _most_frequent(report: Report) -> Iterator[Text]:

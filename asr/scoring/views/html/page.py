@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from asr.html.page import as_script_data, fill, policy_hash, read_page
 from asr.scoring.report import Report
 from asr.scoring.views.html import sections
 from asr.scoring.views.html.audio import embed_audio, find_audio, link_audio
@@ -21,7 +18,7 @@ def render_html(report: Report, folder: Path, embed: bool = False) -> str:
     Only the page's own script and style may run (by their hash), and nothing may be fetched but recordings, so that
     a hostile hypothesis has no way to act even if it slipped through the escaping.
     """
-    css, js = _read("page.css"), _read("page.js")
+    css, js = read_page("base.css") + _read("page.css"), _read("page.js")
     parts = [
         sections.headline(report),
         sections.verdict(report),
@@ -31,7 +28,7 @@ def render_html(report: Report, folder: Path, embed: bool = False) -> str:
         sections.footer(report),
     ]
     policy = (
-        f"default-src 'none'; script-src '{_hash(js)}'; style-src '{_hash(css)}'; img-src data:; "
+        f"default-src 'none'; script-src '{policy_hash(js)}'; style-src '{policy_hash(css)}'; img-src data:; "
         "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
     )
     values = {
@@ -40,15 +37,9 @@ def render_html(report: Report, folder: Path, embed: bool = False) -> str:
         "css": css,
         "js": js,
         "body": "\n".join(parts),
-        "data": _as_script_data(_data(report, folder, embed)),
+        "data": as_script_data(_data(report, folder, embed)),
     }
-    page = _read("page.html")
-    head, *rest = page.split("{{")
-    pieces = [head]
-    for piece in rest:
-        name, _, tail = piece.partition("}}")
-        pieces += [values[name], tail]
-    return "".join(pieces)
+    return fill(_read("page.html"), values)
 
 
 def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
@@ -77,15 +68,5 @@ def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
     return {"system": report.name, "baseline": report.baseline, "utterances": rows, "embedded": embedded}
 
 
-def _as_script_data(data: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
 def _read(name: str) -> str:
-    return resources.files("asr.scoring.views.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return read_page(name, "asr.scoring.views.html")

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from asr.scoring.report import Report
+from asr.scoring.report import Report, describe_unpaired
 from asr.scoring.significance import format_p_value
 from asr.scoring.views.html import charts
-from asr.scoring.views.terminal import describe_unpaired
 
 LISTED = 12
 

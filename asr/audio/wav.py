@@ -1,0 +1,128 @@
+"""WAV headers that lie mildly: never finished, stale, or a few bytes off.
+
+A recorder that is killed leaves a data size of 0; one that rewrites its header now and then leaves a size that was
+true once; some apps write the size of the whole file. The sound is there all the same, so it is read to the end of the
+file, as ffmpeg reads it. A recording that lacks more than `TOLERANCE` of what its header promises is cut short, and
+stays an error.
+
+Format: Multimedia Programming Interface and Data Specifications 1.0 (IBM and Microsoft, 1991).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOLERANCE = 0.1
+"""Seconds that a header may promise too much."""
+
+_ENDLESS = 0x7FFF0000  # what programs write that cannot know the length; libsndfile reads such files to their end
+_LONGEST_CHUNK_LIST = 64
+
+
+@dataclass(frozen=True)
+class Repair:
+    """The data chunk's true size: `size` bytes, in place of what stands at byte `at`."""
+
+    at: int
+    size: int
+    notice: str = ""
+
+
+def find_repair(data: str | bytes) -> Repair | None:
+    """What to mend in the header of a WAV, a path or the whole bytes; None for one that tells the truth."""
+    with _opened(data) as file:
+        length = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+            return None
+        place, rate, align = 12, 0, 1
+        for _ in range(_LONGEST_CHUNK_LIST):
+            file.seek(place)
+            head = file.read(8)
+            if len(head) < 8:
+                return None
+            name, size = head[:4], struct.unpack("<I", head[4:])[0]
+            if name == b"data":
+                return _examine(file, place + 4, size, length, rate, align)
+            if name == b"fmt " and len(form := file.read(16)) == 16:
+                rate, align = struct.unpack("<IH", form[8:14])
+            place += 8 + size + size % 2
+        return None
+
+
+def _examine(file: Any, at: int, size: int, length: int, rate: int, align: int) -> Repair | None:
+    """Compare the data chunk's `size` with what is there; `rate` in bytes a second, `align` the bytes of a frame."""
+    start = at + 4
+    held = (length - start) // max(align, 1) * max(align, 1)
+    if not held or size >= _ENDLESS:
+        return None
+    if size > length - start:
+        return Repair(at, held) if size - (length - start) <= TOLERANCE * rate else None
+    if size == 0:
+        return Repair(at, held, "has a header that was never finished: read to the end of the file")
+    if length - start - size < max(align, 8) or _are_chunks(file, start + size + size % 2, length):
+        return None
+    return Repair(at, held, f"has a header that says {size / max(rate, 1):.1f} s: read to the end of the file")
+
+
+def _are_chunks(file: Any, place: int, length: int) -> bool:
+    """Whether from `place` on the file is chunks to its end, and not sound; padding with zeros counts as an end."""
+    for _ in range(_LONGEST_CHUNK_LIST):
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or not any(head):
+            return True
+        size = struct.unpack("<I", head[4:])[0]
+        if not all(0x20 <= letter < 0x7F for letter in head[:4]) or size > length - place - 8:
+            return False
+        place += 8 + size + size % 2
+    return True
+
+
+class RepairedFile(io.RawIOBase):
+    """The file as it would be with a true header, for libsndfile to read."""
+
+    def __init__(self, data: str | bytes, repair: Repair) -> None:
+        self._file = _opened(data)
+        length = self._file.seek(0, io.SEEK_END)
+        self._patches = {4: struct.pack("<I", min(length - 8, 0xFFFFFFFF)), repair.at: struct.pack("<I", repair.size)}
+        self._file.seek(0)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` from where the file stands."""
+        start, view = self._file.tell(), memoryview(buffer).cast("B")
+        count: int = self._file.readinto(view)
+        for at, patch in self._patches.items():
+            for offset, byte in enumerate(patch, at - start):
+                if 0 <= offset < count:
+                    view[offset] = byte
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file."""
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """As of any file."""
+        return int(self._file.tell())
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def close(self) -> None:
+        """Close the file beneath."""
+        self._file.close()
+        super().close()
+
+
+def _opened(data: str | bytes) -> Any:
+    return io.BytesIO(data) if isinstance(data, bytes) else Path(data).open("rb")

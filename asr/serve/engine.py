@@ -1,0 +1,290 @@
+"""One recognizer for all who ask: chunks from every recording share batches. Texts come in the model's own case.
+
+reader threads             network thread           search thread
+recording → chunks   →     batch → network   →      search → words   →   segments, in the order of each recording
+
+A recording is never taken as a whole. However long it is, a short one that comes later waits for a few batches only,
+and one whose client has left is done with after the batch that it is in. Live speech goes before all else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from asr.audio.segmentation import Chunk
+from asr.errors import AsrError, AudioError
+from asr.serve.hotwords import hotwords_of
+from asr.serve.recording import CancelledError, Hotwords, Recording
+from asr.transcription.batching import batches
+from asr.transcription.decoder import DecodeOptions
+from asr.transcription.reader import RequestChunk
+from asr.transcription.recognizer import Recognizer
+from asr.transcription.result import Segment
+
+_AHEAD = 20.0
+"""Seconds of sound that are read ahead of each recording."""
+_WINDOW = 240.0
+"""Seconds of sound from which batches of like lengths are made."""
+_LIVE_WINDOW = 30.0
+"""The same while somebody speaks: they wait for it."""
+_DECODERS = 4
+"""Searches for other hotwords that are kept; each holds a lexicon."""
+
+
+@dataclass
+class _Work:
+    """A chunk to recognize and where its segment goes."""
+
+    chunk: Chunk
+    hotwords: Hotwords
+    urgent: bool
+    deliver: Callable[[Segment | None], None]
+    fail: Callable[[Exception], None]
+
+
+class Engine:
+    """Threads around one recognizer. `close` ends them."""
+
+    def __init__(
+        self, recognizer: Recognizer, options: DecodeOptions | None = None, threads: int | None = None
+    ) -> None:
+        """`options` are those that the recognizer searches with; prompts add hotwords to them."""
+        self.recognizer = recognizer
+        self.live_sessions = 0
+        self._rate = recognizer.model.sample_rate
+        self._options = options or DecodeOptions()
+        self._clock = _BusyClock()
+        self._recognizers: OrderedDict[Hotwords, Recognizer] = OrderedDict()
+        self._making = threading.Lock()
+        self._change = threading.Condition()
+        self._recordings: deque[Recording] = deque()
+        self._live: deque[tuple[_Work, Future[Segment | None]]] = deque()
+        self._closed = False
+        self._readers = ThreadPoolExecutor(threads or 2, "asr-reader")
+        self._searcher = ThreadPoolExecutor(1, "asr-search")
+        # One batch is searched while the next goes through the network, and no more wait between them.
+        self._room = threading.Semaphore(2)
+        self._thread = threading.Thread(target=self._run, name="asr-network", daemon=True)
+        self._thread.start()
+
+    def hotwords_of(self, prompt: str, keywords: Iterable[str]) -> Hotwords:
+        """What a client's words tell the search to expect; nothing where it is greedy and expects nothing."""
+        if self._options.greedy:
+            return ()
+        letters = {letter for piece in self.recognizer.model.tokenizer.vocabulary for letter in piece}
+        return hotwords_of(prompt, keywords, letters)
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds in which the network or the search was at work."""
+        return self._clock.seconds
+
+    def submit(self, recording: Recording) -> None:
+        """Take on a recording; its callbacks tell how it goes."""
+        with self._change:
+            self._recordings.append(recording)
+            self._read_on(recording)
+
+    def cancel(self, recording: Recording) -> None:
+        """Stop work on a recording: nobody waits for it any more."""
+        with self._change:
+            recording.cancelled = True
+            self._change.notify_all()
+
+    def prepare(self, hotwords: Hotwords) -> None:
+        """Make the search that expects `hotwords`, so that nobody waits for it later. Raises `AsrError`."""
+        self._recognizer(hotwords)
+
+    def recognize(self, chunk: Chunk, hotwords: Hotwords = ()) -> Future[Segment | None]:
+        """What is said in one chunk of live speech, ahead of all recordings."""
+        future: Future[Segment | None] = Future()
+        with self._change:
+            self._live.append((_Work(chunk, hotwords, True, future.set_result, future.set_exception), future))
+            self._change.notify_all()
+        return future
+
+    def close(self) -> None:
+        """End the threads; what has not been delivered never is."""
+        with self._change:
+            self._closed = True
+            for recording in self._recordings:
+                recording.cancelled = True
+            self._change.notify_all()
+        self._readers.shutdown(cancel_futures=True)
+        self._thread.join()
+        self._searcher.shutdown()
+
+    def _read_on(self, recording: Recording) -> None:
+        """Have a reader fill up what is read ahead. Call with the lock held."""
+        waiting = sum(len(chunk.samples) for chunk in recording.chunks)
+        if not (recording.reading or recording.over or self._closed or waiting >= _AHEAD * self._rate):
+            recording.reading = True
+            self._readers.submit(self._read, recording)
+
+    def _read(self, recording: Recording) -> None:
+        over, error = True, None
+        try:
+            self._recognizer(recording.hotwords)  # made here, where it keeps nobody else waiting
+            over = self._fill(recording)
+        except CancelledError:
+            pass
+        except AsrError as problem:
+            error = problem
+        except Exception as problem:  # a recording must never stop the others, whatever is wrong with it
+            error = AudioError(f"{recording.path} cannot be read: {type(problem).__name__}: {problem}")
+        with self._change:
+            recording.reading, recording.over, recording.error = False, over, error
+            self._change.notify_all()
+
+    def _fill(self, recording: Recording) -> bool:
+        """Read some seconds ahead; true when that was the last of the recording."""
+        recording.source = recording.source or recording.read(self._rate, self.recognizer.segmentation)
+        seconds = 0.0
+        while seconds < _AHEAD:
+            chunk = next(recording.source, None)
+            if chunk is None:
+                return True
+            seconds += len(chunk.samples) / self._rate
+            with self._change:
+                recording.chunks.append(chunk)
+                self._change.notify_all()
+        return False
+
+    def _recognizer(self, hotwords: Hotwords) -> Recognizer:
+        """The recognizer that expects `hotwords`: another search around the same network."""
+        if not hotwords:
+            return self.recognizer
+        with self._making:
+            if hotwords not in self._recognizers:
+                options = replace(self._options, hotwords=(*self._options.hotwords, *hotwords))
+                self._recognizers[hotwords] = self.recognizer.with_search(options)
+                while len(self._recognizers) > _DECODERS:
+                    self._recognizers.popitem(last=False)
+            self._recognizers.move_to_end(hotwords)
+            return self._recognizers[hotwords]
+
+    def _run(self) -> None:
+        while (window := self._take()) is not None:
+            for urgent, hotwords in dict.fromkeys((work.urgent, work.hotwords) for work in window):
+                alike = [work for work in window if (work.urgent, work.hotwords) == (urgent, hotwords)]
+                parts = [RequestChunk(number, work.chunk) for number, work in enumerate(alike)]
+                for batch in batches(parts, self._rate):
+                    if self._closed:
+                        return
+                    self._recognize(batch, [alike[part.request] for part in batch], hotwords)
+
+    def _take(self) -> list[_Work] | None:
+        """The chunks to recognize next, live ones first; None when closed."""
+        with self._change:
+            while not self._closed:
+                self._let_go()
+                if window := self._window():
+                    return window
+                self._change.wait()
+            for _, future in self._live:
+                future.cancel()
+            return None
+
+    def _let_go(self) -> None:
+        """Drop the recordings that are done, and those that nobody waits for. Call with the lock held."""
+        for recording in list(self._recordings):
+            if recording.cancelled or recording.is_done:
+                self._recordings.remove(recording)
+                recording.finish()
+
+    def _window(self) -> list[_Work]:
+        """Chunks in turn from all recordings, those first that waited longest. Call with the lock held."""
+        window = [work for work, future in self._live if future.set_running_or_notify_cancel()]
+        self._live.clear()
+        limit = (_LIVE_WINDOW if self.live_sessions else _WINDOW) * self._rate
+        samples = 0
+        while samples < limit and any(recording.chunks for recording in self._recordings):
+            recording = self._recordings[0]
+            self._recordings.rotate(-1)
+            if recording.chunks:
+                window.append(self._work(recording))
+                samples += len(window[-1].chunk.samples)
+        for recording in self._recordings:
+            self._read_on(recording)
+        return window
+
+    def _work(self, recording: Recording) -> _Work:
+        number, chunk = recording.take()
+
+        def fail(error: Exception) -> None:
+            recording.error = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
+            recording.finish()
+
+        return _Work(chunk, recording.hotwords, False, lambda segment: recording.deliver(number, segment), fail)
+
+    def _recognize(self, batch: list[RequestChunk], works: list[_Work], hotwords: Hotwords) -> None:
+        self._room.acquire()
+        self._clock.begin()
+        try:
+            recognizer = self._recognizer(hotwords)
+            emissions = recognizer.emissions(batch)
+        except Exception as error:
+            self._done(works, error)
+            return
+
+        def search() -> None:
+            problem: Exception | None = None
+            try:
+                segments = recognizer.search(batch, emissions, words=True)
+                for work, segment in zip(works, segments, strict=True):
+                    work.deliver(segment)
+            except Exception as error:
+                problem = error
+            self._done(works, problem)
+
+        self._searcher.submit(search)
+
+    def _done(self, works: list[_Work], error: Exception | None) -> None:
+        """Make room for the next batch; `error` is what went wrong with this one."""
+        if error is not None:
+            for work in works:
+                work.fail(error)
+        self._clock.end()
+        self._room.release()
+        with self._change:
+            self._change.notify_all()
+
+
+class _BusyClock:
+    """Seconds in which at least one batch was at work."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at_work = 0
+        self._since = 0.0
+        self._seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        with self._lock:
+            return self._seconds + (perf_counter() - self._since if self._at_work else 0.0)
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._at_work:
+                self._since = perf_counter()
+            self._at_work += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._at_work -= 1
+            if not self._at_work:
+                self._seconds += perf_counter() - self._since
+
+
+def warm_up(recognizer: Recognizer) -> None:
+    """Have a recognizer compile and allocate what a first recording would have to wait for."""
+    noise = np.random.default_rng(0).normal(0, 0.01, 2 * recognizer.model.sample_rate)
+    recognizer.transcribe(noise.astype(np.float32))

@@ -1,0 +1,190 @@
+"""`POST /v1/audio/transcriptions`: a recording comes in, its transcript goes out, whole or as it is recognized."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from asr.errors import AsrError
+from asr.serve import answers
+from asr.serve.engine import Engine
+from asr.serve.fields import Wanted, read_fields
+from asr.serve.metrics import Metrics
+from asr.serve.problems import ApiError, of_recording
+from asr.serve.recording import Recording
+from asr.serve.settings import ServeOptions
+from asr.serve.temporary import TemporaryFolder
+from asr.serve.upload import receive_upload
+from asr.transcription.result import Segment, Transcript
+
+T = TypeVar("T")
+_KEEP_ALIVE = 10.0
+"""Seconds after which a stream that has nothing to say shows that it is alive."""
+
+
+@dataclass(frozen=True)
+class _End:
+    duration: float
+    notices: tuple[str, ...]
+    error: AsrError | None
+
+
+class Transcriptions:
+    """The endpoint, with a bounded number of requests at a time."""
+
+    def __init__(
+        self, engine: Engine, model: str, options: ServeOptions, folder: TemporaryFolder, metrics: Metrics
+    ) -> None:
+        self.waiting = 0
+        """Requests that are being served or wait; their uploads count from the first byte."""
+        self._engine = engine
+        self._model = model
+        self._options = options
+        self._folder = folder
+        self._metrics = metrics
+
+    async def answer(self, request: Request) -> Response:
+        """Serve one request."""
+        try:
+            return await self._answer(request)
+        except ClientDisconnect:
+            self._metrics.cancelled += 1
+            return Response(status_code=499)  # which nobody reads
+
+    async def _answer(self, request: Request) -> Response:
+        with ExitStack() as until_answered:
+            until_answered.enter_context(self._place())
+            path = until_answered.enter_context(self._folder.new_file())
+            upload = await receive_upload(request, path, self._options)
+            wanted = read_fields(upload, self._model)
+            hotwords = self._engine.hotwords_of(wanted.prompt, wanted.keywords)
+            job = _Job(self._engine, path, upload.file_name or "", hotwords)
+            until_answered.callback(job.cancel)
+            if wanted.stream:
+                events = self._events(job, await _while_connected(request, job.next()), wanted)
+                return _EventStream(events, until_answered.pop_all())
+            transcript = await _while_connected(request, job.transcript())
+            self._metrics.audio_seconds += transcript.duration
+        if wanted.response_format in answers.TEXT_TYPES:
+            kind = answers.TEXT_TYPES[wanted.response_format]
+            return PlainTextResponse(answers.as_text(transcript, wanted), media_type=kind)
+        return JSONResponse(answers.as_json(transcript, wanted))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """A place in the queue. Raises `ApiError` (429) when it is full."""
+        if self.waiting >= self._options.queue:
+            raise ApiError(
+                429,
+                f"{self.waiting} requests are waiting already; try again in a moment",
+                "queue_full",
+                headers={"Retry-After": "2"},
+            )
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+
+    async def _events(self, job: _Job, first: Segment | _End, wanted: Wanted) -> AsyncIterator[bytes]:
+        """The transcript as server-sent events, a segment each, then all of it."""
+        segments: list[Segment] = []
+        item: Segment | _End | None = first
+        try:
+            while not isinstance(item, _End):
+                if item is None:
+                    yield b": still at work\n\n"
+                else:
+                    segments.append(item)
+                    yield answers.delta_event(len(segments) - 1, item, wanted)
+                item = await job.next_within(_KEEP_ALIVE)
+            self._metrics.audio_seconds += item.duration
+            yield answers.done_event(job.as_transcript(segments, item), wanted)
+        except ApiError as error:
+            yield answers.event_bytes(error.body())
+        except (asyncio.CancelledError, GeneratorExit):
+            self._metrics.cancelled += 1
+            raise
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events, and what they hold until they end, even where they never begin."""
+
+    def __init__(self, events: AsyncIterator[bytes], resources: ExitStack) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._resources = resources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._resources:
+            await super().__call__(scope, receive, send)
+
+
+class _Job:
+    """A recording in the engine, as the event loop sees it."""
+
+    def __init__(self, engine: Engine, path: Path, name: str, hotwords: tuple[str, ...]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def put(item: Segment | _End) -> None:
+            loop.call_soon_threadsafe(self._items.put_nowait, item)
+
+        self._engine = engine
+        self._name = name
+        self._items: asyncio.Queue[Segment | _End] = asyncio.Queue()
+        self._recording = Recording(path, put, lambda *end: put(_End(*end)), hotwords)
+        engine.submit(self._recording)
+
+    async def next(self) -> Segment | _End:
+        """The next segment, or the end. Raises `ApiError` for a recording that cannot be read."""
+        item = await self._items.get()
+        if isinstance(item, _End) and item.error is not None:
+            raise of_recording(item.error, str(self._recording.path), self._name)
+        return item.in_case("sentence") if isinstance(item, Segment) else item
+
+    async def next_within(self, seconds: float) -> Segment | _End | None:
+        """The same, or None when neither comes within `seconds`."""
+        try:
+            return await asyncio.wait_for(self.next(), seconds)
+        except asyncio.TimeoutError:
+            return None
+
+    async def transcript(self) -> Transcript:
+        """All of it. Raises `ApiError`."""
+        segments: list[Segment] = []
+        while isinstance(item := await self.next(), Segment):
+            segments.append(item)
+        return self.as_transcript(segments, item)
+
+    def as_transcript(self, segments: list[Segment], end: _End) -> Transcript:
+        """What has come, put together."""
+        return Transcript(self._name, end.duration, tuple(segments), end.notices)
+
+    def cancel(self) -> None:
+        """Stop work on it."""
+        self._engine.cancel(self._recording)
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. Raises `ClientDisconnect` when the client leaves before; the body must have been read."""
+    result, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((result, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
+            raise ClientDisconnect
+        return result.result()
+    finally:
+        result.cancel()
+        leaving.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

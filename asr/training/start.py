@@ -1,0 +1,44 @@
+"""Where an acoustic model begins: at random, or from another model's sizes, weights and lexicon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from asr.errors import UsageError
+from asr.lexicon import Lexicon, load_lexicon
+from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.bundle import SavedModel, model_folder
+
+
+def starting_sizes(wanted: AcousticConfig, origin: SavedModel | None, reinit_head: bool) -> AcousticConfig:
+    """The sizes of the model that training starts from, with this run's dropout and, with a new head, its strides."""
+    if origin is None:
+        return wanted
+    encoder = origin.config.encoder
+    try:
+        strides = wanted.encoder.strides if reinit_head else encoder.strides
+        encoder = replace(encoder, dropout=wanted.encoder.dropout, strides=strides)
+    except ValueError as error:
+        raise UsageError(f"acoustic.encoder does not go with the network of {origin.path}: {error}") from error
+    return replace(origin.config, encoder=encoder)
+
+
+def starting_lexicon(wanted: str | None, origin: SavedModel | None, texts: Iterable[str]) -> Lexicon | None:
+    """How the words of `texts` are spoken, by the folder `wanted` or the model that training starts from, if any is."""
+    lexicon = origin.lexicon if origin else None
+    if wanted is not None and (lexicon := load_lexicon(model_folder(wanted))) is None:
+        raise UsageError(f"{wanted} holds no lexicon", "Make it with `asr lexicon build`, or leave `lexicon` out.")
+    if lexicon is not None:  # all that must be predicted at once: one by one takes long
+        lexicon.lookup({word for text in texts for word in text.split()})
+    return lexicon
+
+
+def take_weights(network: AcousticModel, origin: SavedModel, reinit_head: bool) -> None:
+    """Give a new network what it can take from the model that training starts from."""
+    network.encoder.load_state_dict(origin.network.encoder.state_dict())
+    network.features.load_state_dict(origin.network.features.state_dict())
+    if not reinit_head:
+        network.output.load_state_dict(origin.network.output.state_dict())
+    if origin.network.phones is not None and network.phones is not None:
+        network.phones.load_state_dict(origin.network.phones.state_dict())

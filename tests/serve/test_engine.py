@@ -1,0 +1,149 @@
+"""Many recordings through one recognizer: each gets its own text, whatever shares its batch."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.errors import AudioError
+from asr.serve.engine import Engine
+from asr.serve.recording import Recording
+from asr.transcription.decoder import DecodeOptions
+from asr.transcription.result import Segment
+from tests.audio.recordings import encode, noisy
+
+
+@pytest.fixture(scope="module")
+def engine(recognizer: Any):
+    made = Engine(recognizer, DecodeOptions(), threads=2)
+    yield made
+    made.close()
+
+
+class Waiting:
+    """A recording, and what has come of it."""
+
+    def __init__(self, path: Path, hotwords: tuple[str, ...] = ()) -> None:
+        self.segments: list[Segment] = []
+        self.end: tuple | None = None
+        self.over = threading.Event()
+        self.recording = Recording(path, self.segments.append, self._ended, hotwords)
+
+    def _ended(self, *end: object) -> None:
+        assert self.end is None, "told twice"
+        self.end = end
+        self.over.set()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("many")
+    paths = [folder / f"{number}.wav" for number in range(12)]
+    for number, path in enumerate(paths):
+        path.write_bytes(encode(noisy(1.0 + 7 * (number % 5), number), 16000))
+    return paths
+
+
+def test_each_gets_its_own_text(engine: Engine, recognizer: Any, files: list[Path]) -> None:
+    waiting = [Waiting(path) for path in files]
+    for each in waiting:
+        engine.submit(each.recording)
+    for each, path in zip(waiting, files, strict=True):
+        assert each.over.wait(60)
+        expected = recognizer.transcribe(path, case="model")
+        assert tuple(each.segments) == expected.segments
+        assert each.end == (expected.duration, expected.notices, None)
+    assert engine.busy_seconds > 0
+
+
+def test_a_broken_one_stops_no_other(engine: Engine, files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "torn.wav").write_bytes(files[4].read_bytes()[:50_000])
+    waiting = [Waiting(tmp_path / "torn.wav"), Waiting(tmp_path / "missing.wav"), Waiting(files[0])]
+    for each in waiting:
+        engine.submit(each.recording)
+    for each in waiting:
+        assert each.over.wait(60)
+    assert isinstance(waiting[0].end[2], AudioError)
+    assert isinstance(waiting[1].end[2], AudioError)
+    assert waiting[2].end[2] is None
+
+
+def test_a_short_one_overtakes_a_long_one(engine: Engine, files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "long.flac").write_bytes(encode(noisy(500.0, 9), 16000, "FLAC"))
+    long, short = Waiting(tmp_path / "long.flac"), Waiting(files[0])
+    engine.submit(long.recording)
+    while not long.segments:
+        time.sleep(0.01)
+    engine.submit(short.recording)
+    assert short.over.wait(60)
+    assert not long.over.is_set()
+    engine.cancel(long.recording)
+    while engine._recordings:
+        time.sleep(0.01)
+    assert not long.over.is_set()
+
+
+def test_hotwords_have_a_search_of_their_own(recognizer: Any, tiny_model: Path, files: list[Path]) -> None:
+    from asr.transcription.recognizer import load_model
+
+    expected = load_model(tiny_model, threads=2, hotwords=["FOX"]).transcribe(files[1], case="model").segments
+    engine = Engine(recognizer, DecodeOptions(), threads=2)
+    plain, pushed = Waiting(files[1]), Waiting(files[1], ("FOX",))
+    for each in (plain, pushed):
+        engine.submit(each.recording)
+    assert plain.over.wait(60)
+    assert pushed.over.wait(60)
+    assert tuple(pushed.segments) == expected
+    assert tuple(plain.segments) == recognizer.transcribe(files[1], case="model").segments
+    for number in range(6):
+        engine.prepare((f"FO{'XJLAQU'[number]}",))
+    assert len(engine._recognizers) == 4
+    engine.close()
+
+
+def test_a_fault_in_the_network_is_told_to_everybody_in_the_batch(recognizer: Any, files: list[Path]) -> None:
+    class Broken(type(recognizer)):
+        def emissions(self, batch: object) -> Any:
+            raise MemoryError("no room")
+
+    broken = Broken(recognizer.model)
+    engine = Engine(broken, DecodeOptions(), threads=2)
+    waiting = [Waiting(path) for path in files[:3]]
+    for each in waiting:
+        engine.submit(each.recording)
+    for each in waiting:
+        assert each.over.wait(60)
+        assert "no room" in str(each.end[2])
+    engine.close()
+
+
+def test_closing_ends_it_in_mid_work(recognizer: Any, tmp_path: Path) -> None:
+    (tmp_path / "long.flac").write_bytes(encode(noisy(300.0, 9), 16000, "FLAC"))
+    engine = Engine(recognizer, DecodeOptions(), threads=2)
+    long = Waiting(tmp_path / "long.flac")
+    engine.submit(long.recording)
+    while not long.segments:
+        time.sleep(0.01)
+    began = time.monotonic()
+    engine.close()
+    assert time.monotonic() - began < 20
+    assert not long.over.is_set()
+
+
+def test_live_chunks_come_back_by_themselves(engine: Engine, recognizer: Any) -> None:
+    from asr.audio.segmentation import Chunk
+
+    samples = noisy(2.0, 5)
+
+    async def ask() -> Segment | None:
+        return await asyncio.wrap_future(engine.recognize(Chunk(16000, samples)))
+
+    segment = asyncio.run(ask())
+    assert segment is not None
+    assert segment.text == recognizer.transcribe(samples, case="model").text
+    assert segment.start >= 1.0

@@ -1,0 +1,66 @@
+"""Uploads always go away: with their request, with their server, or when the next server starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from asr.serve.temporary import TemporaryFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_files_go_with_their_block(tmp_path: Path) -> None:
+    folder = TemporaryFolder(tmp_path)
+    with folder.new_file() as path:
+        path.write_bytes(b"x")
+        assert path.stat().st_mode & 0o077 == 0
+    assert not path.exists()
+    folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_living_server_keeps_its_folder(tmp_path: Path) -> None:
+    first = TemporaryFolder(tmp_path)
+    with first.new_file() as path:
+        second = TemporaryFolder(tmp_path)
+        assert path.exists()
+        second.close()
+    first.close()
+
+
+def test_what_a_killed_server_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+from asr.serve.temporary import TemporaryFolder
+with TemporaryFolder(Path({str(tmp_path)!r})).new_file() as path:
+    path.write_bytes(bytes(1000))
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(list(tmp_path.glob("asr-serve-*/upload-*"))) == 1
+    TemporaryFolder(tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_and_strangers_are_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / ".lock").touch()
+    (tmp_path / "asr-serve-link").symlink_to(precious)
+    (tmp_path / "asr-serve-file").touch()
+    (tmp_path / "asr-serve-other").mkdir()
+    (tmp_path / "asr-serve-other" / "theirs").touch()
+    TemporaryFolder(tmp_path).close()
+    assert (precious / ".lock").exists()
+    assert (tmp_path / "asr-serve-file").exists()
+    assert (tmp_path / "asr-serve-other" / "theirs").exists()

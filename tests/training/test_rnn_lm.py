@@ -1,0 +1,137 @@
+"""Training the recurrent language model: what it learns, how it goes on, and what it is told when it cannot."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import UsageError
+from asr.lm.rnn import RecurrentConfig, RecurrentModel, RecurrentNetwork, load_recurrent, save_recurrent
+from asr.text.tokenizer import CharacterTokenizer
+from asr.trainer.checkpoint import load_checkpoint
+from asr.training.rnn_lm import RecurrentTask
+from tests.training.texts import configured, trained
+
+
+@pytest.fixture
+def model() -> RecurrentModel:
+    torch.manual_seed(0)
+    tokenizer = CharacterTokenizer(["a", "b"])
+    return RecurrentModel(RecurrentNetwork(RecurrentConfig(8, 16, 2, 0.5), 4), tokenizer, "none")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("the wind went round the house\nshe closed the door\n" * 25 + "the lamp burned low\n")
+    return path
+
+
+SETTINGS = [
+    "tokenizer.kind=characters",
+    "network.units=32",
+    "network.dropout=0",
+    "batch_tokens=300",
+    "loop.epochs=12",
+    "loop.schedule.peak=0.02",
+    "loop.schedule.warmup_updates=10",
+    "loop.ema_decay=0",
+    "loop.precision=float32",
+]
+
+
+def test_training_learns_to_write(text: Path, tmp_path: Path) -> None:
+    experiment = configured([text], [text], tmp_path / "whole", SETTINGS)
+    best = load_recurrent(trained(experiment))
+    likely, unlikely = best.rescore(["SHE CLOSED THE DOOR", "SHE THE CLOSED DOOR"])
+    assert likely > unlikely + 2
+    assert best.sample(torch.Generator().manual_seed(1), temperature=0.1) in {
+        "SHE CLOSED THE DOOR",
+        "THE WIND WENT ROUND THE HOUSE",
+    }
+    with pytest.raises(UsageError, match="already holds a run"):
+        trained(experiment)
+
+
+def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
+    text: Path, model: RecurrentModel, tmp_path: Path
+) -> None:
+    save_recurrent(tmp_path / "before", model, model.network.state_dict(), {})
+    (tmp_path / "more.txt").write_text("a b\nb a\n" * 40)
+    settings = [*SETTINGS, f"init_from={tmp_path / 'before'}", "network.dropout=0", "batch_tokens=60"]
+    experiment = configured([tmp_path / "more.txt"], [tmp_path / "more.txt"], tmp_path / "on", settings)
+    task = RecurrentTask(experiment, torch.device("cpu"))
+    before = load_recurrent(tmp_path / "before")
+    for name, tensor in task.network.state_dict().items():
+        assert torch.equal(tensor, before.network.state_dict()[name])
+    assert task.network.config == replace(model.network.config, dropout=0.0)
+    after = load_recurrent(trained(experiment))
+    assert (after.normalizer, after.tokenizer.vocabulary) == ("none", model.tokenizer.vocabulary)
+    assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
+
+
+PIECES = [*SETTINGS, "tokenizer.kind=unigram", "tokenizer.size=22", "loop.epochs=2"]
+
+
+@pytest.fixture
+def begun(text: Path, tmp_path: Path) -> Path:
+    """A run of one epoch, in a folder where another tokenizer lay."""
+    CharacterTokenizer(["X"]).save(tmp_path / "run" / "tokenizer")
+    trained(configured([text], [text], tmp_path / "run", [*PIECES, "loop.epochs=1"]))
+    return tmp_path / "run"
+
+
+def test_a_run_goes_on_with_more_text_and_the_pieces_that_it_began_with(
+    text: Path, begun: Path, tmp_path: Path
+) -> None:
+    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
+    (tmp_path / "more.txt").write_text("low wind turned the dust to sand\nno moth burned here\n" * 50)
+    more = configured([text, tmp_path / "more.txt"], [text], begun, PIECES)
+    anew = RecurrentTask(replace(more, output=tmp_path / "anew"), torch.device("cpu")).tokenizer.vocabulary
+    assert len(anew) == len(pieces)
+    assert anew != pieces
+    trained(more, resume=True)
+    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
+    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
+
+
+def test_a_run_without_a_kept_tokenizer_goes_on_as_it_began(text: Path, begun: Path) -> None:
+    pieces = load_recurrent(begun / "best").tokenizer.vocabulary
+    shutil.rmtree(begun / "tokenizer")
+    trained(configured([text], [text], begun, PIECES), resume=True)
+    assert load_checkpoint(begun / "last.pt")[0].epoch == 2
+    assert load_recurrent(begun / "best").tokenizer.vocabulary == pieces
+
+
+def test_a_run_does_not_go_on_as_another_model(text: Path, begun: Path, model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path / "other", model)
+    settings = [*PIECES, f"init_from={tmp_path / 'other'}", "network.dropout=0"]
+    (tmp_path / "capitals.txt").write_text(text.read_text().upper())
+    other = configured([tmp_path / "capitals.txt"], [], begun, settings)
+    with pytest.raises(UsageError, match="has begun with other tokens"):
+        trained(other, resume=True)
+
+
+def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None:
+    settings = [*SETTINGS, "epoch_batches=2"]
+    task = RecurrentTask(configured([text], [], tmp_path / "run", settings), torch.device("cpu"))
+    first, again = list(task.load(0, 0, 1)), list(task.load(0, 0, 1))
+    assert task.batches(0) == len(first) == 2
+    assert all(
+        torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
+    )
+    assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, task.load(1, 0, 1), strict=True))
+
+
+def test_other_pieces_need_a_model_to_go_on_from(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="other_pieces needs a model"):
+        configured([text], [], tmp_path / "run", ["other_pieces=true"])
+
+
+def test_a_wrong_setting_is_named(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"network\.unit"):
+        configured([text], [], tmp_path / "run", ["network.unit=3"])
