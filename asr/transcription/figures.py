@@ -58,19 +58,21 @@ def _in_transcript(transcript: Transcript) -> Transcript:
 
 
 def write_figures(segment: Segment) -> Segment:
-    """The segment with figures; the words that come to one figure become one word."""
+    """The segment with figures, in sentence case; the words that come to one figure become one word."""
+    if not segment.raw:  # without punctuation
+        words = [
+            replace(w, raw=each.text) for w, each in zip(segment.in_case("sentence").words, segment.words, strict=True)
+        ]
+        segment = replace(segment.in_case("sentence"), raw=segment.text, words=tuple(words))
     if not segment.words:
-        texts = segment.text.split()
-        return replace(segment, text=" ".join(_replaced(texts)), raw=segment.raw or segment.text)
-    words: list[Word] = []
+        return replace(segment, text=" ".join(_replaced(segment.text.split())))
+    merged: list[Word] = []
     at = 0
     for figure in figures([word.text for word in segment.words]):
-        words += segment.words[at : figure.first]
-        words.append(_merged(segment.words[figure.first : figure.last], figure.text))
+        merged += [*segment.words[at : figure.first], _merged(segment.words[figure.first : figure.last], figure.text)]
         at = figure.last
-    words += segment.words[at:]
-    text = " ".join(word.text for word in words)
-    return replace(segment, text=text, raw=segment.raw or segment.text, words=tuple(words))
+    merged += segment.words[at:]
+    return replace(segment, text=" ".join(word.text for word in merged), words=tuple(merged))
 
 
 def _replaced(texts: list[str]) -> list[str]:
@@ -89,7 +91,7 @@ def _merged(words: Sequence[Word], text: str) -> Word:
         words[0].start,
         words[-1].end,
         min(word.confidence for word in words),
-        " ".join(word.raw or word.text for word in words),
+        raw=" ".join(word.raw or word.text for word in words),
     )
 
 

@@ -63,39 +63,42 @@ class PunctuatedStream:
     What has been shown is never changed: the words after it are read with it as it is.
     """
 
-    def __init__(self, model: PunctuationModel) -> None:
+    def __init__(self, model: PunctuationModel | None, lookahead: int = LOOKAHEAD) -> None:
+        """`lookahead` words must follow a segment; with 0 none waits. Without a model all stay as they are."""
         self._model = model
+        self._lookahead = lookahead
         self._channels: dict[int | None, _Channel] = {}
 
     def feed(self, segment: Segment) -> list[Segment]:
         """One more segment; gives those that can be shown now."""
+        if self._model is None:
+            return [segment]
         channel = self._channels.setdefault(segment.channel, _Channel())
         channel.waiting.append(segment)
-        ready = 0
-        following = 0
-        for place in range(len(channel.waiting) - 1, 0, -1):
-            following += len(_words([channel.waiting[place]]))
-            if following >= LOOKAHEAD:
-                ready = place
-                break
-        return self._show(channel, ready, finished=False) if ready else []
+        ready, following = len(channel.waiting), 0
+        while ready and following < self._lookahead:
+            ready -= 1
+            following += len(_words([channel.waiting[ready]]))
+        return self._show(channel, ready, self._model, finished=False) if ready else []
 
     def finish(self) -> list[Segment]:
         """What is still held back, in the order of time."""
+        if self._model is None:
+            return []
         rest = chain.from_iterable(
-            self._show(channel, len(channel.waiting), finished=True) for channel in self._channels.values()
+            self._show(channel, len(channel.waiting), self._model, finished=True) for channel in self._channels.values()
         )
         return sorted(rest, key=lambda each: (each.start, each.channel or 0))
 
-    def _show(self, channel: _Channel, count: int, finished: bool) -> list[Segment]:
+    def _show(self, channel: _Channel, count: int, model: PunctuationModel, finished: bool) -> list[Segment]:
         past = channel.past
         known = sum(len(_words([segment])) for segment in past)
         words = [*_words(past), *_words(channel.waiting)]
-        tags = self._model.tags(words, _pauses([*past, *channel.waiting]), finished, channel.tags)[known:]
+        tags = model.tags(words, _pauses([*past, *channel.waiting]), finished, channel.tags)[known:]
         shown, at = [], 0
         for segment in channel.waiting[:count]:
             until = at + len(_words([segment]))
-            shown.append(show(segment, tags[at:until], self._model))
+            shown.append(show(segment, tags[at:until], model))
             at = until
         channel.tags = [*channel.tags, *tags[:at]]
         channel.past = [*past, *channel.waiting[:count]]

@@ -146,15 +146,13 @@ class Recognizer:
         With punctuation a segment is held back until a few words of the next ones are known.
         """
         request = Request(audio, channel=channel, sample_rate=sample_rate)
-        model = self.punctuation if punctuation else None
-        stream = PunctuatedStream(model) if model else None
+        stream = PunctuatedStream(self.punctuation if punctuation else None)
         for item in self._recognize([request], words):
             if isinstance(item, _SegmentEvent):
-                yield from (each.in_case(case) for each in (stream.feed(item.segment) if stream else [item.segment]))
+                yield from (segment.in_case(case) for segment in stream.feed(item.segment))
             elif item.error is not None:
                 raise item.error
-        if stream:
-            yield from (each.in_case(case) for each in stream.finish())
+        yield from (segment.in_case(case) for segment in stream.finish())
 
     def transcribe_many(
         self,

@@ -19,10 +19,10 @@ class Word:
     start: float
     end: float
     confidence: float
-    raw: str = ""
-    """As the model spells it, where `text` has punctuation and capitals."""
     features: tuple[float, ...] = field(default=(), repr=False, compare=False)
     """What the confidence was computed from, where that was asked for (`Recognizer.keeps_features`)."""
+    raw: str = ""
+    """As the model spells it, where `text` has punctuation and capitals."""
 
 
 @dataclass(frozen=True)

@@ -42,15 +42,24 @@ TABLE = [
 
 @pytest.mark.parametrize(("words", "shown"), TABLE)
 def test_text_alone(words: str, shown: str) -> None:
-    assert write_figures(Segment(0, 1, words)).text == shown
+    assert write_figures(Segment(0, 1, words, raw=words.upper() or " ")).text == shown
 
 
 @pytest.mark.parametrize(("words", "shown"), TABLE[:-1])
 def test_words_that_come_to_one_figure_become_one_word(words: str, shown: str) -> None:
-    timed = tuple(Word(text, n, n + 1, 1 - n / 100, text.upper()) for n, text in enumerate(words.split()))
-    segment = write_figures(Segment(0, len(timed), words, timed))
+    timed = tuple(Word(text, n, n + 1, 1 - n / 100, raw=text.upper()) for n, text in enumerate(words.split()))
+    segment = write_figures(Segment(0, len(timed), words, timed, raw=words.upper()))
     assert segment.text == shown
     assert " ".join(word.text for word in segment.words) == shown
     assert " ".join(word.raw for word in segment.words) == words.upper()
     assert segment.words[-1].end == len(timed)
     assert all(before.end == after.start for before, after in pairwise(segment.words))
+
+
+def test_without_punctuation_it_is_sentence_case() -> None:
+    words = (Word("TWENTY", 0, 1, 0.5), Word("TWO", 1, 2, 0.9), Word("MEN", 2, 3, 0.9))
+    segment = write_figures(Segment(0, 3, "TWENTY TWO MEN", words))
+    assert (segment.text, segment.raw) == ("22 men", "TWENTY TWO MEN")
+    assert segment.words[0] == Word("22", 0, 2, 0.5, raw="TWENTY TWO")
+    assert segment.in_case("sentence") == segment
+    assert segment.in_case("model").text == "TWENTY TWO MEN"

@@ -89,7 +89,7 @@ def test_nothing_and_one_word(tiny_punctuation: PunctuationModel) -> None:
 
 def shown_words() -> Transcript:
     words = [("Is", "IS"), ("it?", "IT"), ("Yes,", "YES"), ("it", "IT"), ("is.", "IS"), ("Good.", "GOOD")]
-    timed = tuple(Word(text, n * 0.6, n * 0.6 + 0.5, 0.9, raw) for n, (text, raw) in enumerate(words))
+    timed = tuple(Word(text, n * 0.6, n * 0.6 + 0.5, 0.9, raw=raw) for n, (text, raw) in enumerate(words))
     text = " ".join(word.text for word in timed)
     return Transcript("a.wav", 4.0, (Segment(0.0, 3.5, text, timed, raw="IS IT YES IT IS GOOD"),))
 
