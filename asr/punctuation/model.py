@@ -26,7 +26,7 @@ from asr.punctuation.tags import CAPITALIZED, CASES, LOWER, MARKS, STOP, Tag
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import read_weights, write_weights
 
-FOLDER = "punctuation"
+KIND = "punctuation"
 PIECES = 6
 """Pieces of a word that are read; what a longer one has beyond them is left out."""
 PAUSES = (0.06, 0.15, 0.3, 0.5, 0.9)
@@ -170,7 +170,7 @@ def save_punctuation(
     model.tokenizer.save(folder)
     write_weights(folder / "model.safetensors", model.network.state_dict() if weights is None else weights)
     description = {
-        "kind": FOLDER,
+        "kind": KIND,
         "network": asdict(model.network.config),
         "bias": [round(value, 3) for value in model.bias.tolist()],
         "training": dict(facts or {}),
@@ -186,7 +186,7 @@ def load_punctuation(folder: Path | str) -> PunctuationModel:
     path = Path(folder) / "config.json"
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        if description["kind"] != FOLDER:
+        if description["kind"] != KIND:
             raise ModelError(f"{path} describes a {description['kind']}, not punctuation")
         config = validate(TaggerConfig, description["network"], str(path))
         mixed = {str(word): str(form) for word, form in description["mixed"].items()}

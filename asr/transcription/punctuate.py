@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
 
-from asr.model.folder import BUNDLED, model_folder
-from asr.punctuation.model import FOLDER, PunctuationModel, load_punctuation
+from asr.model.bundle import BUNDLED, ModelFolder, model_folder
+from asr.punctuation.model import PunctuationModel, load_punctuation
 from asr.punctuation.tags import Tag, write_words
 from asr.text.tokenizer import WORD_START, load_tokenizer
 from asr.transcription.result import Failure, Segment, Transcript
@@ -30,11 +30,12 @@ def load_punctuation_for(name_or_path: Path | str | None) -> PunctuationModel | 
 
     None for a model of another language that has none of its own. Raises `ModelError` when it is damaged.
     """
-    folder = model_folder(name_or_path)
-    if (folder / FOLDER).is_dir():
-        return load_punctuation(folder / FOLDER)
-    letters = set("".join(load_tokenizer(folder).vocabulary[1:])) - {WORD_START}
-    return load_punctuation(BUNDLED / FOLDER) if _ENGLISH.issuperset(letters) else None
+    folder = ModelFolder(model_folder(name_or_path))
+    tagger = folder.punctuation
+    if tagger is None:
+        letters = set("".join(load_tokenizer(folder.path).vocabulary[1:])) - {WORD_START}
+        tagger = ModelFolder(BUNDLED).punctuation if _ENGLISH.issuperset(letters) else None
+    return load_punctuation(tagger) if tagger else None
 
 
 def punctuated(outcomes: Iterable[Transcript | Failure], model: PunctuationModel) -> Iterator[Transcript | Failure]:
