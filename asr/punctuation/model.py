@@ -87,6 +87,8 @@ class PunctuationModel:
         self.network, self.tokenizer = network, tokenizer
         self.mixed = dict(mixed)
         self.bias = torch.tensor(bias)
+        self.facts: dict[str, Any] = {}
+        """What it was trained on and how; free-form, for the reader."""
         self._known: dict[str, list[int]] = {}
 
     def tags(
@@ -104,7 +106,7 @@ class PunctuationModel:
             return []
         pieces = np.array([self._pieces(word) for word in words], dtype=np.int64)
         classes = np.zeros(len(words), np.int64) if pauses is None else pause_classes(pauses)
-        marks, cases = self._log_probs(pieces, classes)
+        marks, cases = self.log_probs(pieces, classes)
         marks += self.bias
         if finished:
             marks[-1, :STOP] = -torch.inf
@@ -117,8 +119,8 @@ class PunctuationModel:
             for tag, start in zip(tags, starts, strict=True)
         ]
 
-    def _log_probs(self, pieces: NDArray[np.int64], pauses: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Marks (N, 4) and cases (N, 3) of words: a long text in windows that overlap."""
+    def log_probs(self, pieces: NDArray[np.int64], pauses: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Marks (N, 4) and cases (N, 3) of words (N, P), pauses (N,): a long text in windows that overlap."""
         starts = range(0, len(pieces), WINDOW)
         spans = [(max(0, at - MARGIN), min(len(pieces), at + WINDOW + MARGIN)) for at in starts]
         longest = max(end - start for start, end in spans)
@@ -204,4 +206,6 @@ def load_punctuation(folder: Path | str) -> PunctuationModel:
         network.load_state_dict({name: tensor.float() for name, tensor in read_weights(weights).items()})
     except RuntimeError as error:
         raise ModelError(f"{weights} does not fit the network of its config.json: {error}") from error
-    return PunctuationModel(network.eval(), tokenizer, mixed, bias)
+    model = PunctuationModel(network.eval(), tokenizer, mixed, bias)
+    model.facts = dict(description.get("training", {}))
+    return model
