@@ -169,7 +169,7 @@ def eight_grams(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     for offset in range(1, 8):
         total = total * U(M) + hashes[offset : offset + count]
     total = (total ^ (total >> U(29))) * U(0xBF58476D1CE4E5B9)
-    return total ^ (total >> U(32))
+    return np.asarray(total ^ (total >> U(32)), U)
 
 
 def split_of(path: str) -> str:

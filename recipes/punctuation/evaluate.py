@@ -1,26 +1,31 @@
 """How well marks and capitals are restored in held-out books, by a model or by a trigram.
 
-    python recipes/punctuation/evaluate.py MODEL|trigram TEXT_DIR [--words 300000] [--train-words 20000000]
+    python recipes/punctuation/evaluate.py MODEL|trigram TEXT_DIR [--words 300000] [--pauses CONF.yaml]
 
-TEXT_DIR is what build_text.py wrote; its `test` books are read without their marks and capitals, as one long text
-a book cannot be told from, without pauses. Prints precision, recall and F1 of each mark and of capitals (all words that
-begin with one, those at the beginning of sentences too).
+TEXT_DIR is what build_text.py wrote; its `test` books are read without their marks and capitals, as one long text without
+pauses, or with such as people make behind those marks (`--pauses recipes/punctuation/conf/bigru.yaml`). Prints
+precision, recall and F1 of each mark and of capitals (all words that begin with one, those at the beginning of sentences
+too).
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.punctuation.model import load_punctuation
+from asr.config import read_yaml
+from asr.punctuation.model import PAUSES, load_punctuation
 from asr.punctuation.tags import LOWER, MARKS, STOP
 from asr.training.punctuation_data import Words
 
 Numbers = NDArray[np.int64]
+SECONDS = (0.0, *PAUSES)
+"""A pause of each class."""
 NAMES = {1: "comma", 2: "full stop", 3: "question mark"}
 
 
@@ -32,6 +37,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=300_000)
     parser.add_argument("--train-words", type=int, default=20_000_000)
     parser.add_argument("--split", default="test")
+    parser.add_argument("--pauses", type=Path, help="a configuration by which pauses are drawn for the words")
     options = parser.parse_args()
     test = Words.load(options.text / options.split)
     words, labels = test.words[: options.words].astype(np.int64), test.labels[: options.words].astype(np.int64)
@@ -42,12 +48,26 @@ def main() -> None:
         marks, capitals = Trigram(train.words[:size].astype(np.int64), train.labels[:size].astype(np.int64)).read(words)
     else:
         names = ["", *(options.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")]
-        tags = load_punctuation(options.model).tags([names[number] for number in words.tolist()])
+        pauses = None
+        if options.pauses:
+            pauses = draw_pauses(read_yaml(options.pauses)["pauses"], labels & 3).tolist()
+        tags = load_punctuation(options.model).tags([names[number] for number in words.tolist()], pauses)
         marks = np.array([tag.mark for tag in tags])
         capitals = np.array([tag.case != LOWER for tag in tags])
     spent = time.process_time() - began
     print(table(marks, capitals, labels & 3, labels >> 2 != LOWER))
     print(f"{len(words):,} words, {spent:.1f} s of processor time")
+
+
+def draw_pauses(shares: Mapping[str, Sequence[float]], marks: Numbers) -> NDArray[np.float64]:
+    """Seconds of silence behind each word, by the shares of the classes behind its mark."""
+    random = np.random.default_rng(1)
+    kinds = np.zeros(len(marks), np.int64)
+    for mark, sign in enumerate(MARKS):
+        row = np.array(shares[sign or "none"], np.float64)
+        own = np.flatnonzero(marks == mark)
+        kinds[own] = random.choice(len(SECONDS), size=len(own), p=row / row.sum())
+    return np.array(SECONDS)[kinds]
 
 
 def table(marks: Numbers, capitals: NDArray[np.bool_], true_marks: Numbers, true_capitals: NDArray[np.bool_]) -> str:

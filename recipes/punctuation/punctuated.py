@@ -171,7 +171,7 @@ def _label(codes: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.uin
     mark[(mark == _DOTS) & small] = COMMA
     mark[(mark == _EXCLAMATION) & small] = COMMA
     mark[mark > QUESTION] = STOP
-    return words, mark | case << 2
+    return words, (mark | case << 2).astype(np.uint8)
 
 
 def _mark(tail: str) -> int:

@@ -41,10 +41,10 @@ def main() -> None:
     parser.add_argument("--no-pauses", action="store_true")
     parser.add_argument("--true-words", action="store_true", help="read the reference words in place of the recognized")
     options = parser.parse_args()
-    utterances = {utterance.id: utterance for utterance in read_manifest(options.manifest)}
-    texts = [utterance.text.split() for utterance in utterances.values()]
-    labels = dict(zip(utterances, find_labels(texts, [options.text / "excluded", options.text / "train"]), strict=True))
     heard = read_ctm(options.ctm)
+    utterances = {each.id: each for each in read_manifest(options.manifest) if each.id in heard}
+    texts = [utterance.text.split() for utterance in utterances.values()]
+    labels = dict(zip(utterances, find_labels(texts, [options.text / "excluded"]), strict=True))
     model = load_punctuation(options.model)
     chapters: dict[str, list[str]] = defaultdict(list)
     for name in sorted(utterances):
