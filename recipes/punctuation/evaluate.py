@@ -2,10 +2,10 @@
 
     python recipes/punctuation/evaluate.py MODEL|trigram TEXT_DIR [--words 300000] [--pauses CONF.yaml]
 
-TEXT_DIR is what build_text.py wrote; its `test` books are read without their marks and capitals, as one long text without
-pauses, or with such as people make behind those marks (`--pauses recipes/punctuation/conf/bigru.yaml`). Prints
-precision, recall and F1 of each mark and of capitals (all words that begin with one, those at the beginning of sentences
-too).
+TEXT_DIR is what build_text.py wrote; its `test` books are read without their marks and capitals, as one long text,
+without pauses, or with such as people make behind those marks (`--pauses recipes/punctuation/conf/bigru.yaml`).
+Prints precision, recall and F1 of each mark and of capitals (all words that begin with one, also where sentences
+begin).
 """
 
 from __future__ import annotations
