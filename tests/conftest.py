@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from asr.punctuation.model import PunctuationModel
 
 # A developer's machine draws fresh examples and may find something; in CI the same code gives the same verdict.
 settings.register_profile("ci", derandomize=True)
@@ -90,3 +94,18 @@ def tiny_rnn_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings += [f"{name}=[{folder / 'text.txt'}]" for name in ("train", "validation")]
     run_task(read_experiment(folder / "rnn.yaml", settings))
     return folder / "rnn" / "best"
+
+
+@pytest.fixture(scope="session")
+def tiny_punctuation() -> PunctuationModel:
+    """A tiny tagger with random weights: all kinds of marks and case."""
+    import torch
+
+    from asr.punctuation.model import PunctuationModel, Tagger, TaggerConfig
+    from asr.text.tokenizer import CharacterTokenizer
+
+    tokenizer = CharacterTokenizer.train(["THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG'S"])
+    torch.manual_seed(5)
+    network = Tagger(TaggerConfig(embedding=16, hidden=16), len(tokenizer.vocabulary))
+    network.output.weight.data *= 8
+    return PunctuationModel(network.eval(), tokenizer, {"MCDONALD": "McDonald"}, [0.0] * 4)

@@ -21,7 +21,7 @@ def train(
         int, typer.Option("--overfit", help="Learn this many utterances by heart, to prove that all works.", min=0)
     ] = 0,
 ) -> None:
-    """Train what the configuration's `task` says: acoustic (default), rnn_lm, a recurrent language model, or g2p."""
+    """Train what the configuration's `task` says: acoustic (default), rnn_lm, g2p or punctuation."""
     from asr.training import run
 
     experiment = run.read_experiment(config, overrides or [])

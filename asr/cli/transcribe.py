@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.cli.options import SearchOptions, search_options
 from asr.errors import UsageError
+
+if TYPE_CHECKING:
+    from asr.transcription.outputs import Printer
+    from asr.transcription.result import Failure, Segment, Transcript
 
 
 class Format(Enum):
@@ -86,6 +90,11 @@ def transcribe(
         bool,
         typer.Option("--words", help="Times and confidences of words, whatever the format."),
     ] = False,
+    punctuation: Annotated[
+        bool,
+        typer.Option("--punctuation/--no-punctuation", help="Punctuation and capitals; a ctm never has them."),
+    ] = True,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Figures in place of number words; not in a ctm.")] = False,
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
@@ -123,7 +132,6 @@ def transcribe(
 
     from asr.text.case import Case
     from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe_failure
-    from asr.transcription.result import Failure, Transcript
 
     options = search.decode_options()
 
@@ -149,8 +157,16 @@ def transcribe(
 
         requests = [Request(each.audio, each.name, chosen) for each in found]
         wants_words = words or target.needs_words
-        live = isinstance(target, Printer) and target.is_live and engine is Engine.local and chosen != "split"
-        with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
+        live = None
+        if (
+            isinstance(target, Printer)
+            and target.is_live
+            and engine is Engine.local
+            and chosen != "split"
+            and not numbers
+        ):
+            live = _Live(target, model, punctuation)
+        with sound_shown(lambda: seconds_of(requests), quiet or live is not None) as progress:
             outcomes: Iterator[Transcript | Failure]
             if engine is Engine.ray:
                 from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
@@ -173,8 +189,11 @@ def transcribe(
                     words=wants_words,
                     in_order=isinstance(target, Printer) and not sys.stdout.isatty(),
                     on_progress=progress.advance,
-                    on_segment=target.show if live and isinstance(target, Printer) else None,
+                    on_segment=live.show if live else None,
                 )
+                if live:
+                    outcomes = live.flushed(outcomes)
+            outcomes = _readable(outcomes, model, forms, punctuation, numbers)
             try:
                 deliver(outcomes, target.write, _tell, note, summary)
             except KeyboardInterrupt:
@@ -185,6 +204,46 @@ def transcribe(
         note(str(summary))
     if summary.failed:
         raise typer.Exit(1)
+
+
+class _Live:
+    """Segments on the terminal as they are ready, each held back until a few words after it are known."""
+
+    def __init__(self, printer: Printer, model: str | None, punctuation: bool) -> None:
+        from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for
+
+        self._printer = printer
+        self._stream = PunctuatedStream(load_punctuation_for(model) if punctuation else None)
+
+    def show(self, segment: Segment) -> None:
+        """One more segment."""
+        for ready in self._stream.feed(segment):
+            self._printer.show(ready)
+
+    def flushed(self, outcomes: Iterator[Transcript | Failure]) -> Iterator[Transcript | Failure]:
+        """The same outcomes; before each, what was held back is shown."""
+        for outcome in outcomes:
+            for rest in self._stream.finish():
+                self._printer.show(rest)
+            yield outcome
+
+
+def _readable(
+    outcomes: Iterator[Transcript | Failure], model: str | None, forms: list[str], punctuation: bool, numbers: bool
+) -> Iterator[Transcript | Failure]:
+    """Transcripts with what makes them readable, where any format shows it."""
+    if set(forms) == {"ctm"}:
+        return outcomes
+    if punctuation:
+        from asr.transcription.punctuate import load_punctuation_for, punctuated
+
+        if tagger := load_punctuation_for(model):
+            outcomes = punctuated(outcomes, tagger)
+    if numbers:
+        from asr.transcription.figures import with_figures
+
+        outcomes = with_figures(outcomes)
+    return outcomes
 
 
 def _channel(text: str) -> int | str:

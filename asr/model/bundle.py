@@ -89,6 +89,11 @@ class ModelFolder:
         return self.path / "rnn" if (self.path / "rnn").is_dir() else None
 
     @property
+    def punctuation(self) -> Path | None:
+        """The folder of the tagger for punctuation and capitals, where there is one."""
+        return self.path / "punctuation" if (self.path / "punctuation").is_dir() else None
+
+    @property
     def is_bundled(self) -> bool:
         """Whether it is the installed package's own, which nobody rewrites in passing."""
         return self.path.resolve() == BUNDLED

@@ -25,6 +25,7 @@ from asr.serve.recording import Hotwords
 from asr.serve.security import bearer, token_matches
 from asr.serve.segmenter import LiveSegmenter
 from asr.serve.settings import ServeOptions
+from asr.transcription.punctuate import PunctuatedStream
 from asr.transcription.result import Segment
 
 _TICK = 0.1
@@ -126,6 +127,8 @@ class _Session:
         self._samples = 0
         self._rest = b""
         self._count = 0
+        # Nobody who watches words come waits for the next sentence: the mark at a segment's end is told by its past.
+        self._punctuation = PunctuatedStream(engine.recognizer.punctuation, lookahead=0)
         self._closed: asyncio.Queue[asyncio.Future[Segment | None] | None] = asyncio.Queue(_UNHEARD)
         self._closings = 0
 
@@ -197,8 +200,9 @@ class _Session:
         while (future := await self._closed.get()) is not None:
             segment = await future
             if segment is not None:
-                await self._websocket.send_json(live_segment(self._count, segment.in_case("sentence")))
-                self._count += 1
+                for shown in self._punctuation.feed(segment):
+                    await self._websocket.send_json(live_segment(self._count, shown.in_case("sentence")))
+                    self._count += 1
 
     async def _guess(self) -> None:
         """Send what is being said, as far as it can be told before its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from asr.serve.recording import Recording
 from asr.serve.settings import ServeOptions
 from asr.serve.temporary import TemporaryFolder
 from asr.serve.upload import receive_upload
+from asr.transcription.punctuate import PunctuatedStream, punctuate
 from asr.transcription.result import Segment, Transcript
 
 T = TypeVar("T")
@@ -139,15 +141,28 @@ class _Job:
         self._engine = engine
         self._name = name
         self._items: asyncio.Queue[Segment | _End] = asyncio.Queue()
+        self._punctuation = engine.recognizer.punctuation
+        self._stream = PunctuatedStream(self._punctuation)
+        self._shown: deque[Segment | _End] = deque()
         self._recording = Recording(path, put, lambda *end: put(_End(*end)), hotwords)
         engine.submit(self._recording)
 
     async def next(self) -> Segment | _End:
-        """The next segment, or the end. Raises `ApiError` for a recording that cannot be read."""
+        """The next segment as it is shown, or the end. Raises `ApiError` for a recording that cannot be read."""
+        while not self._shown:
+            item = await self._recognized()
+            if isinstance(item, Segment):
+                self._shown += self._stream.feed(item)
+            else:
+                self._shown += [*self._stream.finish(), item]
+        item = self._shown.popleft()
+        return item.in_case("sentence") if isinstance(item, Segment) else item
+
+    async def _recognized(self) -> Segment | _End:
         item = await self._items.get()
         if isinstance(item, _End) and item.error is not None:
             raise of_recording(item.error, str(self._recording.path), self._name)
-        return item.in_case("sentence") if isinstance(item, Segment) else item
+        return item
 
     async def next_within(self, seconds: float) -> Segment | _End | None:
         """The same, or None when neither comes within `seconds`."""
@@ -159,9 +174,12 @@ class _Job:
     async def transcript(self) -> Transcript:
         """All of it. Raises `ApiError`."""
         segments: list[Segment] = []
-        while isinstance(item := await self.next(), Segment):
+        while isinstance(item := await self._recognized(), Segment):
             segments.append(item)
-        return self.as_transcript(segments, item)
+        transcript = self.as_transcript(segments, item)
+        if self._punctuation is not None:
+            transcript = punctuate(transcript, self._punctuation)
+        return transcript.in_case("sentence")
 
     def as_transcript(self, segments: list[Segment], end: _End) -> Transcript:
         """What has come, put together."""

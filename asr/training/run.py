@@ -25,6 +25,7 @@ from asr.trainer.optimizer import ScheduleConfig
 from asr.trainer.trainer import LAST, LoopConfig, Task, Trainer
 from asr.training.acoustic import AcousticExperiment, AcousticTask
 from asr.training.g2p import G2PExperiment, G2PTask
+from asr.training.punctuation import PunctuationExperiment, PunctuationTask
 from asr.training.rnn_lm import RecurrentExperiment, RecurrentTask
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ TASKS: dict[str, tuple[type[Any], Callable[..., RunTask]]] = {
     "acoustic": (AcousticExperiment, AcousticTask),
     "rnn_lm": (RecurrentExperiment, RecurrentTask),
     "g2p": (G2PExperiment, G2PTask),
+    "punctuation": (PunctuationExperiment, PunctuationTask),
 }
 """Name in a configuration → its dataclass, and what makes the task of (experiment, device, quiet)."""
 

@@ -15,6 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import thread_time
@@ -37,10 +38,12 @@ from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.nn.precision import Precision, chosen
 from asr.nn.rnn import Bidirectional
+from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
 from asr.transcription.confidence import Search, load_confidence, word_features
 from asr.transcription.decoder import Decode, DecodeOptions, best_path, calibrated_search, decodes_phones, make_decode
+from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
@@ -108,6 +111,11 @@ class Recognizer:
         self.encode = speech.encode if speech else self.model.tokenizer.encode
         """Text to the ids in `vocabulary` of what is heard when it is spoken."""
 
+    @cached_property
+    def punctuation(self) -> PunctuationModel | None:
+        """What gives transcripts punctuation and capitals, loaded when first asked for; None where there is none."""
+        return load_punctuation_for(self.model.path)
+
     def transcribe(
         self,
         audio: Audio,
@@ -116,18 +124,21 @@ class Recognizer:
         channel: Channel = "mix",
         case: Case = "sentence",
         words: bool = True,
+        punctuation: bool = True,
     ) -> Transcript:
         """Transcribe a path, the bytes of a file, a binary file object, or samples at `sample_rate` Hz (see `Request`).
 
         Without `sample_rate`, samples are taken to be at the model's. `channel` counts from 1, or is "mix" or
-        "split"; `case` is the letter case of the text; `words` asks for times and confidences.
+        "split"; `case` is the letter case of the text; `words` asks for times and confidences; `punctuation` for
+        punctuation and capitals, beside which words and segments keep what was recognized in `raw`.
         Raises `AudioError` naming a recording that cannot be read.
         """
         request = Request(audio, channel=channel, sample_rate=sample_rate)
         (outcome,) = self.transcribe_many([request], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
-        return outcome.in_case(case)
+        model = self.punctuation if punctuation else None
+        return (punctuate(outcome, model) if model else outcome).in_case(case)
 
     def stream(
         self,
@@ -137,14 +148,20 @@ class Recognizer:
         channel: Channel = "mix",
         case: Case = "sentence",
         words: bool = True,
+        punctuation: bool = True,
     ) -> Iterator[Segment]:
-        """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`."""
+        """The segments of one recording, however long, as they are ready; arguments and errors as in `transcribe`.
+
+        With punctuation a segment is held back until a few words of the next ones are known.
+        """
         request = Request(audio, channel=channel, sample_rate=sample_rate)
+        stream = PunctuatedStream(self.punctuation if punctuation else None)
         for item in self._recognize([request], words, largest=STREAM_WINDOW):
             if isinstance(item, _SegmentEvent):
-                yield item.segment.in_case(case)
+                yield from (segment.in_case(case) for segment in stream.feed(item.segment))
             elif item.error is not None:
                 raise item.error
+        yield from (segment.in_case(case) for segment in stream.finish())
 
     def transcribe_many(
         self,

@@ -21,6 +21,8 @@ class Word:
     confidence: float
     features: tuple[float, ...] = field(default=(), repr=False, compare=False)
     """What the confidence was computed from, where that was asked for (`Recognizer.keeps_features`)."""
+    raw: str = ""
+    """As the model spells it, where `text` has punctuation and capitals."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,33 @@ class Segment:
     text: str
     words: tuple[Word, ...] = ()
     channel: int | None = None
+    raw: str = ""
+    """As the model spells it, where `text` has punctuation and capitals."""
 
     def in_case(self, case: Case) -> Segment:
-        """The same segment in another letter case; every segment begins a sentence."""
+        """The same segment in another letter case; without punctuation every segment begins a sentence.
+
+        "model" is as the model spells, without punctuation.
+        """
+        if self.raw:
+            return self._in_case_with_punctuation(case)
         words = tuple(
             replace(word, text=write_case(word.text, case, start=number == 0)) for number, word in enumerate(self.words)
         )
         return replace(self, text=write_case(self.text, case), words=words)
+
+    def _in_case_with_punctuation(self, case: Case) -> Segment:
+        if case == "sentence":
+            return self
+        if case == "model":
+            return self.plain()
+        words = tuple(replace(word, text=write_case(word.text, case)) for word in self.words)
+        return replace(self, text=write_case(self.text, case), words=words)
+
+    def plain(self) -> Segment:
+        """The same segment without punctuation, as the model spells."""
+        words = tuple(replace(word, text=word.raw or word.text, raw="") for word in self.words)
+        return replace(self, text=self.raw or self.text, raw="", words=words)
 
 
 @dataclass(frozen=True)
@@ -93,6 +115,10 @@ class Transcript:
     def in_case(self, case: Case) -> Transcript:
         """The same transcript in another letter case."""
         return replace(self, segments=tuple(segment.in_case(case) for segment in self.segments))
+
+    def plain(self) -> Transcript:
+        """The same transcript without punctuation, as the model spells."""
+        return replace(self, segments=tuple(segment.plain() for segment in self.segments))
 
 
 @dataclass(frozen=True)

@@ -54,17 +54,28 @@ def break_lines(text: str) -> list[str]:
 
 
 def _group(words: Sequence[Word], label: int) -> list[list[Word]]:
-    """Words that are shown together: until a pause, a full subtitle or seven seconds."""
+    """Words that are shown together: until a sentence ends, a pause, a full subtitle or seven seconds."""
     groups: list[list[Word]] = []
     for word in words:
         group = groups[-1] if groups else []
         text = _joined([*group, word])
         full = len(textwrap.wrap("x" * label + text, LINE, break_on_hyphens=False)) > LINES
-        if not group or full or word.end - group[0].start > LONGEST or word.start - group[-1].end > _PAUSE:
+        if (
+            not group
+            or full
+            or _ends(group)
+            or word.end - group[0].start > LONGEST
+            or word.start - group[-1].end > _PAUSE
+        ):
             groups.append([word])
         else:
             group.append(word)
     return groups
+
+
+def _ends(group: Sequence[Word]) -> bool:
+    """Whether a sentence ends here, and has been long enough for a subtitle of its own."""
+    return group[-1].text.endswith((".", "?")) and group[-1].end - group[0].start >= SHORTEST
 
 
 def _joined(words: Sequence[Word]) -> str:

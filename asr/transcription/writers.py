@@ -93,7 +93,11 @@ FORMATS: dict[str, Callable[[Transcript], str]] = {
 
 
 def render(transcript: Transcript, form: str, case: Case | None = None) -> str:
-    """A transcript in one of `FORMATS`: as a sentence unless `case` says otherwise, ctm as the model spells."""
+    """A transcript in one of `FORMATS`: as a sentence unless `case` says otherwise, ctm as the model spells.
+
+    A CTM is for scoring and never has punctuation.
+    """
+    transcript = transcript.plain() if form == "ctm" else transcript
     return FORMATS[form](transcript.in_case(case or ("model" if form == "ctm" else "sentence")))
 
 
@@ -105,7 +109,8 @@ def _segment_record(segment: Segment) -> dict[str, Any]:
 
 
 def _word_record(word: Word) -> dict[str, Any]:
-    return {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
+    record = {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
+    return record | {"raw": word.raw} if word.raw else record
 
 
 def _ctm_word(word: Word) -> str:
