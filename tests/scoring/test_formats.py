@@ -318,6 +318,16 @@ def test_a_byte_order_mark_is_in_no_text(tmp_path: Path, name: str) -> None:
     assert list(read_transcripts(path, encoding="utf-8").texts.values()) == ["the river"]
 
 
+def test_a_ctm_has_no_blanks_in_its_ids(tmp_path: Path) -> None:
+    reference = (
+        '{"id": "my take 1", "text": "the river"}\n{"id": "a_b", "text": "cold"}\n{"id": "a b", "text": "wide"}\n'
+    )
+    ctm = "my_take_1 1 0 0.5 the\nmy_take_1 1 0.5 0.5 river\na_b 1 0 1 cold\n"
+    report = scored(tmp_path, ("r.jsonl", reference), ("h.ctm", ctm), missing="delete")
+    assert report.score.words == Counts(3, 0, 1, 0)
+    assert report.inputs["missing"] == ["a b"]
+
+
 def test_pairing_keeps_odd_names(tmp_path: Path) -> None:
     names = ["tab\there", "a b", "line\u2028here", "ünï", "a(b)c", "'quoted'"]
     lines = "\n".join(json.dumps({"id": name, "text": "the river"}) for name in names)
