@@ -52,6 +52,7 @@ def start_server(model: str, *options: str) -> tuple[subprocess.Popen[str], int]
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"serving at http://127\.0\.0\.1:(\d+)", line):
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the server
             return process, int(found[1])
     raise SystemExit("the server did not start")
 
@@ -148,23 +149,19 @@ def main() -> None:
     finally:
         process.terminate()
         process.wait(40)
-    _, again = expect(files, options.model)
-    print(f"and after the load: {again:.1f} × real time")
     load.latencies.sort()
     minute = [megabytes for at, megabytes in load.memory if at >= min(60, options.seconds / 3)] or [0.0]
-    print(
-        f"{options.clients} clients for {load.elapsed:.0f} s: answers {dict(load.statuses)}, {load.lost} lost, ", end=""
-    )
-    print(f"{load.mixed_up} with another's text")
-    print(
-        f"{load.times_real_time:.1f} × real time, {load.times_real_time / ((alone + again) / 2):.2f} of asr transcribe"
-    )
+    print(f"{options.clients} clients for {load.elapsed:.0f} s: answers by status {dict(load.statuses)}")
+    print(f"{load.lost} lost, {load.mixed_up} with another's text; {load.times_real_time:.1f} × real time")
     if load.latencies:
         middle = load.latencies[len(load.latencies) // 2]
         print(f"half the answers within {middle:.2f} s, the slowest {load.latencies[-1]:.2f} s")
     print(
         f"memory after the first minute {minute[0]:.0f} MB, then at most {max(minute):.0f}, at the end {minute[-1]:.0f}"
     )
+    _, again = expect(files, options.model)
+    share = load.times_real_time / ((alone + again) / 2)
+    print(f"asr transcribe after the load: {again:.1f} × real time; the server had {share:.2f} of it")
 
 
 if __name__ == "__main__":
