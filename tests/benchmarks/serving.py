@@ -3,7 +3,7 @@
     python -m tests.benchmarks.serving [FILE...] [--clients 32] [--seconds 180] [--model MODEL]
 
 Without FILE the samples are sent. Throughput is compared with `asr transcribe` on the same files, in one process that
-has loaded its model. All traffic stays on 127.0.0.1.
+has loaded its model, both in float32, where the same sound gives the same text. All traffic stays on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def expect(files: list[Path], model: str) -> tuple[dict[Path, str], float]:
     """What `asr transcribe` says of each file, and its speed as a multiple of real time over three rounds."""
     import asr
 
-    recognizer = asr.load_model(None if model == "default" else model)
+    recognizer = asr.load_model(None if model == "default" else model, precision="float32")
     requests = [asr.Request(path, str(path)) for path in files]
     texts = {Path(each.name): each.in_case("sentence").text for each in recognizer.transcribe_many(requests)}
     began, seconds = time.monotonic(), 0.0
@@ -143,7 +143,7 @@ def main() -> None:
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start")
     expected, alone = expect(files, options.model)
     print(f"asr transcribe on {len(files)} files: {alone:.1f} × real time")
-    process, port = start_server(options.model, "--queue", str(options.queue))
+    process, port = start_server(options.model, "--queue", str(options.queue), "--precision", "float32")
     try:
         load = put_load(process, port, expected, options.clients, options.seconds)
     finally:

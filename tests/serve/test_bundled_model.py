@@ -29,7 +29,7 @@ openai = pytest.importorskip("openai", reason="needs the package openai")
 
 @pytest.fixture(scope="module")
 def bundled() -> Iterator[tuple[Running, Any]]:
-    recognizer = load_model()
+    recognizer = load_model(precision="float32")
     warm_up(recognizer)
     with running(Service(Engine(recognizer), "default", ServeOptions(port=0))) as started:
         yield started, recognizer
