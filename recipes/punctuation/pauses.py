@@ -20,7 +20,7 @@ from asr.errors import AsrError
 from asr.punctuation.model import LONGEST_PAUSE, pause_classes
 from asr.punctuation.tags import MARKS
 from asr.transcription.align import align_text
-from asr.transcription.loading import load_acoustic_model
+from asr.transcription.recognizer import load_acoustic_model
 
 
 def main() -> None:
