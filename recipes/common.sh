@@ -38,9 +38,18 @@ option() {
   esac
 }
 
+# How long the stage that now ends took.
+took() {
+  [ -z "${running-}" ] || printf '== stage %s took %d:%02d\n' "$running" $((SECONDS / 60)) $((SECONDS % 60)) >&2
+  running=
+}
+trap took EXIT
+
 # begin N TITLE: whether stage N is wanted; says so when it is.
 begin() {
   [ "$stage" -le "$1" ] && [ "$1" -le "$stop" ] || return 1
+  took
+  running=$1 SECONDS=0
   printf '\n== stage %s: %s\n' "$1" "$2" >&2
 }
 
@@ -73,13 +82,21 @@ training() {
 train() { training "$exp" train "$conf" "${overrides[@]}"; }
 
 # learn MANIFEST: stages 4 to 6, to the whole $model, whose search is tuned on the manifest with $lm (and $rescorer), which
-# are in it then.
+# are in it then. With $phone_ngram the training goes on by CTC-CRF from where CTC ends, under the settings of $crf.
 learn() {
+  local learned=$exp
   if begin 4 "acoustic model"; then
     train
   fi
+  if [ -n "${phone_ngram:-}" ]; then
+    learned=$exp/crf
+    if begin 4 "the same by CTC-CRF"; then
+      training "$learned" train "$conf" "${crf[@]}" "${overrides[@]}" output="$learned" init_from="$exp/best" \
+        phone_ngram="$phone_ngram"
+    fi
+  fi
   if begin 5 "the best epoch, in half precision"; then
-    asr average "$exp" -o "$model"
+    asr average "$learned" -o "$model"
   fi
   if begin 6 "tune the language model's weight"; then
     asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-min-logp -8 --utterances 160 \

@@ -92,7 +92,8 @@ def tune(
     recurrent = load_rescorer(rescorer, saved.tokenizer.vocabulary) if rescorer is not None else None
     # What is neither given nor tuned here stays as it was.
     given: dict[str, Any] = {"beam_size": options.beam, "token_min_logp": threshold, "nbest": nbest}
-    kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence", "rescore_weight", "rescore_word_score")
+    kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence")
+    kept = (*kept, "nbest_threshold", "rescore_weight", "rescore_word_score")
     settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
     start = DecodingConfig(**settings)
     folder = out or Path("reports") / f"{model_name(saved.path.resolve())}-{manifest.stem}-tuning"

@@ -123,13 +123,17 @@ def _count(number: int, noun: str) -> str:
 
 
 def _track(utterances: Iterable[Utterance], total: int) -> Iterator[Utterance]:
-    """A progress bar on a terminal's standard error, nothing elsewhere."""
+    """A progress bar on a terminal's standard error, a line now and then elsewhere."""
     from rich.console import Console
     from rich.progress import track
 
+    from asr.cli.progress import in_lines
+
     console = Console(stderr=True)
-    quiet = not console.is_terminal
-    yield from track(utterances, "measuring", total=total, console=console, disable=quiet, transient=True)
+    if console.is_terminal:
+        yield from track(utterances, "measuring", total=total, console=console, transient=True)
+    else:
+        yield from in_lines(utterances, total, "measured")
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""A progress bar on standard error, where that is a terminal; nothing anywhere else."""
+"""Progress on standard error: a bar on a terminal; elsewhere, where it is asked for, a line now and then."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_LINE_SECONDS = 30.0
 
 
 class Counter:
@@ -17,8 +19,8 @@ class Counter:
         self._bar = bar
         self._task = task
 
-    def advance(self, count: int) -> None:
-        """So many more are done."""
+    def advance(self, count: float) -> None:
+        """So much more is done."""
         if self._bar is not None:
             self._bar.advance(self._task, count)
 
@@ -35,9 +37,50 @@ def shown(total: int, quiet: bool = False) -> Iterator[Counter]:
     if quiet or total < 2 or not sys.stderr.isatty():
         yield Counter()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar(MofNCompleteColumn()) as bar:
         yield Counter(bar, bar.add_task("", total=total))
+
+
+@contextmanager
+def sound_shown(total: Callable[[], float | None], quiet: bool = False) -> Iterator[Counter]:
+    """Show how many seconds of sound are done, of `total()`, which is asked only where something is shown."""
+    if quiet or not sys.stderr.isatty():
+        yield Counter()
+        return
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Sound(ProgressColumn):
+        """Minutes of sound, done and in all."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{_clock(task.completed)}/{_clock(task.total)}" if task.total else _clock(task.completed))
+
+    with _bar(Sound()) as bar:
+        yield Counter(bar, bar.add_task("", total=total()))
+
+
+def in_lines(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The same items; every half minute a line says how many of `total` have passed."""
+    told = monotonic()
+    for number, item in enumerate(items):
+        if monotonic() - told >= _LINE_SECONDS:
+            told = monotonic()
+            print(f"asr: {what} {number} of {total}", file=sys.stderr)
+        yield item
+
+
+def _bar(column: Any) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), column, TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

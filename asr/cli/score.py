@@ -1,10 +1,14 @@
-"""`asr score`: a WER report from references and hypotheses, and the comparison of two systems."""
+"""`asr score`: a WER report from references and hypotheses, and the comparison of systems."""
 
 from __future__ import annotations
 
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +28,13 @@ class Aligner(str, Enum):
     nist = "nist"
 
 
+class Tags(str, Enum):
+    """What becomes of what nobody speaks: [noise], <unk>."""
+
+    skip = "skip"
+    keep = "keep"
+
+
 class Format(str, Enum):
     """How a file of texts is written."""
 
@@ -31,15 +42,26 @@ class Format(str, Enum):
     trn = "trn"
     kaldi = "kaldi"
     tsv = "tsv"
+    csv = "csv"
     jsonl = "jsonl"
+    json = "json"
     ctm = "ctm"
+    stm = "stm"
+    srt = "srt"
+    vtt = "vtt"
     plain = "plain"
 
 
 Reference = Annotated[
-    Path, typer.Argument(metavar="REF", help="References: trn, Kaldi text, TSV, JSONL, CTM or plain.")
+    Path,
+    typer.Argument(
+        metavar="REF", help="References: trn, Kaldi text, TSV, CSV, JSONL, JSON, CTM, STM, SRT, VTT or plain."
+    ),
 ]
-Hypothesis = Annotated[Path, typer.Argument(metavar="HYP", help="Hypotheses of the system to be scored.")]
+Hypotheses = Annotated[
+    list[Path], typer.Argument(metavar="HYP...", help="Hypotheses of the system to be scored, or of several systems.")
+]
+Names = Annotated[list[str] | None, typer.Option("--name", help="What to call a system; once for each, in order.")]
 Against = Annotated[Path | None, typer.Option(metavar="HYP2", help="Another system's hypotheses to compare with.")]
 Speaker = Annotated[str | None, typer.Option(metavar="REGEX", help=r"Speaker from the id: its first group, '^(\d+)-'.")]
 Vocabulary = Annotated[
@@ -49,8 +71,9 @@ Vocabulary = Annotated[
 
 def score(
     reference: Reference,
-    hypothesis: Hypothesis,
+    hypotheses: Hypotheses,
     against: Against = None,
+    name: Names = None,
     by: Annotated[
         list[str] | None, typer.Option(help="Break down by speaker, duration, any field; repeatable.")
     ] = None,
@@ -64,45 +87,87 @@ def score(
     missing: Annotated[
         Missing, typer.Option(help="A reference without a hypothesis: refuse, count its words as deleted, leave out.")
     ] = Missing.error,
-    normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
-    aligner: Annotated[Aligner, typer.Option(help="Fewest errors, or sclite's costs 4/3/3.")] = Aligner.levenshtein,
+    normalizer: Annotated[
+        list[str] | None,
+        typer.Option(help="Applied to both sides: none, librispeech, ljspeech, whisper; given twice, in turn."),
+    ] = None,
+    aligner: Annotated[
+        Aligner, typer.Option(help="Fewest errors, or sclite's costs 4/3/3 and its folding of letter case.")
+    ] = Aligner.levenshtein,
+    case_sensitive: Annotated[
+        bool, typer.Option("-s", "--case-sensitive", help="With nist: A is not a, as sclite -s has it.")
+    ] = False,
+    tags: Annotated[
+        Tags, typer.Option(help="What nobody speaks ([noise], <unk>): leave out and say so, or keep as words.")
+    ] = Tags.skip,
     speaker_from: Speaker = None,
     vocabulary: Vocabulary = None,
     reference_format: Annotated[Format, typer.Option(help="How REF is written.")] = Format.auto,
-    hypothesis_format: Annotated[Format, typer.Option(help="How HYP and HYP2 are written.")] = Format.auto,
+    hypothesis_format: Annotated[Format, typer.Option(help="How all HYP are written.")] = Format.auto,
     encoding: Annotated[str | None, typer.Option(help="Text encoding, where it is not UTF-8 or UTF-16.")] = None,
 ) -> None:
     """Score hypotheses against references: error rates, how sure they are, and where it hurts.
 
+    Several HYP are compared with each other: a table of systems, and which differences chance explains.
+
     Exit code 1 when ids are missing, extra or doubled (unless --missing allows it) or a file cannot be read.
     """
     from asr.errors import UsageError
-    from asr.scoring.files import report_on_files
-    from asr.scoring.views import render, write_report
-    from asr.scoring.views.terminal import print_report
+    from asr.scoring.files import board_of_files, report_on_files
+    from asr.scoring.views import render, write_board, write_report
+    from asr.scoring.views.json_report import render_board_json
+    from asr.scoring.views.terminal import print_board, print_report
 
     if embed_audio and html is None:
         raise UsageError("--embed-audio needs --html FILE")
-    report = report_on_files(
-        reference,
-        hypothesis,
-        against=against,
-        by=by or (),
-        missing=missing.value,
-        normalizer=normalizer,
-        aligner=aligner.value,
-        speaker_from=speaker_from,
-        vocabulary=vocabulary,
-        reference_format=reference_format.value,
-        hypothesis_format=hypothesis_format.value,
-        encoding=encoding,
-    )
+    options: dict[str, Any] = {
+        "names": name or (),
+        "by": by or (),
+        "missing": missing.value,
+        "normalizer": normalizer or "none",
+        "aligner": aligner.value,
+        "case_sensitive": case_sensitive,
+        "tags": tags.value,
+        "speaker_from": speaker_from,
+        "reference_format": reference_format.value,
+        "hypothesis_format": hypothesis_format.value,
+        "encoding": encoding,
+    }
     to_stdout = str(json) == "-"
-    files = {"html": html, "csv": csv, "pra": pra, "sys": sys_table, "json": None if to_stdout else json}
-    for form, path in files.items():
-        if path is not None:
-            write_report(report, path, form, embed_audio=embed_audio)
-    if to_stdout:
-        print(render(report, "json", Path()), end="")
-    else:
-        print_report(report, by=tuple(by or ()), worst=worst)
+    files = {"html": html, "json": None if to_stdout else json}
+    of_one = {"csv": csv, "pra": pra, "sys": sys_table}
+    if len(hypotheses) > 1:
+        others = {"--against": against, "--vocabulary": vocabulary, "--csv": csv, "--pra": pra, "--sys": sys_table}
+        for option, value in others.items():
+            if value is not None:
+                raise UsageError(f"{option} is for one system", "Give one HYP.")
+        with _no_collection():
+            board = board_of_files(reference, hypotheses, **options)
+        for form, path in files.items():
+            if path is not None:
+                write_board(board, path, form, embed_audio=embed_audio)
+        _print_json(render_board_json(board)) if to_stdout else print_board(board, by=tuple(by or ()))
+        return
+    with _no_collection():
+        report = report_on_files(reference, hypotheses[0], against=against, vocabulary=vocabulary, **options)
+        for form, path in (files | of_one).items():
+            if path is not None:
+                write_report(report, path, form, embed_audio=embed_audio)
+    _print_json(render(report, "json", Path())) if to_stdout else print_report(report, by=tuple(by or ()), worst=worst)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Millions of small objects in no circles: looking for circles among them takes a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _print_json(text: str) -> None:
+    """JSON is UTF-8, whatever the terminal or the pipe is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()

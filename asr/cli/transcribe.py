@@ -14,7 +14,7 @@ from asr.cli.options import SearchOptions, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
-    from asr.transcription.result import Failure, Transcript
+    from asr.transcription.result import Failure, Segment, Transcript
 
 
 class Format(Enum):
@@ -44,8 +44,9 @@ class Engine(Enum):
 
 
 class Precision(Enum):
-    """Arithmetic of the network."""
+    """Arithmetic of the network; `int8` is there to be answered."""
 
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
     int8 = "int8"
@@ -96,8 +97,13 @@ def transcribe(
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="Arithmetic of the network; int8 is the quickest on a CPU.")
-    ] = Precision.float32,
+        Precision,
+        typer.Option(
+            "--precision",
+            metavar="auto|float32|bfloat16",
+            help="Arithmetic of the network; auto is bfloat16 where the processor was built for it.",
+        ),
+    ] = Precision.auto,
     engine: Annotated[
         Engine, typer.Option("--engine", help="local, or ray to spread the files over a Ray cluster.")
     ] = Engine.local,
@@ -113,8 +119,10 @@ def transcribe(
     note = _say_nothing if quiet else _tell
     if skip_existing and output is None:
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
-    if engine is Engine.ray and precision is not Precision.float32:
-        raise UsageError("--engine ray computes in float32")
+    if precision is Precision.int8:
+        raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
+    if engine is Engine.ray and precision is Precision.bfloat16:
+        raise UsageError("--engine ray computes in float32, which is the same on all machines")
     if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
         form = output.suffix.lstrip(".")
         raise UsageError(f"-o takes a folder, and {output} is named like a file", f"For one file: -f {form} > {output}")
@@ -142,55 +150,53 @@ def transcribe(
             rest = [each for each in found if not target.is_complete(each.name)]
             summary.skipped, found = len(found) - len(rest), rest
     if found:
-        from asr.cli.progress import shown
+        from asr.cli.progress import sound_shown
+        from asr.transcription.outputs import seconds_of
+        from asr.transcription.readable import Readable
         from asr.transcription.reader import Request
 
         requests = [Request(each.audio, each.name, chosen) for each in found]
-        wants_words = words or target.needs_words
-        outcomes: Iterator[Transcript | Failure]
-        if engine is Engine.ray:
-            from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
+        # Pauses between words tell more of sentences than the words do.
+        wants_words = words or target.needs_words or punctuation
+        live = isinstance(target, Printer) and target.is_live and engine is Engine.local and chosen != "split"
+        readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers)
+        shown = readable.live(target.show if isinstance(target, Printer) else _show_nothing)
+        with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
+            outcomes: Iterator[Transcript | Failure]
+            if engine is Engine.ray:
+                from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
 
-            cluster = RayOptions(threads=threads or 1)
-            outcomes = transcribe_with_ray(
-                requests, model, words=wants_words, device=device.value, search=options, options=cluster
-            )
-        else:
-            from asr.nn.precision import bfloat16_is_fast
-            from asr.transcription.recognizer import load_model
+                cluster = RayOptions(threads=threads or 1)
+                outcomes = transcribe_with_ray(
+                    requests, model, words=wants_words, device=device.value, search=options, options=cluster
+                )
+            else:
+                from asr.nn.precision import bfloat16_is_fast
+                from asr.transcription.recognizer import load_model
 
-            recognizer = load_model(
-                model, device=device.value, threads=threads, search=options, precision=precision.value
-            )
-            if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
-                note("this processor was not built for bfloat16: float32, the default, is several times as fast")
-            outcomes = recognizer.transcribe_many(requests, words=wants_words)
-        outcomes = _readable(outcomes, model, forms, punctuation, numbers)
-        with shown(len(requests), quiet) as progress:
-            deliver(progress.count(outcomes), target.write, _tell, note, summary)
+                recognizer = load_model(
+                    model, device=device.value, threads=threads, search=options, precision=precision.value
+                )
+                if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
+                    note("this processor was not built for bfloat16: float32 is several times as fast")
+                outcomes = recognizer.transcribe_many(
+                    requests,
+                    words=wants_words,
+                    in_order=isinstance(target, Printer) and not sys.stdout.isatty(),
+                    on_progress=progress.advance,
+                    on_segment=shown.feed if live else None,
+                )
+            try:
+                deliver(readable.transcripts(outcomes, before=shown.finish), target.write, _tell, note, summary)
+            except KeyboardInterrupt:
+                shown.finish()
+                _tell(f"stopped after {summary}")
+                raise
     several = summary.files + summary.skipped + len(summary.failures) > 1
     if summary.failed or (several and sys.stderr.isatty()):
         note(str(summary))
     if summary.failed:
         raise typer.Exit(1)
-
-
-def _readable(
-    outcomes: Iterator[Transcript | Failure], model: str | None, forms: list[str], punctuation: bool, numbers: bool
-) -> Iterator[Transcript | Failure]:
-    """Transcripts with what makes them readable, where any format shows it."""
-    if set(forms) == {"ctm"}:
-        return outcomes
-    if punctuation:
-        from asr.transcription.punctuate import load_punctuation_for, punctuated
-
-        if tagger := load_punctuation_for(model):
-            outcomes = punctuated(outcomes, tagger)
-    if numbers:
-        from asr.transcription.figures import with_figures
-
-        outcomes = with_figures(outcomes)
-    return outcomes
 
 
 def _channel(text: str) -> int | str:
@@ -203,6 +209,10 @@ def _channel(text: str) -> int | str:
 
 def _tell(text: str) -> None:
     print(f"asr: {text}", file=sys.stderr)
+
+
+def _show_nothing(segment: Segment) -> None:
+    """Where transcripts go to files."""
 
 
 def _say_nothing(text: str) -> None:

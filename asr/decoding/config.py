@@ -24,6 +24,7 @@ class DecodingConfig:
     closed_vocabulary: bool = False  # only words of the language model (and hotwords)
     end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
     nbest: int = 30  # hypotheses that a recurrent model, where there is one, rescores as whole sentences
+    nbest_threshold: float = 4.0  # of those, ones this much worse than the best are not: they could not win
     rescore_weight: float = 0.3  # factor on that model's log-probabilities
     rescore_word_score: float = 1.0  # added per word: balances its taste for short texts
 
@@ -40,5 +41,7 @@ class DecodingConfig:
             raise UsageError(f"unk_char_score must not be positive, not {self.unk_char_score}")
         if self.nbest < 1:
             raise UsageError(f"nbest must be at least 1, not {self.nbest}")
+        if not self.nbest_threshold >= 0:
+            raise UsageError(f"nbest_threshold must not be negative, not {self.nbest_threshold}")
         if not self.rescore_weight >= 0:
             raise UsageError(f"rescore_weight must not be negative, not {self.rescore_weight}")

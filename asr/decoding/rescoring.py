@@ -1,4 +1,4 @@
-"""A second opinion on the n-best list: a language model that is too slow for the search rescores whole sentences.
+"""Rescoring the n-best list: a language model that is too slow for the search scores whole sentences.
 
     score = acoustic + language (n-gram, word bonus, hotwords) + weight · log p(text) + bonus · words
 
@@ -27,15 +27,27 @@ def rescore_nbest(
     """The n-best lists of several utterances, each sorted anew with `weight · log p(text) + bonus · words` added.
 
     The bonus makes up for a second model's dislike of long sentences. All utterances are rescored together, and a text
-    that several hypotheses share is rescored once. Equal scores keep the order of the search.
+    that several hypotheses share is rescored once. Equal scores keep the order of the search; a list of one stays as it
+    is.
     """
-    lm_scores = score_texts(nbests, model)
+    lm_scores = score_texts([nbest for nbest in nbests if len(nbest) > 1], model)
 
     def rescored(hypothesis: Hypothesis) -> Hypothesis:
         added = weight * lm_scores[hypothesis.text] + bonus * len(hypothesis.text.split())
         return replace(hypothesis, score=hypothesis.score + added, language=hypothesis.language + added)
 
-    return [sorted(map(rescored, nbest), key=lambda hypothesis: -hypothesis.score) for nbest in nbests]
+    return [
+        sorted(map(rescored, nbest), key=lambda hypothesis: -hypothesis.score) if len(nbest) > 1 else list(nbest)
+        for nbest in nbests
+    ]
+
+
+def in_doubt(nbest: Sequence[Hypothesis], threshold: float) -> list[Hypothesis]:
+    """The hypotheses of an n-best list that score within `threshold` (natural log) of the best.
+
+    The others could hardly win, whatever is added; where one alone is left, nothing is in doubt.
+    """
+    return [hypothesis for hypothesis in nbest if hypothesis.score >= nbest[0].score - threshold]
 
 
 def score_texts(nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel) -> dict[str, float]:

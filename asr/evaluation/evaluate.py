@@ -74,7 +74,7 @@ def evaluate(
         "model": model,
         "data": data,
         "decoding": search,
-        "machine": describe_machine(str(recognizer.device), _threads()),
+        "machine": describe_machine(str(recognizer.device), _threads()) | {"precision": recognizer.precision},
         "real_time_factor": decoded.real_time_factor,
         "peak_memory_mb": peak_memory_megabytes(),
         "unreadable": decoded.failures,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from asr.decoding import DecodingConfig, greedy, spell
 from asr.decoding.beam_search import BeamDecoder
 from asr.decoding.prior import measure_prior
-from asr.decoding.rescoring import SentenceModel, score_texts
+from asr.decoding.rescoring import SentenceModel, in_doubt, score_texts
 from asr.errors import DataError
 from asr.evaluation.emissions import Example, Floats
 from asr.io import write_whole
@@ -203,6 +203,7 @@ def score_nbests(
     """The n-best lists of `chunks` (T, V), some at a time."""
     for start in range(0, len(chunks), TOGETHER):
         nbests = decoder.decode_many(chunks[start : start + TOGETHER], decoder.config.nbest, threads)
+        nbests = [in_doubt(nbest, decoder.config.nbest_threshold) for nbest in nbests]
         lm_scores = score_texts(nbests, model)
         yield [
             ScoredNbest(

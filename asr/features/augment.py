@@ -1,6 +1,7 @@
 """Augmentation: what makes a little speech sound like more of it. Every draw comes from an explicit generator.
 
-Waveforms: speed (Ko et al. 2015), gain, additive noise. Features: SpecAugment (Park et al. 2019).
+Waveforms: speed (Ko et al. 2015), gain, and what `asr.features.distortion` does. Features: SpecAugment (Park et al.
+2019).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+
+from asr.features import distortion
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,52 @@ class WaveformAugmentConfig:
     """Uniform in ± this many dB."""
     noise_probability: float = 0.0
     noise_snr_db: tuple[float, float] = (10.0, 40.0)
-    """White to pink noise at a uniformly drawn signal-to-noise ratio."""
+    noise_slope: tuple[float, float] = (distortion.WHITE, distortion.PINK)
+    """White to pink noise at a uniformly drawn signal-to-noise ratio; 1 is brown."""
+    babble_probability: float = 0.0
+    babble_snr_db: tuple[float, float] = (5.0, 25.0)
+    babble_voices: tuple[int, int] = (1, 5)
+    """Other utterances of the batch behind this one, from so many to so many."""
+    hum_probability: float = 0.0
+    hum_snr_db: tuple[float, float] = (5.0, 30.0)
+    music_probability: float = 0.0
+    music_snr_db: tuple[float, float] = (5.0, 25.0)
+    reverb_probability: float = 0.0
+    reverb_rt60_s: tuple[float, float] = (0.1, 0.8)
+    reverb_direct_db: tuple[float, float] = (-3.0, 12.0)
+    """How far the direct path stands above the room."""
+    stretch_probability: float = 0.0
+    stretch_rates: tuple[float, float] = (0.8, 1.2)
+    """Spoken faster or slower at the same pitch, with the smear of a phase vocoder."""
+    telephone_probability: float = 0.0
+    codec_probability: float = 0.0
+    codecs: list[str] = field(default_factory=lambda: ["mp3", "vorbis"])
+    codec_compression: tuple[float, float] = (0.3, 1.0)
+    """From 0, the highest bit rate, to 1, the lowest."""
+
+    @property
+    def fastest(self) -> float:
+        """The highest factor by which an utterance may become shorter."""
+        return max(self.speeds, default=1.0) * (max(1.0, self.stretch_rates[1]) if self.stretch_probability else 1.0)
 
     def __post_init__(self) -> None:
         if any(not 0.5 <= speed <= 2 for speed in self.speeds):
             raise ValueError("speeds must lie between 0.5 and 2")
-        if self.gain_db < 0 or not 0 <= self.noise_probability <= 1:
-            raise ValueError("gain_db must not be negative, and noise_probability between 0 and 1")
+        if self.gain_db < 0:
+            raise ValueError("gain_db must not be negative")
+        for name, value in vars(self).items():
+            if name.endswith("_probability") and not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1")
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"{name} must go from the smaller number to the larger")
+        if not 0.5 <= self.stretch_rates[0] <= self.stretch_rates[1] <= 2:
+            raise ValueError("stretch_rates must lie between 0.5 and 2")
+        if self.reverb_rt60_s[0] <= 0 or self.babble_voices[0] < 1 or self.noise_slope[0] < 0:
+            raise ValueError("reverb_rt60_s, babble_voices and noise_slope must be positive")
+        if unknown := set(self.codecs) - set(distortion.CODECS):
+            raise ValueError(f"unknown codecs {sorted(unknown)}; known are {', '.join(distortion.CODECS)}")
+        if self.codec_probability and not self.codecs:
+            raise ValueError("codec_probability needs codecs")
 
 
 @dataclass(frozen=True)
@@ -57,18 +99,56 @@ def augment_batch(
     make a tenth of the batch padding. Over the epochs every utterance is heard at every speed all the same.
     """
     speed = float(generator.choice(config.speeds)) if config.speeds else 1.0
-    return [augment_waveform(samples, speed, sample_rate, config, generator) for samples in batch]
+    return [
+        augment_waveform(samples, speed, sample_rate, config, generator, [*batch[:place], *batch[place + 1 :]])
+        for place, samples in enumerate(batch)
+    ]
 
 
 def augment_waveform(
-    samples: np.ndarray, speed: float, sample_rate: int, config: WaveformAugmentConfig, generator: np.random.Generator
+    samples: np.ndarray,
+    speed: float,
+    sample_rate: int,
+    config: WaveformAugmentConfig,
+    generator: np.random.Generator,
+    others: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """An altered copy of `samples` (N,), float32, at the given speed."""
+    """An altered copy of `samples` (N,), float32, at the given speed; `others` babble behind it.
+
+    In the order of the way that sound takes: the voice, the room, what else sounds there, the line.
+    """
+
+    def drawn(probability: float) -> bool:
+        return bool(probability) and generator.random() < probability
+
     samples = change_speed(samples, sample_rate, speed)
+    if drawn(config.stretch_probability):
+        window = int(generator.choice(distortion.STRETCH_WINDOWS))
+        samples = distortion.stretch(samples, generator.uniform(*config.stretch_rates), window)
+    if drawn(config.reverb_probability):
+        rt60, direct = generator.uniform(*config.reverb_rt60_s), generator.uniform(*config.reverb_direct_db)
+        samples = distortion.reverberate(samples, distortion.room(rt60, direct, sample_rate, generator))
     if config.gain_db:
         samples = samples * np.float32(10 ** (generator.uniform(-config.gain_db, config.gain_db) / 20))
-    if config.noise_probability and generator.random() < config.noise_probability:
-        samples = add_noise(samples, generator.uniform(*config.noise_snr_db), generator)
+    length = len(samples)
+    if others and drawn(config.babble_probability):
+        voices = int(generator.integers(config.babble_voices[0], config.babble_voices[1] + 1))
+        noise = distortion.babble(others, length, voices, generator)
+        samples = distortion.mix(samples, noise, generator.uniform(*config.babble_snr_db))
+    if drawn(config.noise_probability):
+        noise = distortion.coloured_noise(length, generator.uniform(*config.noise_slope), generator)
+        samples = distortion.mix(samples, noise, generator.uniform(*config.noise_snr_db))
+    if drawn(config.hum_probability):
+        noise = distortion.hum(length, sample_rate, generator)
+        samples = distortion.mix(samples, noise, generator.uniform(*config.hum_snr_db))
+    if drawn(config.music_probability):
+        noise = distortion.chords(length, sample_rate, generator)
+        samples = distortion.mix(samples, noise, generator.uniform(*config.music_snr_db))
+    if drawn(config.telephone_probability):
+        samples = distortion.telephone(samples, sample_rate)
+    if drawn(config.codec_probability):
+        name = config.codecs[int(generator.integers(len(config.codecs)))]
+        samples = distortion.codec(samples, sample_rate, name, generator.uniform(*config.codec_compression))
     return samples
 
 
@@ -80,21 +160,6 @@ def change_speed(samples: np.ndarray, sample_rate: int, speed: float) -> np.ndar
 
     # "Medium" quality keeps aliasing below −100 dB at a third of the cost; this is training data, not a master tape.
     return np.asarray(soxr.resample(samples, sample_rate * speed, sample_rate, quality="MQ"), dtype=np.float32)
-
-
-def add_noise(samples: np.ndarray, snr_db: float, generator: np.random.Generator) -> np.ndarray:
-    """Add noise whose spectrum falls with a random slope between white (0) and pink (−3 dB per octave)."""
-    if not len(samples):
-        return samples
-    # Drawn as a spectrum, of a length that the transform is quick for: a long prime factor costs twenty times as much.
-    size = 1 << (len(samples) - 1).bit_length()
-    spectrum = generator.standard_normal((size // 2 + 1, 2), dtype=np.float32).view(np.complex64).squeeze(1)
-    slope = generator.uniform(0.0, 0.5)
-    spectrum *= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** np.float32(-slope)
-    noise = np.fft.irfft(spectrum, n=size)[: len(samples)].astype(np.float32, copy=False)
-    signal_power, noise_power = float(np.mean(samples**2)), float(np.mean(noise**2))
-    scale = np.sqrt(signal_power / max(noise_power, 1e-12) * 10 ** (-snr_db / 10))
-    return np.asarray(samples + scale * noise, dtype=np.float32)
 
 
 def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator) -> Tensor:

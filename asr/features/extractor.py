@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from asr.features.filterbank import Filterbank
+from asr.features.filterbank import SHIFT_MS, Filterbank
 from asr.features.mfcc import MEL_BANDS, Mfcc
 
 TINY = 1e-5
@@ -22,6 +22,8 @@ class FeatureConfig:
     sample_rate: int = 16000
     size: int = 80
     """Mel bands, or cepstral coefficients before differences (13 is usual)."""
+    shift_ms: float = SHIFT_MS
+    """From one frame to the next. Below the usual 10, fast speech has steps enough; the cost grows in proportion."""
     deltas: bool = True
     """First and second differences (MFCC only)."""
     normalize: Literal["utterance", "global", "none"] = "utterance"
@@ -30,6 +32,8 @@ class FeatureConfig:
     def __post_init__(self) -> None:
         if not 8000 <= self.sample_rate <= 192000:
             raise ValueError("sample_rate must lie between 8000 and 192000 Hz")
+        if not 2.0 <= self.shift_ms <= 25.0:
+            raise ValueError("shift_ms must lie between 2 and 25")
         most = MEL_BANDS if self.kind == "mfcc" else 256
         if not 1 <= self.size <= most:
             raise ValueError(f"size must lie between 1 and {most} for kind {self.kind}")
@@ -49,10 +53,10 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.config = config
         if config.kind == "filterbank":
-            self.transform: Filterbank | Mfcc = Filterbank(config.sample_rate, config.size)
+            self.transform: Filterbank | Mfcc = Filterbank(config.sample_rate, config.size, config.shift_ms)
             self.size = config.size
         else:
-            self.transform = Mfcc(config.sample_rate, config.size, config.deltas)
+            self.transform = Mfcc(config.sample_rate, config.size, config.deltas, config.shift_ms)
             self.size = self.transform.size
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("deviation", torch.ones(self.size))

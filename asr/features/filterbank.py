@@ -2,7 +2,8 @@
 
 Each frame of 25 ms is freed of its mean, pre-emphasized (0.97), multiplied by Povey's window (a Hann window to the
 power 0.85), transformed (power spectrum of the next power of two), summed in triangular mel bands and logged.
-Frames start every 10 ms and lie wholly inside the signal (`snip_edges`), so that padding never enters one.
+Frames start every 10 ms unless told otherwise, and lie wholly inside the signal (`snip_edges`), so that padding never
+enters one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 FRAME_SECONDS = 0.025
-SHIFT_SECONDS = 0.010
+SHIFT_MS = 10.0
 PREEMPHASIS = 0.97
 POVEY_POWER = 0.85
 LOWEST_HZ = 20.0
@@ -34,11 +35,11 @@ class Filterbank(nn.Module):
     window: Tensor
     mel: Tensor
 
-    def __init__(self, sample_rate: int = 16000, bands: int = 80) -> None:
+    def __init__(self, sample_rate: int = 16000, bands: int = 80, shift_ms: float = SHIFT_MS) -> None:
         super().__init__()
         self.bands = bands
         self.frame = round(FRAME_SECONDS * sample_rate)
-        self.shift = round(SHIFT_SECONDS * sample_rate)
+        self.shift = round(shift_ms / 1000 * sample_rate)
         self.fft = 1 << (self.frame - 1).bit_length()
         window = torch.hann_window(self.frame, periodic=False, dtype=torch.float64).pow(POVEY_POWER)
         self.register_buffer("window", window.float(), persistent=False)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from asr.features.filterbank import Filterbank, cosine_transform
+from asr.features.filterbank import SHIFT_MS, Filterbank, cosine_transform
 
 MEL_BANDS = 23
 LIFTER = 22.0
@@ -22,9 +22,11 @@ class Mfcc(nn.Module):
 
     transform: Tensor
 
-    def __init__(self, sample_rate: int = 16000, coefficients: int = 13, deltas: bool = True) -> None:
+    def __init__(
+        self, sample_rate: int = 16000, coefficients: int = 13, deltas: bool = True, shift_ms: float = SHIFT_MS
+    ) -> None:
         super().__init__()
-        self.filterbank = Filterbank(sample_rate, MEL_BANDS)
+        self.filterbank = Filterbank(sample_rate, MEL_BANDS, shift_ms)
         self.deltas = deltas
         self.size = coefficients * (3 if deltas else 1)
         k = torch.arange(coefficients)

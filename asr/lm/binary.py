@@ -11,7 +11,7 @@ Four ideas make it small.
 - The children of a node stand in the order of their places, so the gap to the one before says as much as the place.
 - Nearly all of these numbers are small: each of their four bytes is a row of its own, deflated.
 
-The file is memory-mapped and unpacked into the flat arrays of `NgramModel` with a few gathers per order. Files of
+The file is memory-mapped and unpacked into the flat arrays of `NgramModel` in compiled passes (`unpacking`). Files of
 the former form are still read: 256 codes, places and no gaps, nothing deflated.
 """
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from asr.errors import ModelError
 from asr.io import write_whole
-from asr.lm.ngram import Floats, Ints, NgramModel, block_starts, minimal_states
+from asr.lm.ngram import Floats, Ints, NgramModel, block_starts
 
 MAGIC = b"ASR-NGRAM 2\n"
 FORMER_MAGIC = b"ASR-NGRAM 1\n"
@@ -39,7 +39,12 @@ LLOYD_ROUNDS = 30
 HISTOGRAM_BINS = 4096
 LEVEL = 6
 """Of deflate; 9 saves half a per cent more and takes five times as long."""
+Row = NDArray[np.uint8]
+Rows = tuple[Row, Row, Row, Row]
 HINT = "The file is torn or was changed: write it again."
+
+Rows = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+"""The lowest bytes of whole numbers, the second, the third, the highest."""
 
 
 def write_binary(model: NgramModel, path: Path | str, *, quantize: bool = True) -> None:
@@ -111,32 +116,33 @@ def read_binary(path: Path | str) -> NgramModel:
 
 
 def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: bool) -> NgramModel:
+    from asr.lm.unpacking import COMPILER, count_children, fill_states, place_children
+
+    COMPILER.announce()
     starts = block_starts(counts)
     total, highest = starts[-1], len(counts)
     word = np.full(total, -1, np.int32)
     log_prob, backoff = np.zeros(total, np.float32), np.zeros(total, np.float32)
     first_child = np.full(total + 1, total, np.int32)
     first_child[0] = 1
-    suffix = np.zeros(total, np.int32)
-    numbers = _unpack_former_ints if former else _unpack_ints
+    suffix, state = np.zeros(total, np.int32), np.zeros(total, np.int32)
     for order, count in enumerate(counts, start=1):
-        start, end = starts[order], starts[order + 1]
+        above, start, end = starts[order - 1], starts[order], starts[order + 1]
         _unpack_floats(parts, f"log_prob{order}", log_prob[start:end])
         if order == 1:
             word[start:end] = np.arange(count)
+        elif former:
+            place = _former_ints(parts, f"place{order}", count)
+            gaps = _gaps(place, np.repeat(np.arange(start - above), np.diff(first_child[above : start + 1])))
+            place_children(*_bytes_of(gaps), above, start, first_child, suffix, word)
         else:
-            # Which shorter n-gram each one extends is told by the numbers of children.
-            above = slice(starts[order - 1], start)
-            children = np.diff(first_child[above.start : above.stop + 1])
-            place = numbers(parts, f"place{order}", count) if former else None
-            if place is None:
-                place = _places(_unpack_ints(parts, f"gap{order}", count), children)
-            suffix[start:end] = np.repeat(first_child[suffix[above]], children) + place.astype(np.int32)
-            np.take(word, suffix[start:end], out=word[start:end], mode="clip")
+            place_children(*_unpack_bytes(parts, f"gap{order}", count), above, start, first_child, suffix, word)
         if order < highest:
             _unpack_floats(parts, f"backoff{order}", backoff[start:end])
-            first_child[start] = end
-            first_child[start + 1 : end + 1] = end + np.cumsum(numbers(parts, f"children{order}", count))
+            name = f"children{order}"
+            children = _bytes_of(_former_ints(parts, name, count)) if former else _unpack_bytes(parts, name, count)
+            count_children(*children, start, first_child)
+    fill_states(starts[-2], backoff, first_child, suffix, state)
     return NgramModel(
         order=highest,
         words=zlib.decompress(parts["words"]).decode().split("\n"),
@@ -145,7 +151,7 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
         backoff=backoff,
         first_child=first_child,
         suffix=suffix,
-        state=minimal_states(starts, backoff, first_child, suffix),
+        state=state,
     )
 
 
@@ -161,14 +167,15 @@ def _unpack_floats(parts: Mapping[str, bytes | memoryview], name: str, out: Floa
     if name in parts and f"{name}.book" not in parts:
         out[:] = np.frombuffer(parts[name], "<f4", len(out))
         return
+    from asr.lm.unpacking import look_up_codes
+
     book = np.frombuffer(parts[f"{name}.book"], "<f4").astype(np.float32)
     codes = zlib.decompress(parts[f"{name}.codes"]) if f"{name}.codes" in parts else parts[name]
-    # "clip" lets `take` write in place; a code beyond the book cannot be.
-    np.take(book, np.frombuffer(codes, np.uint8, len(out)), out=out, mode="clip")
+    look_up_codes(book, np.frombuffer(codes, np.uint8, len(out)), out)
 
 
 def fit_codebook(values: Floats) -> Floats:
-    """256 sorted values that stand for all of `values` with little squared error (Lloyd, 1982).
+    """64 sorted values that stand for all of `values` with little squared error (Lloyd, 1982).
 
     0 is always among them when `values` holds it: it says that a node is no context, and must stay exact.
     """
@@ -198,14 +205,6 @@ def _gaps(place: Ints, parent: NDArray[np.int64]) -> Ints:
     return np.asarray(gaps)
 
 
-def _places(gaps: NDArray[np.uint32], children: Ints) -> NDArray[np.uint32]:
-    """What `_gaps` was given; `children` are the numbers of siblings, in turn."""
-    sums = np.cumsum(gaps + np.uint32(1), dtype=np.uint32)  # may run over; the differences are right all the same
-    firsts = (np.cumsum(children) - children)[children > 0]
-    before = sums[firsts] - gaps[firsts] - np.uint32(1)
-    return np.asarray(sums - np.uint32(1) - np.repeat(before, children[children > 0]))
-
-
 def _pack_ints(name: str, values: NDArray[Any]) -> dict[str, bytes]:
     """Whole numbers, byte by byte: all lowest bytes, then the next, as far as there are any but zeros."""
     rows = values.astype("<u4").view(np.uint8).reshape(-1, 4)
@@ -213,15 +212,22 @@ def _pack_ints(name: str, values: NDArray[Any]) -> dict[str, bytes]:
     return {f"{name}.{k}": zlib.compress(rows[:, k].tobytes(), LEVEL) for k in range(max(1, used))}
 
 
-def _unpack_ints(parts: Mapping[str, bytes | memoryview], name: str, count: int) -> NDArray[np.uint32]:
-    values = np.zeros((count, 4), np.uint8)
-    for k in range(4):
-        if f"{name}.{k}" in parts:
-            values[:, k] = np.frombuffer(zlib.decompress(parts[f"{name}.{k}"]), np.uint8, count)
-    return values.view("<u4")[:, 0]
+def _unpack_bytes(parts: Mapping[str, bytes | memoryview], name: str, count: int) -> Rows:
+    """The rows of bytes of whole numbers, lowest first; empty those that are all zeros."""
+    rows = [zlib.decompress(parts[f"{name}.{k}"]) if f"{name}.{k}" in parts else b"" for k in range(4)]
+    if not all(len(row) in (0, count) for row in rows) or len(rows[0]) != count:
+        raise ValueError(f"{name}: not {count} numbers")
+    low, second, third, high = (np.frombuffer(row, np.uint8) for row in rows)
+    return low, second, third, high
 
 
-def _unpack_former_ints(parts: Mapping[str, bytes | memoryview], name: str, count: int) -> NDArray[Any]:
+def _bytes_of(values: NDArray[Any]) -> Rows:
+    """As `_unpack_bytes`, of numbers at hand."""
+    low, second, third, high = values.astype("<u4").view(np.uint8).reshape(-1, 4).T.copy()
+    return low, second, third, high
+
+
+def _former_ints(parts: Mapping[str, bytes | memoryview], name: str, count: int) -> NDArray[Any]:
     """Whole numbers of one width, 1 to 4 bytes; the larger ones stand in a list."""
     width = next(width for width in range(1, 5) if f"{name}.{width}" in parts)
     data = parts[f"{name}.{width}"]

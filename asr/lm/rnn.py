@@ -32,7 +32,7 @@ from asr.weights import write_weights
 BOUNDARY = 0
 PADDING = -1
 LONGEST_SAMPLE = 1000
-TOKENS_AT_ONCE = 16_384
+SENTENCES_AT_ONCE = 2048
 SCORES_AT_ONCE = 1 << 24
 """Numbers of the output layer in memory at once."""
 KIND = "recurrent language model"
@@ -63,16 +63,16 @@ class RecurrentNetwork(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
-        return self._score(self.encode(ids))
+        return self.score(self.encode(ids))
 
     def encode(self, ids: Tensor) -> Tensor:
         """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
         return self._project(run_stack(self.dropout(self.embedding(ids)), self.gru))
 
     def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Scores as of `forward`, for sentences that have come to a state (L, B, H), and the state after them."""
+        """As of `encode`, for sentences that have come to a state (L, B, H), and the state after them."""
         encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
-        return self._score(self._project(encoded)), state
+        return self._project(encoded), state
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
@@ -84,7 +84,8 @@ class RecurrentNetwork(nn.Module):
         projected: Tensor = self.dropout(self.project(states))
         return projected
 
-    def _score(self, encoded: Tensor) -> Tensor:
+    def score(self, encoded: Tensor) -> Tensor:
+        """Scores (…, V) of all tokens, from what `encode` gives (…, E)."""
         return F.linear(encoded, self.embedding.weight, self.bias)
 
 
@@ -106,23 +107,6 @@ def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: flo
                 network.embedding.weight[index] = embedding[spelled].mean(0)
                 network.bias[index] = bias[spelled].sum()  # log-odds of a piece: of all that it is made of
     return network
-
-
-def _beginnings(inputs: Sequence[Sequence[int]], lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The distinct beginnings of sentences: which of them each position has read (M,), and of each one position (P,).
-
-    The M positions are those within the sentences' `lengths`, one sentence after the other.
-    """
-    known: dict[tuple[int, int], int] = {}
-    places, examples = list[int](), list[int]()
-    for tokens, length in zip(inputs, lengths, strict=True):
-        node = -1
-        for token in tokens[:length]:
-            node = known.setdefault((node, token), len(known))
-            if node == len(examples):
-                examples.append(len(places))
-            places.append(node)
-    return torch.tensor(places), torch.tensor(examples)
 
 
 def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
@@ -150,39 +134,57 @@ class RecurrentModel:
     normalizer: str
 
     @torch.inference_mode()
-    def rescore(self, texts: Sequence[str], tokens_at_once: int = TOKENS_AT_ONCE) -> list[float]:
+    def rescore(self, texts: Sequence[str], sentences_at_once: int = SENTENCES_AT_ONCE) -> list[float]:
         """Natural-log probability of each text as a whole sentence, its end included.
 
         A text is first written as the model's normalizer writes; an empty one is the sentence that ends at once.
-        Texts of similar length are computed together; the result does not depend on which. Raises `DataError` naming
-        characters that the normalizer cannot write or the tokenizer does not have.
+        An n-best list begins alike: what texts begin with is computed once. The result does not depend on which texts
+        come together. Raises `DataError` naming characters that the normalizer cannot write or the tokenizer does not
+        have.
         """
         self.network.eval()
         sentences = [self._encode(text) for text in texts]
+        order = sorted(range(len(texts)), key=sentences.__getitem__)  # neighbors share the most
         scores = [0.0] * len(texts)
-        device = self.network.bias.device
-        for batch in batches_by_length([len(sentence) for sentence in sentences], tokens_at_once):
-            inputs, targets = pad_sentences([sentences[index] for index in batch])
-            log_probs = self._log_probs(inputs.to(device), targets.to(device))
-            for index, log_prob in zip(batch, log_probs.tolist(), strict=True):
-                scores[index] = log_prob
+        for start in range(0, len(texts), sentences_at_once):
+            chosen = order[start : start + sentences_at_once]
+            together = self._score_sorted([sentences[index] for index in chosen])
+            for index, score in zip(chosen, together.tolist(), strict=True):
+                scores[index] = score
         return scores
 
-    def _log_probs(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Natural-log probability (B,) of sentences, as of `losses`.
+    def _score_sorted(self, sentences: Sequence[Sequence[int]]) -> Tensor:
+        """Log-probabilities (S,) of sorted sentences: at each depth one step of the network for each beginning."""
+        lengths = torch.tensor([len(sentence) for sentence in sentences])
+        tokens = torch.full((len(sentences), int(lengths.max()) + 1), BOUNDARY)  # (S, U + 1): each and its end
+        for row, sentence in enumerate(sentences):
+            tokens[row, : len(sentence)] = torch.tensor(sentence, dtype=torch.long)
+        device, embedding = self.network.bias.device, self.network.embedding.weight
+        tokens, lengths = tokens.to(device), lengths.to(device)
+        scores = torch.zeros(len(sentences), device=device)
+        going = torch.arange(len(sentences), device=device)  # sentences that have not ended
+        beginning = torch.zeros_like(going)  # of each of them, its number among the N beginnings
+        reads = torch.zeros(1, dtype=torch.long, device=device)  # the last token of each beginning
+        state: Tensor | None = None
+        for depth in range(tokens.shape[1]):
+            encoded, state = self.network.step(reads[:, None], state)
+            encoded, column = encoded[:, 0], tokens[going, depth]
+            wanted = (encoded[beginning] * embedding[column]).sum(1).float() + self.network.bias[column]
+            scores[going] += wanted - self._sums(encoded)[beginning]
+            goes_on = lengths[going] > depth
+            going, beginning, column = going[goes_on], beginning[goes_on], column[goes_on]
+            if not len(going):
+                break
+            new = torch.ones_like(going, dtype=torch.bool)  # sorted, so that equal beginnings are neighbors
+            new[1:] = (beginning[1:] != beginning[:-1]) | (column[1:] != column[:-1])
+            reads, state = column[new], state[:, beginning[new]].contiguous()
+            beginning = new.cumsum(0) - 1
+        return scores
 
-        An n-best list begins alike: the sum over all tokens, which costs most, is taken once for each beginning.
-        """
-        known = targets >= 0
-        encoded = self.network.encode(inputs)[known]
-        embedding, bias = self.network.embedding.weight, self.network.bias
-        beginning, example = (index.to(known.device) for index in _beginnings(inputs.tolist(), known.sum(1).tolist()))
-        at_once = max(1, SCORES_AT_ONCE // len(bias))
-        sums = [F.linear(rows, embedding, bias).float().logsumexp(1) for rows in encoded[example].split(at_once)]
-        wanted = targets[known]
-        scores = (encoded * embedding[wanted]).sum(1).float() + bias[wanted]
-        sentence = known.nonzero()[:, 0]
-        return scores.new_zeros(len(inputs)).index_add(0, sentence, scores - torch.cat(sums)[beginning])
+    def _sums(self, encoded: Tensor) -> Tensor:
+        """log Σ exp (N,) of the scores of all tokens after each of N beginnings (N, E)."""
+        at_once = max(1, SCORES_AT_ONCE // len(self.network.bias))
+        return torch.cat([self.network.score(rows).float().logsumexp(1) for rows in encoded.split(at_once)])
 
     def unreadable(self, letters: Sequence[str]) -> list[str]:
         """Those of `letters` that `rescore` would refuse inside a word."""
@@ -197,8 +199,8 @@ class RecurrentModel:
         token, state = BOUNDARY, None
         written: list[int] = []
         while len(written) < LONGEST_SAMPLE:
-            scores, state = self.network.step(torch.tensor([[token]]), state)
-            chances = torch.softmax(scores[0, 0].float() / temperature, 0)
+            encoded, state = self.network.step(torch.tensor([[token]]), state)
+            chances = torch.softmax(self.network.score(encoded[0, 0]).float() / temperature, 0)
             token = int(torch.multinomial(chances, 1, generator=generator))
             if token == BOUNDARY:
                 break

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from asr.features.extractor import FeatureConfig, FeatureExtractor
-from asr.features.filterbank import SHIFT_SECONDS
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.encoder import Encoder, EncoderConfig
 
@@ -42,7 +41,7 @@ class AcousticModel(nn.Module):
     @property
     def frame_seconds(self) -> float:
         """Seconds from one output step to the next."""
-        return SHIFT_SECONDS * self.encoder.subsampling_factor
+        return self.config.features.shift_ms / 1000 * self.encoder.subsampling_factor
 
     def steps(self, lengths: Tensor) -> Tensor:
         """Output steps for signals of `lengths` samples."""

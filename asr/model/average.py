@@ -26,7 +26,17 @@ def average_models(folders: list[Path], output: Path, half: bool = True) -> None
         _check_alike(first, other)
     weights = mean_weights([read_weights(folder / "model.safetensors") for folder in folders])
     facts = first.training | {"averaged": [_name(folder) for folder in folders]}
-    save_model(output, first.network, first.tokenizer, first.normalizer, facts, half, weights, first.lexicon)
+    save_model(
+        output,
+        first.network,
+        first.tokenizer,
+        first.normalizer,
+        facts,
+        half,
+        weights,
+        first.lexicon,
+        first.phone_ngram,
+    )
 
 
 def last_models(experiment: Path, count: int) -> list[Path]:

@@ -6,6 +6,7 @@
 | `model.safetensors`              | its weights                                                              |
 | `tokenizer.json` (`.model`)      | its word pieces or characters                                            |
 | `lexicon/`                       | pronunciations and the G2P model, of a network that has an output of phones |
+| `phone_ngram.safetensors`        | how phones follow one another, of a network that was trained by CTC-CRF  |
 | `lm.*`                           | the n-gram language model that the beam search weighs, if any            |
 | `rnn/`                           | the recurrent language model that rescores its n-best list, if any       |
 | `decoding.json`                  | settings of the search, tuned for these language models                  |
@@ -32,6 +33,7 @@ from asr.former_names import WEIGHTS
 from asr.io import make_folder, write_whole
 from asr.lexicon import Lexicon, load_lexicon
 from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.phone_ngram import PhoneNgram, load_phone_ngram
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import read_weights, write_weights
@@ -60,6 +62,11 @@ class ModelFolder:
     def weights(self) -> Path:
         """The network's weights."""
         return self.path / "model.safetensors"
+
+    @property
+    def phone_ngram(self) -> Path:
+        """The phone n-gram that CTC-CRF training goes on with."""
+        return self.path / "phone_ngram.safetensors"
 
     @property
     def decoding(self) -> Path:
@@ -148,6 +155,8 @@ class SavedModel:
     """What it was trained on and how; free-form, for the reader."""
     lexicon: Lexicon | None = None
     """Pronunciations, of a network that has learned phones."""
+    phone_ngram: PhoneNgram | None = None
+    """What its phones were trained with, if that was CTC-CRF."""
 
     @property
     def config(self) -> AcousticConfig:
@@ -179,6 +188,7 @@ def save_model(
     half: bool = False,
     weights: dict[str, Tensor] | None = None,
     lexicon: Lexicon | None = None,
+    phone_ngram: PhoneNgram | None = None,
 ) -> None:
     """Write a model folder; `config.json` comes last, so that a folder without one is known to be unfinished.
 
@@ -188,6 +198,8 @@ def save_model(
     tokenizer.save(folder)
     if lexicon is not None:
         lexicon.save(folder)
+    if phone_ngram is not None:
+        phone_ngram.save(ModelFolder(folder).phone_ngram)
     write_weights(ModelFolder(folder).weights, network.state_dict() if weights is None else weights, half)
     description = {
         "format": FORMAT,
@@ -225,7 +237,9 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
     lexicon = load_lexicon(folder) if config.phones else None
     if config.phones and lexicon is None:
         raise ModelError(f"{folder}: the network has learned phones, but its lexicon is missing")
-    return SavedModel(folder, network.eval(), tokenizer, normalizer, training, lexicon)
+    ngram = ModelFolder(folder).phone_ngram
+    phone_ngram = load_phone_ngram(ngram) if config.phones and ngram.exists() else None
+    return SavedModel(folder, network.eval(), tokenizer, normalizer, training, lexicon, phone_ngram)
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:

@@ -23,6 +23,13 @@ class Bidirectional(nn.Module):
         super().__init__()
         self.forwards = nn.GRU(size, hidden, batch_first=True)
         self.backwards = nn.GRU(size, hidden, batch_first=True)
+        self._packed: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+
+    def pack(self, dtype: torch.dtype) -> None:
+        """Keep the weights as the recurrence takes them, in `dtype`: only for a layer that learns no more."""
+        with torch.no_grad():
+            w, u, b, c = stacked(self.forwards, self.backwards)
+            self._packed = w.to(dtype), u.to(dtype), b.to(dtype), c.to(dtype)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Steps beyond an utterance's length are unspecified."""
@@ -31,7 +38,8 @@ class Bidirectional(nn.Module):
             past = on_gpu(self.forwards, x)
             future = on_gpu(self.backwards, reorder(x, order))
             return torch.cat([past, reorder(future, order)], dim=2)
-        return run_gru(x, torch.stack([straight(x), order.t()]), self.forwards, self.backwards)
+        weights = self._packed or stacked(self.forwards, self.backwards)
+        return gru(x, torch.stack([straight(x), order.t()]), *weights, product_dtype(x))
 
 
 class Unidirectional(nn.Module):
@@ -85,9 +93,14 @@ def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor
 
     Of stacked layers, those at `level` are run.
     """
+    return gru(x, order, *stacked(*layers, level=level), product_dtype(x))
+
+
+def stacked(*layers: nn.GRU, level: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The weights of K layers as `gru` takes them: w (K, 3H, D), u (K, 3H, H), b and c (K, 3H)."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     w, u, b, c = (torch.stack([getattr(layer, f"{name}_l{level}") for layer in layers]) for name in names)
-    return gru(x, order, w, u, b, c, product_dtype(x))
+    return w, u, b, c
 
 
 def run_stack(x: Tensor, stack: nn.GRU) -> Tensor:

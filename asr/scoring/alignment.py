@@ -10,7 +10,7 @@ errors: its S + D + I can be larger.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jiwer
 from rapidfuzz.distance import Levenshtein
@@ -23,6 +23,7 @@ Words = Sequence[str]
 ALIGNERS: tuple[Aligner, ...] = ("levenshtein", "nist")
 LETTERS: dict[Kind, str] = {"equal": "C", "replace": "S", "delete": "D", "insert": "I"}
 
+_process: Any = jiwer.process_words  # its types know texts as strings and transforms as classes alone
 _BATCH = 5_000  # utterances whose alignments jiwer holds in memory at once
 _KINDS: dict[str, Kind] = {"substitute": "replace", "delete": "delete", "insert": "insert"}
 _SUBSTITUTION, _GAP = 4, 3  # sclite's costs; a gap is a deletion or an insertion
@@ -43,6 +44,14 @@ class Pair(NamedTuple):
     kind: Kind
     reference: str | None
     hypothesis: str | None
+
+
+class TimedWord(NamedTuple):
+    """A word and its bounds in seconds from the beginning of the recording."""
+
+    start: float
+    end: float
+    word: str
 
 
 class Alignment(NamedTuple):
@@ -73,7 +82,7 @@ def find_edits(reference: Words, hypothesis: Words, aligner: Aligner = "levensht
 def _find_edits(references: Sequence[Words], hypotheses: Sequence[Words], aligner: Aligner) -> Iterator[list[Edit]]:
     if aligner == "nist":
         return map(_align_as_sclite, references, hypotheses)
-    return map(_edits_of, jiwer.process_words(references, hypotheses, _as_given, _as_given).alignments)
+    return map(_edits_of, _process(references, hypotheses, _as_given, _as_given).alignments)
 
 
 def _as_given(sentences: list[Words]) -> list[Words]:
@@ -100,10 +109,11 @@ def count_characters(reference: str, hypothesis: str) -> Counts:
     """
     if reference == hypothesis:
         return Counts(hits=len(reference))
-    return _count([edit[0] for edit in Levenshtein.editops(reference, hypothesis).as_list()], len(reference))
+    kinds = [str(edit[0]) for edit in Levenshtein.editops(reference, hypothesis).as_list()]
+    return _count(kinds, len(reference))
 
 
-def _count(kinds: list[str], reference_length: int) -> Counts:
+def _count(kinds: Sequence[str], reference_length: int) -> Counts:
     substitutions, deletions, insertions = kinds.count("replace"), kinds.count("delete"), kinds.count("insert")
     return Counts(reference_length - substitutions - deletions, substitutions, deletions, insertions)
 

@@ -44,6 +44,11 @@ class Interval:
     trusted: bool
     note: str = ""
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is an interval at all: one unit alone has none."""
+        return self.units > 1
+
 
 def error_rate_interval(score: Score, unit: Unit = "utterances") -> Interval | None:
     """The 95 % interval of the WER of `score`; None over speakers when they are not known."""
@@ -95,10 +100,18 @@ def ratio_interval(
     tail = (1 - LEVEL) / 2
     lowest, highest = np.quantile(studentized, [tail, 1 - tail])
     p_value = (1 + np.count_nonzero(np.abs(studentized) >= abs(rate) / deviation)) / (resamples + 1)
-    low, high = rate - highest * deviation, rate - lowest * deviation
-    if (numerators >= 0).all():
-        low = max(low, 0.0)
+    least, most = _bounds(numerators, denominators)
+    low, high = max(rate - highest * deviation, least), min(rate - lowest * deviation, most)
     return Interval(unit, count, float(low), float(high), float(p_value), not note, note)
+
+
+def _bounds(numerators: Numbers, denominators: Numbers) -> tuple[float, float]:
+    """No draw of these units has a ratio below the least of theirs or above the greatest."""
+    empty = denominators == 0
+    if (numerators[empty] != 0).any():
+        return (0.0 if (numerators >= 0).all() else -np.inf), np.inf
+    ratios = numerators[~empty] / denominators[~empty]
+    return float(ratios.min()), float(ratios.max())
 
 
 def _moments(x: Numbers, y: Numbers) -> NDArray[np.float64]:

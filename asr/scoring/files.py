@@ -1,17 +1,57 @@
-"""From files to a report: what `asr score` does, as one function."""
+"""From files to a report or a board: what `asr score` does, as two functions."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import ALIGNERS, Aligner
-from asr.scoring.pairing import Missing, Pairing, pair
+from asr.scoring.board import Board, build_board
+from asr.scoring.pairing import Missing, Pairing, Tags, pair
 from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
 from asr.scoring.report import Report, build_report
-from asr.scoring.result import normalize_word
-from asr.text.normalize import get_normalizer
+from asr.scoring.result import Score, compose, normalize_word
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How files are read, paired and scored; the same for all systems. Raises `UsageError` for unknown names."""
+
+    missing: Missing = "error"
+    normalizer: str | Sequence[str] = "none"
+    aligner: Aligner = "levenshtein"
+    case_sensitive: bool = False
+    tags: Tags = "skip"
+    speaker_from: str | None = None
+    reference_format: Format = "auto"
+    hypothesis_format: Format = "auto"
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        for form in (self.reference_format, self.hypothesis_format):
+            if form not in FORMATS:
+                raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
+        if self.aligner not in ALIGNERS:
+            raise UsageError(f"unknown aligner {self.aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
+        compose([name for name in self.normalizers if name != "none"])
+
+    @property
+    def normalizers(self) -> list[str]:
+        """The names of the normalizers, in the order in which they are applied."""
+        return [self.normalizer] if isinstance(self.normalizer, str) else list(self.normalizer)
+
+
+@dataclass(frozen=True)
+class _System:
+    """One system's hypotheses, paired with the references and scored."""
+
+    transcripts: Transcripts
+    pairing: Pairing
+    score: Score
 
 
 def report_on_files(
@@ -19,55 +59,70 @@ def report_on_files(
     hypothesis: Path,
     *,
     against: Path | None = None,
+    names: Sequence[str] = (),
     by: Sequence[str] = (),
-    missing: Missing = "error",
-    normalizer: str = "none",
-    aligner: Aligner = "levenshtein",
-    speaker_from: str | None = None,
     vocabulary: Path | None = None,
-    reference_format: Format = "auto",
-    hypothesis_format: Format = "auto",
-    encoding: str | None = None,
+    **options: Any,
 ) -> Report:
-    """Read, pair, score and report. `against` is another system's hypotheses (in `hypothesis_format` too).
+    """Read, pair, score and report, with `options` as in `ScoreOptions`.
 
-    Raises `UsageError` for an unknown option, `DataError` for files that cannot be read or do not pair.
+    `against` is another system's hypotheses (in `hypothesis_format` too); `names` are those of both systems. Raises
+    `UsageError` for an unknown option, `DataError` for files that cannot be read or do not pair.
     """
-    for form in (reference_format, hypothesis_format):
-        if form not in FORMATS:
-            raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
-    if aligner not in ALIGNERS:
-        raise UsageError(f"unknown aligner {aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
-    known = None if vocabulary is None else read_vocabulary(vocabulary, encoding, normalizer)
-    references = read_transcripts(reference, "reference", reference_format, encoding)
-    hypotheses = read_transcripts(hypothesis, "hypothesis", hypothesis_format, encoding)
-    pairing = pair(references, hypotheses, missing, speaker_from)
-    inputs = _inputs(references, hypotheses, pairing)
-    score = pairing.score(normalizer, aligner)
+    how = ScoreOptions(**options)
+    known = None if vocabulary is None else read_vocabulary(vocabulary, how.encoding, how.normalizers)
+    paths = [hypothesis, *([against] if against is not None else [])]
+    named = name_systems(paths, names)
+    references, systems = _score_systems(reference, paths, how)
+    inputs = _inputs(references, systems[0])
     if against is None:
-        return build_report(score, name=hypothesis.stem, by=by, vocabulary=known, inputs=inputs)
-    others = read_transcripts(against, "hypothesis", hypothesis_format, encoding)
-    other_pairing = pair(references, others, missing, speaker_from)
-    if other_pairing.ids != pairing.ids:
-        raise DataError(
-            f"{hypothesis} and {against} lack hypotheses for different utterances, which cannot be left out fairly",
-            "Use --missing delete, or mend the files.",
-        )
-    name, baseline = _names(hypothesis, against)
+        return build_report(systems[0].score, name=named[0], by=by, vocabulary=known, inputs=inputs)
     return build_report(
-        score,
-        name=name,
+        systems[0].score,
+        name=named[0],
         by=by,
-        against=other_pairing.score(normalizer, aligner),
-        baseline=baseline,
+        against=systems[1].score,
+        baseline=named[1],
         vocabulary=known,
-        inputs=inputs | _baseline_inputs(others, other_pairing),
+        inputs=inputs | _baseline_inputs(systems[1]),
     )
 
 
-def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str = "none") -> set[str]:
+def board_of_files(
+    reference: Path, hypotheses: Sequence[Path], *, names: Sequence[str] = (), by: Sequence[str] = (), **options: Any
+) -> Board:
+    """Read, pair and score any number of systems, with `options` as in `ScoreOptions`; errors as `report_on_files`."""
+    how = ScoreOptions(**options)
+    named = name_systems(hypotheses, names)
+    references, systems = _score_systems(reference, hypotheses, how)
+    return build_board(
+        [
+            build_report(system.score, name=name, by=by, inputs=_inputs(references, system))
+            for name, system in zip(named, systems, strict=True)
+        ]
+    )
+
+
+def _score_systems(reference: Path, hypotheses: Sequence[Path], how: ScoreOptions) -> tuple[Transcripts, list[_System]]:
+    references = read_transcripts(reference, "reference", how.reference_format, how.encoding)
+    systems: list[_System] = []
+    for path in hypotheses:
+        transcripts = read_transcripts(path, "hypothesis", how.hypothesis_format, how.encoding)
+        pairing = pair(references, transcripts, how.missing, how.speaker_from, how.tags)
+        if systems and pairing.ids != systems[0].pairing.ids:
+            raise DataError(
+                f"{hypotheses[0]} and {path} lack hypotheses for different utterances, which cannot be left out fairly",
+                "Use --missing delete, or mend the files.",
+            )
+        score = pairing.score(how.normalizers, how.aligner, how.case_sensitive)
+        systems.append(_System(transcripts, replace(pairing, hypotheses=(), times=()), score))
+    return references, systems
+
+
+def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str | Sequence[str] = "none") -> set[str]:
     """Every word that occurs in a text; of JSON lines, in their texts. Words are normalized one by one."""
-    normalize = get_normalizer(normalizer)
+    names = [normalizer] if isinstance(normalizer, str) else normalizer
+    normalize = compose([name for name in names if name != "none"])
     form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
     texts = read_transcripts(path, "reference", form, encoding).texts
     written = {word for text in texts.values() for word in text.split()}
@@ -77,30 +132,49 @@ def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str = "
     return words
 
 
-def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) -> dict[str, object]:
+def name_systems(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
+    """Short names: those given, or the files', with their folders where these are alike, or numbered."""
+    if names:
+        if len(names) != len(paths):
+            raise UsageError(f"{len(names)} names for {len(paths)} systems", "Give --name once for each, in order.")
+        if len(set(names)) != len(names):
+            raise UsageError("two systems have the same name", "Give each --name once.")
+        return list(names)
+    found = [_shown(path.stem) for path in paths]
+    if len(set(found)) != len(found):
+        found = [_shown(f"{path.parent.name}/{path.name}") for path in paths]
+    if len(set(found)) != len(found):
+        found = [f"{name} ({number})" for number, name in enumerate(found, 1)]
+    return found
+
+
+def _shown(path: Path | str) -> str:
+    """A file name as text that can be written, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _inputs(references: Transcripts, system: _System) -> dict[str, object]:
     return {
-        "reference": str(references.path),
+        "reference": _shown(references.path),
         "reference_format": references.format,
-        "hypothesis": str(hypotheses.path),
-        "hypothesis_format": hypotheses.format,
-        "missing_policy": pairing.policy,
-        "missing": list(pairing.missing),
-        "extra": list(pairing.extra),
-        "doubled": list(pairing.doubled),
+        "reference_field": references.text_field,
+        "hypothesis": _shown(system.transcripts.path),
+        "hypothesis_format": system.transcripts.format,
+        "hypothesis_field": system.transcripts.text_field,
+        "missing_policy": system.pairing.policy,
+        "missing": list(system.pairing.missing),
+        "extra": list(system.pairing.extra),
+        "doubled": list(system.pairing.doubled),
+        "tags": dict(system.pairing.tags),
     }
 
 
-def _baseline_inputs(others: Transcripts, pairing: Pairing) -> dict[str, object]:
+def _baseline_inputs(system: _System) -> dict[str, object]:
     return {
-        "baseline": str(others.path),
-        "baseline_missing": list(pairing.missing),
-        "baseline_extra": list(pairing.extra),
-        "baseline_doubled": list(others.doubled),  # those of the references stand in `doubled`
+        "baseline": _shown(system.transcripts.path),
+        "baseline_format": system.transcripts.format,
+        "baseline_field": system.transcripts.text_field,
+        "baseline_missing": list(system.pairing.missing),
+        "baseline_extra": list(system.pairing.extra),
+        "baseline_doubled": list(system.transcripts.doubled),  # those of the references stand in `doubled`
     }
-
-
-def _names(hypothesis: Path, against: Path) -> tuple[str, str]:
-    """Short names of two systems: the files', or with their folders where these are alike."""
-    if hypothesis.stem != against.stem:
-        return hypothesis.stem, against.stem
-    return f"{hypothesis.parent.name}/{hypothesis.name}", f"{against.parent.name}/{against.name}"

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from asr.errors import DataError, UsageError
-from asr.scoring.alignment import Aligner
+from asr.scoring.alignment import Aligner, TimedWord
 from asr.scoring.readers import Transcripts
 from asr.scoring.result import Score, score
+from asr.text.normalize import find_tags
 
 Missing = Literal["error", "delete", "skip"]
 MISSING: tuple[Missing, ...] = ("error", "delete", "skip")
+Tags = Literal["skip", "keep"]
+TAGS: tuple[Tags, ...] = ("skip", "keep")
 _LISTED = 5
+_BRACKET = re.compile(r"[\[<{(]")
 
 
 @dataclass(frozen=True)
 class Pairing:
     """References with their hypotheses, in the order of the references, and the ids that did not pair.
 
-    `missing` have no hypothesis, `extra` no reference; of `doubled` ids the first text was taken.
+    `missing` have no hypothesis, `extra` no reference; of `doubled` ids the first text was taken. `times` are the words
+    of the hypotheses with their bounds, where known; `tags` what was left out because nobody speaks it.
     """
 
     ids: Sequence[str]
@@ -33,8 +39,12 @@ class Pairing:
     extra: tuple[str, ...]
     doubled: tuple[str, ...]
     policy: Missing
+    times: Sequence[Sequence[TimedWord]] = ()
+    tags: Mapping[str, int] = field(default_factory=dict)
 
-    def score(self, normalizer: str = "none", aligner: Aligner = "levenshtein") -> Score:
+    def score(
+        self, normalizer: str | Sequence[str] = "none", aligner: Aligner = "levenshtein", case_sensitive: bool = False
+    ) -> Score:
         """Score the pairs."""
         return score(
             self.references,
@@ -44,22 +54,35 @@ class Pairing:
             ids=self.ids,
             speakers=self.speakers,
             fields=self.fields,
+            times=self.times or None,
+            case_sensitive=case_sensitive,
         )
 
 
 def pair(
-    references: Transcripts, hypotheses: Transcripts, missing: Missing = "error", speaker_from: str | None = None
+    references: Transcripts,
+    hypotheses: Transcripts,
+    missing: Missing = "error",
+    speaker_from: str | None = None,
+    tags: Tags = "skip",
 ) -> Pairing:
     """Pair two files.
 
     `missing` says what becomes of a reference without a hypothesis: `error` refuses to score (so that no report
     flatters), `delete` counts every one of its words as deleted, `skip` leaves it out. Extra and doubled ids are
     refused under `error` and listed otherwise. `speaker_from` is a pattern whose first group finds the speaker in
-    an id. Raises `DataError` listing the ids, `UsageError` for a bad pattern.
+    an id. `tags` says what becomes of `[noise]`, `<unk>` and the like: `skip` leaves them out and counts them, `keep`
+    takes them as words. Raises `DataError` listing the ids, `UsageError` for a bad pattern.
     """
     if missing not in MISSING:
         raise UsageError(f"unknown policy {missing!r} for missing hypotheses", f"Choose one of {', '.join(MISSING)}.")
+    if tags not in TAGS:
+        raise UsageError(f"unknown policy {tags!r} for tags", f"Choose one of {', '.join(TAGS)}.")
+    _refuse_one_field(references, hypotheses)
+    references, hypotheses = _as_recordings(references, hypotheses)
     _check_lines(references, hypotheses)
+    found: Counter[str] = Counter()
+    references, hypotheses = (_without_tags(each, tags, found) for each in (references, hypotheses))
     absent = tuple(identity for identity in references.texts if identity not in hypotheses.texts)
     extra = tuple(identity for identity in hypotheses.texts if identity not in references.texts)
     doubled = (*references.doubled, *hypotheses.doubled)
@@ -84,7 +107,59 @@ def pair(
         extra=extra,
         doubled=doubled,
         policy=missing,
+        times=[hypotheses.times.get(identity, ()) for identity in ids] if hypotheses.times else (),
+        tags=dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))),
     )
+
+
+def _refuse_one_field(references: Transcripts, hypotheses: Transcripts) -> None:
+    """The same texts on both sides would be a WER of zero."""
+    field = references.text_field
+    if field and field == hypotheses.text_field and references.path.resolve() == hypotheses.path.resolve():
+        raise DataError(
+            f"both sides would be the field {field!r} of {references.path}",
+            "Hypotheses may be called pred_text, hypothesis, hyp or prediction.",
+        )
+
+
+def _as_recordings(references: Transcripts, hypotheses: Transcripts) -> tuple[Transcripts, Transcripts]:
+    """The text of a recording without an id pairs with any other single text; lines of plain text are joined to one."""
+    if not (references.is_recording or hypotheses.is_recording):
+        return references, hypotheses
+    one, other = (_joined(each) if each.format == "plain" else each for each in (references, hypotheses))
+    if len(one.texts) == len(other.texts) == 1:
+        return one, _renamed(other, next(iter(one.texts)))
+    return one, other
+
+
+def _joined(lines: Transcripts) -> Transcripts:
+    return replace(lines, format="segments", texts={lines.path.stem: " ".join(lines.texts.values())})
+
+
+def _renamed(one: Transcripts, name: str) -> Transcripts:
+    (text,) = one.texts.values()
+    return replace(one, texts={name: text}, times=dict.fromkeys([name], *one.times.values()) if one.times else {})
+
+
+def _without_tags(transcripts: Transcripts, policy: Tags, found: Counter[str]) -> Transcripts:
+    """The texts without what nobody speaks, which is added to `found`. Raises `DataError` for alternatives."""
+    texts = dict(transcripts.texts)
+    for identity, text in transcripts.texts.items():
+        if not _BRACKET.search(text):
+            continue
+        text = " ".join(text.split())
+        matches = list(find_tags(text))
+        if any(match[0].startswith("{") and "/" in match[0] for match in matches):
+            raise DataError(
+                f"{transcripts.path}: {identity} has alternatives {{ a / b }}, which are not supported",
+                "Keep one of them.",
+            )
+        if policy == "skip":
+            found.update(" ".join(match[0].split()) for match in matches)
+            for match in reversed(matches):
+                text = f"{text[: match.start()]} {text[match.end() :]}"
+            texts[identity] = text
+    return replace(transcripts, texts=texts)
 
 
 def _check_lines(references: Transcripts, hypotheses: Transcripts) -> None:

@@ -1,39 +1,36 @@
-"""Reading references and hypotheses in the formats of the field.
+"""Reading references and hypotheses: which format a file is in, and its texts by utterance.
 
-| format  | a line is                                   | told by                                               |
-|---------|---------------------------------------------|-------------------------------------------------------|
-| `trn`   | `words (utterance-id)`                      | `.trn`, or every line ends with `(id)`                |
-| `jsonl` | a manifest entry                            | `.jsonl`, `.json`, or every line is a JSON object     |
-| `ctm`   | `id channel start duration word …`          | `.ctm`                                                |
-| `tsv`   | `id`, a tab, words; or a header with `text` | `.tsv`, or a tab in every line                        |
-| `kaldi` | `id words`                                  | a file named `text`, or distinct ids in the first column |
-| `plain` | words; paired by line number                | everything else                                       |
-
-Files are UTF-8 (a byte order mark is skipped, UTF-16 with one is read) unless an encoding is named.
+The formats and how they are told are in the table of `asr.scoring.formats`. A structure that is not known is refused:
+its ids, times and headers would count as words. Files are UTF-8 (a byte order mark is skipped, UTF-16 with one is
+read) unless an encoding is named.
 """
 
 from __future__ import annotations
 
 import codecs
-import json
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from asr.errors import DataError
+from asr.scoring.alignment import TimedWord
+from asr.scoring.formats import (
+    FORMATS,
+    ID,
+    PARSERS,
+    RECORDINGS,
+    SUBTITLE_TIME,
+    TRN,
+    Format,
+    Side,
+    csv_dialect,
+    is_known_header,
+)
 
-Format = Literal["auto", "trn", "jsonl", "ctm", "tsv", "kaldi", "plain"]
-Side = Literal["reference", "hypothesis"]
-FORMATS: tuple[Format, ...] = ("auto", "trn", "jsonl", "ctm", "tsv", "kaldi", "plain")
+__all__ = ["FORMATS", "Format", "Side", "Transcripts", "read_transcripts"]
 
-# Where JSON lines and TSV headers keep the text; a file may carry both sides (NeMo's `text` and `pred_text`).
-TEXT_FIELDS: dict[Side, tuple[str, ...]] = {
-    "reference": ("reference", "ref", "text", "sentence", "transcript"),
-    "hypothesis": ("pred_text", "hypothesis", "hyp", "text", "transcript"),
-}
 _BOMS = [
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -41,26 +38,63 @@ _BOMS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-# An id may hold pairs of parentheses (`take_(1)`): the one that ends the line closes just one, so texts may hold any.
-_TRN = re.compile(r"^(.*?)\(((?:[^()\s]|\([^()\s]*\))+)\)$", re.DOTALL)
-# An id carries a digit and something beside digits (`84-121123-0000`, `LJ001-0001`): `7 days later` is plain text.
-_ID = re.compile(r"(?=.*\d)(?=.*[^\d.,:]).{3,}")
-# As programs write numbers: `007`, `1_000` and `1e5` are names, and another number must not swallow them.
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[-+][0-9]{2,})?")
+_BY_SUFFIX: dict[str, Format] = {
+    ".trn": "trn",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".ctm": "ctm",
+    ".stm": "stm",
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".srt": "srt",
+    ".vtt": "vtt",
+}
+_UNKNOWN_SUFFIXES = frozenset(
+    f".{name}"
+    for name in re.findall(r"\w+", "ass docx eaf flac htm html lrc mlf mp3 pdf rttm sbv ssa textgrid ttml wav xlsx")
+)
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_STM_LINE = re.compile(rf"\S+ \S+ \S+ {_NUMBER} {_NUMBER}(?: .*)?")
+_CTM_LINE = re.compile(r"\S+ \S+ \d+\.\d+ \d+\.\d+ \S+(?: [-\d.]+| NA)?(?: \S+)*")
+# What structured files of no format of ours begin with, or have in every one of so many lines.
+_BEGINNINGS = [
+    ("markup", re.compile(r"<\?xml|<!DOCTYPE|<html|<tt\b", re.IGNORECASE)),
+    ("a TextGrid", re.compile(r'File type = "ooTextFile')),
+    ("an HTK label file", re.compile("#!MLF!#")),
+    ("SubStation subtitles", re.compile(re.escape("[Script Info]"), re.IGNORECASE)),
+    ("RTTM", re.compile(r"(?:SPEAKER|LEXEME|SPKR-INFO)(?:\s+\S+){6,}$")),
+]
+_STRUCTURES = [
+    ("columns", re.compile(r"(?=[^\s,;|]*[^\W\d])(?=[^\s,;|]*[\d_/.])[^\s,;|]+[,;|]\S"), 1),
+    ("columns", re.compile(r"[^|]+\|.*"), 2),
+    ("times", re.compile(r"\[?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?\]?(?:\s|,|$)|\d+\.\d+\s+\d+\.\d+\s"), 2),
+    ("numbers of lines", re.compile(r"\d+[.:)](?:\s|$)"), 2),
+    ("labels", re.compile(r"[^\s:]+(?: \d+)?:(?:\s|$)"), 2),
+]
 
 
 @dataclass(frozen=True)
 class Transcripts:
-    """The texts of one file by utterance id, in the file's order; of a doubled id the first text is kept."""
+    """The texts of one file by utterance id, in the file's order; of a doubled id the first text is kept.
+
+    `absent` are ids that stand in the file without a text. `times` are the words with their bounds in seconds, where
+    the format has them. `text_field` is the column or key that the texts were taken from.
+    """
 
     path: Path
     format: Format
     texts: Mapping[str, str]
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     doubled: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    times: Mapping[str, tuple[TimedWord, ...]] = field(default_factory=dict)
+    text_field: str = ""
 
-
-Entry = tuple[str, str, dict[str, Any]]
+    @property
+    def is_recording(self) -> bool:
+        """Whether the file holds the text of one recording, and no ids."""
+        return self.format in RECORDINGS
 
 
 def read_transcripts(
@@ -70,24 +104,32 @@ def read_transcripts(
     path = Path(path)
     lines = _lines(path, encoding)
     form = _detect(path, lines) if form == "auto" else form
+    parsed = PARSERS[form](lines, path, side)
     texts: dict[str, str] = {}
     fields: dict[str, dict[str, Any]] = {}
+    times: dict[str, tuple[TimedWord, ...]] = {}
     doubled: dict[str, None] = {}
-    for identity, text, extra in _PARSERS[form](lines, path, side):
-        if identity in texts:
-            doubled[identity] = None
+    absent: dict[str, None] = {}
+    for entry in parsed.entries:
+        if entry.id in texts or entry.id in absent:
+            doubled[entry.id] = None
             continue
-        texts[identity] = text
-        if extra:
-            fields[identity] = extra
-    return Transcripts(path, form, texts, fields, tuple(doubled))
+        if entry.text is None:
+            absent[entry.id] = None
+            continue
+        texts[entry.id] = entry.text
+        if entry.fields:
+            fields[entry.id] = entry.fields
+        if entry.times:
+            times[entry.id] = entry.times
+    return Transcripts(path, parsed.format, texts, fields, tuple(doubled), tuple(absent), times, parsed.field)
 
 
 def _lines(path: Path, encoding: str | None) -> list[str]:
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if encoding is None:
         encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
     try:
@@ -97,9 +139,11 @@ def _lines(path: Path, encoding: str | None) -> list[str]:
         raise DataError(
             f"{path}, line {line}: not {encoding} text", "Name its encoding (--encoding latin-1)."
         ) from error
-    except LookupError as error:
+    except (LookupError, ValueError, UnicodeError) as error:
         raise DataError(f"unknown encoding {encoding!r}") from error
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if "\0" in text:
+        raise DataError(f"{path} is no text: it holds zero bytes", "Name its encoding if it is (--encoding utf-16-le).")
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines[-1] == "":
         lines.pop()
     return lines
@@ -107,133 +151,56 @@ def _lines(path: Path, encoding: str | None) -> list[str]:
 
 def _detect(path: Path, lines: list[str]) -> Format:
     suffix = path.suffix.lower()
-    by_suffix: dict[str, Format] = {".trn": "trn", ".jsonl": "jsonl", ".json": "jsonl", ".ctm": "ctm", ".tsv": "tsv"}
-    if suffix in by_suffix:
-        return by_suffix[suffix]
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    if suffix in _UNKNOWN_SUFFIXES:
+        raise DataError(f"{path}: {suffix} is not a format that is known", _KNOWN)
     if path.name == "text":
         return "kaldi"
     filled = [line.strip() for line in lines if line.strip()]
-    if not filled:
-        return "plain"
-    if all(line.startswith("{") and line.endswith("}") for line in filled):
-        return "jsonl"
-    if all(_TRN.match(line) for line in filled):
+    return _detect_by_content(path, filled) if filled else "plain"
+
+
+def _detect_by_content(path: Path, filled: list[str]) -> Format:
+    first = filled[0]
+    _refuse(path, [what for what, pattern in _BEGINNINGS if pattern.match(first)])
+    spoken = [line for line in filled if not line.startswith(";;")]
+    if first.startswith("WEBVTT"):
+        return "vtt"
+    if first[0] in "{[" and filled[-1][-1] in "}]" and '"' in first + filled[min(1, len(filled) - 1)]:
+        return "jsonl" if all(line.startswith("{") and line.endswith("}") for line in filled) else "json"
+    if any(SUBTITLE_TIME.match(line) for line in filled[:50]):
+        return "srt"
+    if spoken and all(map(_is_trn, spoken)):
         return "trn"
     if all("\t" in line for line in filled):
         return "tsv"
-    first = [line.split(maxsplit=1)[0] for line in filled]
-    return "kaldi" if len(set(first)) == len(first) and all(map(_ID.fullmatch, first)) else "plain"
+    if spoken and all(map(_CTM_LINE.fullmatch, map(_one_blank, spoken))):
+        return "ctm"
+    if spoken and all(map(_STM_LINE.fullmatch, map(_one_blank, spoken))):
+        return "stm"
+    if is_known_header(next(csv_dialect(first, [first]))):
+        return "csv"
+    _refuse(
+        path, [what for what, pattern, lines in _STRUCTURES if len(filled) >= lines and all(map(pattern.match, filled))]
+    )
+    names = [line.split(maxsplit=1)[0] for line in filled]
+    return "kaldi" if len(set(names)) == len(names) and all(map(ID.fullmatch, names)) else "plain"
 
 
-def _parse_trn(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    for number, line in enumerate(lines, 1):
-        line = line.strip()
-        if not line or line.startswith(";;"):
-            continue
-        match = _TRN.match(line)
-        if not match:
-            raise DataError(f"{path}, line {number}: no (utterance-id) at the end of the line")
-        if "{" in match[1].split():
-            raise DataError(f"{path}, line {number}: alternatives {{ a / b }} are not supported", "Keep one of them.")
-        yield match[2], match[1].strip(), {}
+def _is_trn(line: str) -> bool:
+    """An id with blanks must carry a digit: `(laughs out loud)` is a text."""
+    match = TRN.match(line)
+    return match is not None and (" " not in match[2] or any(map(str.isdigit, match[2])))
 
 
-def _parse_kaldi(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    for line in lines:
-        if line.strip():
-            identity, *text = line.strip().split(maxsplit=1)
-            yield identity, text[0] if text else "", {}
+def _one_blank(line: str) -> str:
+    return " ".join(line.split())
 
 
-def _parse_tsv(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
-    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    text_name = next((name for name in TEXT_FIELDS[side] if name in header), None)
-    if text_name is not None and ("id" in header or "utt_id" in header):
-        for number, cells in rows[1:]:
-            if len(cells) != len(header):
-                raise DataError(f"{path}, line {number}: {len(cells)} columns, the header has {len(header)}")
-            record: dict[str, Any] = dict(zip(header, cells, strict=True))
-            identity, text = record.pop("id", None) or record.pop("utt_id"), record.pop(text_name)
-            values = {name: _number_or_text(value) for name, value in record.items() if name != "speaker"}
-            yield identity.strip(), text, record | values
-        return
-    for number, cells in rows:
-        if len(cells) != 2:
-            raise DataError(f"{path}, line {number}: expected an id, a tab and the text, found {len(cells)} columns")
-        yield cells[0].strip(), cells[1], {}
+def _refuse(path: Path, structures: list[str]) -> None:
+    if structures:
+        raise DataError(f"{path} is not in a format that is known: {structures[0]} would count as words", _KNOWN)
 
 
-def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    base = path.resolve().parent
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line, parse_constant=_refuse_constant)
-            json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair could never be written again
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{path}, line {number}: not a JSON object")
-        name = next((name for name in TEXT_FIELDS[side] if isinstance(record.get(name), str)), None)
-        if name is None:
-            raise DataError(f"{path}, line {number}: no text ({' or '.join(TEXT_FIELDS[side])})")
-        audio = record.get("audio_filepath")
-        identity = record.get("id", Path(audio).stem if isinstance(audio, str) else None)
-        if identity is None:
-            raise DataError(f"{path}, line {number}: neither id nor audio_filepath")
-        if isinstance(audio, str):
-            record["audio_filepath"] = str(base / audio)
-        occurrences = {key for keys in TEXT_FIELDS.values() for key in keys}
-        yield (
-            str(identity),
-            record[name],
-            {key: value for key, value in record.items() if key not in occurrences | {"id"}},
-        )
-
-
-def _parse_ctm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    words: dict[str, list[tuple[float, str]]] = {}
-    channels: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(";;"):
-            continue
-        cells = line.split()
-        try:
-            identity, channel, start, word = cells[0], cells[1], float(cells[2]), cells[4]
-            float(cells[3])
-        except (IndexError, ValueError) as error:
-            raise DataError(f"{path}, line {number}: not `id channel start duration word`") from error
-        if channels.setdefault(identity, channel) != channel:
-            raise DataError(f"{path}, line {number}: {identity} has several channels", "Give every channel its own id.")
-        words.setdefault(identity, []).append((start, word))
-    for identity, timed in words.items():
-        yield identity, " ".join(word for _, word in sorted(timed, key=lambda item: item[0])), {}
-
-
-def _parse_plain(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    for number, line in enumerate(lines, 1):
-        yield str(number), line, {}
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _number_or_text(value: str) -> float | str:
-    written = _NUMBER.fullmatch(value.strip())
-    if not written or not math.isfinite(float(value)):
-        return value
-    return float(value) if written[2] or written[3] else int(value)
-
-
-Parser = Callable[[list[str], Path, Side], Iterable[Entry]]
-_PARSERS: dict[Format, Parser] = {
-    "trn": _parse_trn,
-    "kaldi": _parse_kaldi,
-    "tsv": _parse_tsv,
-    "jsonl": _parse_jsonl,
-    "ctm": _parse_ctm,
-    "plain": _parse_plain,
-}
+_KNOWN = f"Known are: {', '.join(FORMATS[1:])} (--reference-format, --hypothesis-format)."

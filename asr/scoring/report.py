@@ -22,6 +22,7 @@ from asr.scoring.breakdown import (
     outside_vocabulary,
     worst,
 )
+from asr.scoring.formatting import FormattingErrors, find_formatting_errors
 from asr.scoring.result import Score, ScoredUtterance
 from asr.scoring.significance import Comparison, compare, conclude
 
@@ -50,6 +51,11 @@ class Report:
     def confusions(self) -> Confusions:
         """Errors by word."""
         return count_confusions(self.score)
+
+    @cached_property
+    def formatting(self) -> FormattingErrors | None:
+        """What letter case and punctuation cost, where that is most of the errors."""
+        return find_formatting_errors(self.score, self.confusions)
 
     @property
     def worst(self) -> list[ScoredUtterance]:
@@ -103,10 +109,27 @@ def build_report(
     )
 
 
-def describe_unpaired(report: Report) -> Iterator[str]:
-    """One line for every kind of id that did not pair, those of the baseline after the system's own."""
+def describe_inputs(report: Report) -> str:
+    """What was read as which format; empty where texts came from elsewhere."""
+    read = []
+    for side in ("reference", "hypothesis", "baseline"):
+        form, field = report.inputs.get(f"{side}_format"), report.inputs.get(f"{side}_field")
+        if form:
+            read.append(f"{side} read as {form}{f' (field {field})' if field else ''}")
+    return ", ".join(read)
+
+
+def notices(report: Report) -> Iterator[str]:
+    """What a reader must know beside the figures: ids that did not pair, tags, case and punctuation."""
     yield from _unpaired(report)
     yield from (f"baseline {report.baseline}: {line}" for line in _unpaired(report, "baseline_"))
+    tags = report.inputs.get("tags") or {}
+    if tags:
+        shown = ", ".join(f"{tag} {count}" for tag, count in list(tags.items())[:5])
+        more = ", …" if len(tags) > 5 else ""
+        yield f"{sum(tags.values()):,} tags left out, since nobody speaks them (--tags keep): {shown}{more}"
+    if report.formatting is not None:
+        yield str(report.formatting)
 
 
 def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:

@@ -15,6 +15,7 @@ from asr.scoring.alignment import (
     Alignment,
     Edit,
     Pair,
+    TimedWord,
     align_texts,
     count_characters,
     iterate_pairs,
@@ -22,12 +23,15 @@ from asr.scoring.alignment import (
 )
 from asr.scoring.counts import Counts
 
+_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # sclite folds ASCII alone
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredUtterance:
     """One reference with its hypothesis, both as scored: normalized, words parted by one space.
 
     `fields` holds what the manifest knows beyond the text (`duration` in seconds, `audio_filepath`, `level_db`, …).
+    `times` are the bounds of every word of the hypothesis in seconds, or empty where they are not known.
     """
 
     id: str
@@ -39,6 +43,7 @@ class ScoredUtterance:
     letters: Counts
     speaker: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    times: tuple[tuple[float, float], ...] = ()
 
     def number(self, field: str) -> float | None:
         """The field as a finite number; None where it is missing or something else."""
@@ -62,13 +67,15 @@ class Score:
     """Counts over a corpus, and the aligned utterances behind them.
 
     `words`, `characters` (spaces included, as jiwer counts them) and `letters` (spaces left out) are sums over all
-    utterances. `raw_words` counts the words of the same texts without the normalizer.
+    utterances. `raw_words` counts the words of the same texts without the normalizer; `case_folded` says that letter
+    case was left out, as `sclite` does.
     """
 
     utterances: Sequence[ScoredUtterance]
     normalizer: str = "none"
     aligner: Aligner = "levenshtein"
     raw_words: Counts | None = None
+    case_folded: bool = False
 
     @cached_property
     def words(self) -> Counts:
@@ -125,17 +132,20 @@ def score(
     references: Iterable[str] | str,
     hypotheses: Iterable[str] | str,
     *,
-    normalizer: str = "none",
+    normalizer: str | Sequence[str] = "none",
     aligner: Aligner = "levenshtein",
     ids: Iterable[str] | None = None,
     speakers: Iterable[str | None] | None = None,
     fields: Iterable[Mapping[str, Any]] | None = None,
+    times: Iterable[Sequence[TimedWord]] | None = None,
+    case_sensitive: bool = False,
 ) -> Score:
     """Score `hypotheses` against `references`, pair by pair.
 
-    `normalizer` names one of `asr.text`'s normalizers and is applied to both sides. `ids`, `speakers` and `fields`
-    run beside the texts. An empty reference counts the words of its hypothesis as insertions; an empty hypothesis
-    counts the words of its reference as deletions.
+    `normalizer` names one of `asr.text`'s normalizers, or several to be applied in turn, to both sides. `ids`,
+    `speakers`, `fields` and the `times` of the hypotheses' words run beside the texts. An empty reference counts the
+    words of its hypothesis as insertions; an empty hypothesis counts the words of its reference as deletions. The
+    aligner `nist` takes a for A, as `sclite` does, unless `case_sensitive`, its option `-s`.
 
     Raises `DataError` when the lists differ in length, `UsageError` for an unknown normalizer or aligner.
     """
@@ -150,21 +160,57 @@ def score(
     names = _beside("ids", ids, size, [str(number) for number in range(1, size + 1)])
     speakers = _beside("speakers", speakers, size, [None] * size)
     fields = _beside("fields", fields, size, [{}] * size)
+    times = _beside("times", times, size, [()] * size)
+    folded = aligner == "nist" and not case_sensitive
+    if folded:
+        references, hypotheses = ([text.translate(_LOWER) for text in texts] for texts in (references, hypotheses))
+    listed = [normalizer] if isinstance(normalizer, str) else list(normalizer)
+    normalizers = [name for name in dict.fromkeys(listed) if name != "none"]
+    normalize = compose(normalizers)
     raw = None
-    if normalizer != "none":
+    if normalizers:
         raw = _total(each.counts for each in align_texts(references, hypotheses, aligner))
-        references = _normalized(normalizer, references, names, "reference")
-        hypotheses = _normalized(normalizer, hypotheses, names, "hypothesis")
+        references = normalize_texts(normalize, references, names, "reference")
+        hypotheses = normalize_texts(normalize, hypotheses, names, "hypothesis")
+        if folded:
+            references, hypotheses = ([text.translate(_LOWER) for text in texts] for texts in (references, hypotheses))
+    bounds = [_bounds(words, normalize, text) for words, text in zip(times, hypotheses, strict=True)]
     utterances = [
-        _utterance(name, alignment, speaker, extra)
-        for name, alignment, speaker, extra in zip(
-            names, align_texts(references, hypotheses, aligner), speakers, fields, strict=True
+        _utterance(name, alignment, speaker, extra, timed)
+        for name, alignment, speaker, extra, timed in zip(
+            names, align_texts(references, hypotheses, aligner), speakers, fields, bounds, strict=True
         )
     ]
-    return Score(utterances, normalizer, aligner, raw)
+    return Score(utterances, " + ".join(normalizers) or "none", aligner, raw, folded)
 
 
-def _utterance(name: str, alignment: Alignment, speaker: str | None, fields: Mapping[str, Any]) -> ScoredUtterance:
+def compose(names: Sequence[str]) -> Callable[[str], str]:
+    """One normalizer after the other; none leaves the text as it is. Raises `UsageError` for an unknown name."""
+    from asr.text.normalize import get_normalizer
+
+    normalizers = [get_normalizer(name) for name in names]
+
+    def normalize(text: str) -> str:
+        for each in normalizers:
+            text = each(text)
+        return text
+
+    return normalize
+
+
+def _bounds(words: Sequence[TimedWord], normalize: Callable[[str], str], text: str) -> tuple[tuple[float, float], ...]:
+    """Start and end of every word of a hypothesis; a word that the normalizer parted gives its bounds to all parts."""
+    bounds = [(start, end) for start, end, word in words for _ in normalize_word(normalize, word).split()]
+    return tuple(bounds) if len(bounds) == len(text.split()) else ()
+
+
+def _utterance(
+    name: str,
+    alignment: Alignment,
+    speaker: str | None,
+    fields: Mapping[str, Any],
+    times: tuple[tuple[float, float], ...],
+) -> ScoredUtterance:
     reference, hypothesis = " ".join(alignment.reference), " ".join(alignment.hypothesis)
     return ScoredUtterance(
         id=name,
@@ -176,6 +222,7 @@ def _utterance(name: str, alignment: Alignment, speaker: str | None, fields: Map
         letters=count_characters("".join(alignment.reference), "".join(alignment.hypothesis)),
         speaker=speaker,
         fields=fields,
+        times=times,
     )
 
 
@@ -193,15 +240,12 @@ def normalize_word(normalize: Callable[[str], str], word: str) -> str:
         return word
 
 
-def _normalized(name: str, texts: list[str], ids: list[str], side: str) -> list[str]:
-    """`texts` under the normalizer `name`. What it cannot write is an error in a reference, naming the utterance.
+def normalize_texts(normalize: Callable[[str], str], texts: Sequence[str], ids: Sequence[str], side: str) -> list[str]:
+    """`texts` under a normalizer. What it cannot write is an error in a reference, naming the utterance.
 
     In a hypothesis, such a word stays as it is and so counts as wrong: one stray letter that a recognizer invents
     must not keep the other utterances from being scored.
     """
-    from asr.text.normalize import get_normalizer
-
-    normalize = get_normalizer(name)
     results = []
     for identity, text in zip(ids, texts, strict=True):
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from asr.errors import DataError
@@ -30,6 +30,11 @@ class MatchedPairs:
     deviation: float
     z: float
     p_value: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are segments enough for the mean of their differences to be normal."""
+        return self.segments >= ENOUGH_SEGMENTS
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,10 @@ class Comparison:
 
     @property
     def significant(self) -> bool:
-        """Whether the matched-pairs test and the interval to quote both say that the systems differ."""
+        """Whether the matched-pairs test says that the systems differ, and no interval to be trusted gainsays it."""
         interval = self.interval
-        return self.matched_pairs.p_value < ALPHA and interval.trusted and not interval.low <= 0 <= interval.high
+        gainsaid = interval.trusted and interval.low <= 0 <= interval.high
+        return self.matched_pairs.enough and self.matched_pairs.p_value < ALPHA and not gainsaid
 
 
 def compare(first: Score, second: Score) -> Comparison:
@@ -70,7 +76,11 @@ def compare(first: Score, second: Score) -> Comparison:
     ids = [utterance.id for utterance in first.utterances]
     if ids != [utterance.id for utterance in second.utterances]:
         raise DataError("the two systems were not scored on the same utterances", "Score both against one reference.")
-    if (first.normalizer, first.aligner) != (second.normalizer, second.aligner):
+    if (first.normalizer, first.aligner, first.case_folded) != (
+        second.normalizer,
+        second.aligner,
+        second.case_folded,
+    ):
         raise DataError("the two systems were not scored with the same normalizer and aligner")
     over_utterances = difference_interval(first, second, "utterances")
     if over_utterances is None:
@@ -133,20 +143,35 @@ def conclude(comparison: Comparison, first: str = "the first system", second: st
     size = f"{abs(difference) * 100:.2f} points"
     if comparison.relative is not None:
         size += f" ({abs(comparison.relative) * 100:.1f} % of {first}'s errors)"
-    spread = f"95 % interval over {interval.unit} {interval.low * 100:+.2f} to {interval.high * 100:+.2f} points"
-    p_value = f"matched-pairs test {format_p_value(comparison.matched_pairs.p_value)}"
-    evidence = f"{spread}; {p_value}"
+    pairs = comparison.matched_pairs
+    evidence = f"matched-pairs test {format_p_value(pairs.p_value)} over {pairs.segments:,} segments with errors"
+    if interval.trusted:
+        spread = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f} points"
+        evidence = f"95 % interval over {interval.unit} {spread}; {evidence}"
     if not difference:
         return f"Both make the same number of errors ({evidence}): no difference is shown."
     winner, loser = (second, first) if difference < 0 else (first, second)
     fewer = f"{winner} makes fewer errors than {loser} by {size}"
     if comparison.significant:
         return f"{fewer}, and chance does not explain that: {evidence}."
-    if not interval.trusted:
-        return f"{fewer}, but nothing may be concluded: {interval.note} ({p_value})."
+    if not pairs.enough:
+        return f"{fewer}, but nothing may be concluded: too few errors ({evidence}, at least {ENOUGH_SEGMENTS})."
     if comparison.matched_pairs.p_value < ALPHA:
         return f"{fewer}, but other {interval.unit} could turn that round: {evidence}."
     return f"{fewer}, but that may be chance: {evidence}."
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of several tests, raised so that the chance of even one false claim among them stays below the level.
+
+    Holm (1979): the smallest of m is multiplied by m, the next by m − 1, and so on; none may be below the one before.
+    """
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
 
 
 def format_p_value(p_value: float) -> str:

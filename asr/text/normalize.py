@@ -5,17 +5,19 @@
 | `none`        | the text as it is, spaces tidied                                                          |
 | `librispeech` | upper-case A–Z, apostrophe and space: accents stripped, quotes folded, punctuation a space |
 | `ljspeech`    | abbreviations, numbers and money spelled out, then as `librispeech`                       |
+| `whisper`     | Whisper's English one, for scoring: no case, no punctuation, numbers as digits            |
 
 A letter, digit or spoken sign (`%`, `&`, `£`) that cannot be written in A–Z is an error and never dropped: without it
 the transcript would no longer say what was spoken, and a model trained on it would learn to leave words out.
-Every normalizer is idempotent: applied to its own output it changes nothing.
+Every normalizer but Whisper's is idempotent: applied to its own output it changes nothing.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 
 from asr.errors import DataError, UsageError
 from asr.text.numbers import spell_out
@@ -89,7 +91,16 @@ _STRAY_APOSTROPHE = re.compile(r"''+|(?<![A-Z])'(?![A-Z])")
 
 
 def refuse_tags(text: str) -> None:
-    """Raise `DataError` for what stands in a transcript and is not spoken: it would become a word.
+    """Raise `DataError` for what stands in a transcript and is not spoken (see `find_tags`): it would become a word."""
+    for match in find_tags(text):
+        raise DataError(
+            f"the text {_shorten(none(text))!r} holds {match[0]!r}, which nobody speaks",
+            "Leave it out, or write the words.",
+        )
+
+
+def find_tags(text: str) -> Iterator[re.Match[str]]:
+    """What stands in a transcript and is not spoken.
 
     That is whatever stands in square, angle or curly brackets (`[laughter]`, `<unk>`, `<s>`, `{a / b}`), and single
     words in parentheses that tell of a sound or a doubt (`(uh)`, `(noise)`, `(())`). Other parentheses are prose.
@@ -97,18 +108,28 @@ def refuse_tags(text: str) -> None:
     for match in _TAG.finditer(text):
         aside = match["aside"]
         if aside is None or aside.strip(" ()").lower() in _ASIDES:
-            raise DataError(
-                f"the text {_shorten(none(text))!r} holds {match[0]!r}, which nobody speaks",
-                "Leave it out, or write the words.",
-            )
+            yield match
 
 
 def get_normalizer(name: str) -> Normalizer:
-    """The normalizer of that name. Raises `UsageError` naming the known ones."""
+    """The normalizer of that name. Raises `UsageError` naming the known ones, or how to install Whisper's."""
+    if name == "whisper":
+        return _whisper()
     try:
         return NORMALIZERS[name]
     except KeyError:
-        raise UsageError(f"unknown normalizer {name!r}", f"Known are: {', '.join(NORMALIZERS)}.") from None
+        known = ", ".join([*NORMALIZERS, "whisper"])
+        raise UsageError(f"unknown normalizer {name!r}", f"Known are: {known}.") from None
+
+
+@cache
+def _whisper() -> Normalizer:
+    try:
+        from whisper_normalizer.english import EnglishTextNormalizer
+    except ImportError as error:
+        raise UsageError("the normalizer 'whisper' is not installed", "pip install 'asr[score]'") from error
+    normalize: Normalizer = EnglishTextNormalizer()
+    return lambda text: none(normalize(text))
 
 
 def none(text: str) -> str:

@@ -39,7 +39,7 @@ from asr.training.data import (
     run_tokenizer,
     shortest,
 )
-from asr.training.start import starting_lexicon, starting_sizes, take_weights
+from asr.training.start import starting_crf, starting_lexicon, starting_sizes, take_weights
 
 STATISTICS_SECONDS = 3600.0
 MOST_WORKERS = 8
@@ -62,6 +62,8 @@ class AcousticExperiment:
     acoustic: AcousticConfig = field(default_factory=AcousticConfig)
     init_from: str | None = None
     """Start from this model's weights, with its tokenizer and sizes ("default" is the bundled model)."""
+    shift_ms: float | None = None
+    """With `init_from`: another shift of the feature frames than the model's; it learns the new pace in an hour."""
     reinit_head: bool = False
     """With `init_from`: take the encoder only, and learn to write by this run's tokenizer, at this run's `strides`."""
     lexicon: str | None = None
@@ -69,6 +71,11 @@ class AcousticExperiment:
     then learns phones as well."""
     phone_weight: float = 0.5
     """Share of the phones in the loss, where there are any."""
+    phone_ngram: str | None = None
+    """A file of `recipes/phone_ngram.py`, or a model that has one ("default" is the bundled one): phones then learn by
+    CTC-CRF. A model of `init_from` that was trained so goes on so, unless this is "none"."""
+    crf_ctc_weight: float = 0.1
+    """Weight of plain CTC beside CTC-CRF."""
     batches: BatchConfig = field(default_factory=BatchConfig)
     sortagrad_epochs: int = 1
     """Epochs that hear the shortest utterances first; short ones teach the alignment soonest."""
@@ -103,6 +110,10 @@ class AcousticExperiment:
             raise UsageError("reinit_head needs a model to start from", "Set init_from, or leave reinit_head out.")
         if self.batches.seconds < self.longest_seconds:
             raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
+        if self.shift_ms is not None and self.init_from is None:
+            raise UsageError("shift_ms is for init_from", "Without it, set acoustic.features.shift_ms.")
+        if self.crf_ctc_weight < 0:
+            raise UsageError("crf_ctc_weight must not be negative")
         if self.workers < 0:
             raise UsageError("workers must be 0 (one that suits the device) or more")
         if self.loop.patience and not self.validation:
@@ -130,7 +141,7 @@ class AcousticExperiment:
 
 
 class AcousticTask:
-    """The task that the training loop learns: CTC on speech, validated by greedy word error rate."""
+    """The task that the training loop learns: CTC or CTC-CRF on speech, validated by greedy word error rate."""
 
     def __init__(
         self, config: AcousticExperiment, device: torch.device, quiet: bool = False, only: int | None = None
@@ -143,13 +154,17 @@ class AcousticTask:
         texts = [utterance.text for manifest in manifests for utterance in manifest]
         kept_head = origin if origin and not config.reinit_head else None
         self.lexicon = starting_lexicon(config.lexicon, origin, texts)
-        sizes = replace(starting_sizes(config.acoustic, origin, config.reinit_head), phones=self.lexicon is not None)
+        sizes = replace(
+            starting_sizes(config.acoustic, origin, config.reinit_head, config.shift_ms),
+            phones=self.lexicon is not None,
+        )
         config.check_layer(sizes)
         self.config = replace(config, acoustic=sizes)
         """With the network's true sizes, which `init_from` may have decided."""
         self.tokenizer = run_tokenizer(
             config.output, config.tokenizer, texts, kept_head.tokenizer if kept_head else None
         )
+        self._crf = starting_crf(config.phone_ngram, origin, sizes)
         torch.manual_seed(config.loop.seed)
         self.module: AcousticModel = AcousticModel(sizes, len(self.tokenizer.vocabulary))
         if origin:
@@ -193,7 +208,7 @@ class AcousticTask:
         return self.stream.load(epoch, first, stride)
 
     def loss(self, batch: SpeechBatch, generator: torch.Generator) -> Loss:
-        """CTC per target token, with SpecAugment between features and network.
+        """CTC (of phones CTC-CRF, where it is asked for) per target token, with SpecAugment before the network.
 
         With `cr_ctc_weight` each utterance is heard twice, masked differently, and the two readings shall agree.
         """
@@ -208,7 +223,8 @@ class AcousticTask:
         log_probs = self.module.log_probabilities(encodings)
         targets = early_targets = self._targets(batch.targets, views)
         losses = sequence_losses(log_probs, steps, *targets)
-        tokens = max(1, int(targets[1].sum()))
+        # Stretches without a word count as one token each: alone in a batch they would weigh as much as all others do.
+        tokens = max(len(steps), int(targets[1].sum()))
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
         apart = disagreements(log_probs, lengths) if self.config.cr_ctc_weight else None
@@ -217,7 +233,7 @@ class AcousticTask:
             phones = early_targets = self._targets(batch.phones, views)
             early_log_probs = self.module.phone_log_probabilities
             phone_log_probs = self.module.phone_log_probabilities(encodings)
-            phone_losses = sequence_losses(phone_log_probs, steps, *phones)
+            phone_losses = self._phone_losses(phone_log_probs, steps, *phones)
             sums |= {"phone_loss": phone_losses.detach().sum(), "phones": max(1, int(phones[1].sum()))}
             losses = mixed(losses, phone_losses, self.config.phone_weight)
             if apart is not None:
@@ -230,6 +246,13 @@ class AcousticTask:
             losses = losses + self.config.cr_ctc_weight * apart.repeat(2)
         each = losses.detach().view(views, -1).sum(dim=0)
         return Loss(losses.sum() / tokens, batch.ids, sums, batch.samples / self.sample_rate, each)
+
+    def _phone_losses(self, log_probs: Tensor, steps: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+        """(B,): CTC, or CTC-CRF with a share of it."""
+        if self._crf is None:
+            return sequence_losses(log_probs, steps, targets, lengths)
+        crf, ctc = self._crf(log_probs, steps, targets, lengths)
+        return crf + self.config.crf_ctc_weight * ctc
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
         """Loss per token (and phone) in nats, and the share of steps whose best token is the blank."""
@@ -281,6 +304,7 @@ class AcousticTask:
             facts,
             weights=weights,
             lexicon=self.lexicon,
+            phone_ngram=self._crf.ngram if self._crf else None,
         )
 
     def _features(self, batch: SpeechBatch, views: int) -> tuple[Tensor, Tensor]:
@@ -314,13 +338,14 @@ class AcousticTask:
         tokens = [self.tokenizer.encode(utterance.text) for utterance in said]
         phones = [self.lexicon.encode(utterance.text) for utterance in said] if self.lexicon else []
         samples = [audio.samples(index) for index in range(len(audio))]
-        fastest = max(self.config.waveform.speeds, default=1.0)  # which leaves the fewest steps
+        fastest = self.config.waveform.fastest  # which leaves the fewest steps
         steps = self.module.steps(torch.tensor([int(count / fastest) for count in samples], dtype=torch.long)).tolist()
         reasons = reasons_against(
             [count / self.sample_rate for count in samples],
             steps,
             list(zip(tokens, phones or tokens, strict=True)),
             self.config.longest_seconds,
+            [bool(utterance.extra.get("wordless")) for utterance in said],
         )
         self.left_out |= {one.id: reason for one, reason in zip(said, reasons, strict=True) if reason}
         kept = [index for index, reason in enumerate(reasons) if not reason]

@@ -1,9 +1,10 @@
 """A softmax over a sample of the tokens, for training with many word pieces.
 
-The loss of a position needs Σ e^score over all V tokens. Of a sample that holds token k with probability π_k, the sum
-of e^score / π_k estimates it (Bengio and Senécal, "Quick training of probabilistic neural nets by importance sampling",
-2003). All positions of a batch share one sample, so that it is one product: the tokens that the batch itself has to
-foretell, and draws from a flattened distribution of the tokens.
+The loss of a position needs Σ e^score over all V tokens. Here it is over a sample: the target, and others that are
+there with probability π_k. With log π_k taken from each score, what is learned is the same as from all tokens (Jean et
+al., "On using very large target vocabulary for neural machine translation", 2015); the loss itself is another number.
+All positions of a batch share one sample, so that it is one product: the tokens that the batch itself has to foretell,
+and draws from a flattened distribution of the tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class SampledSoftmax:
         self._cumulative = self._drawn.cumsum(0)
 
     def loss(self, network: RecurrentNetwork, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        """Negative natural-log probability of all sentences of a batch, estimated; see `pad_sentences`."""
+        """Summed over all tokens of a batch, as `pad_sentences` makes it, the loss by a sample."""
         known = targets >= 0
         wanted = targets[known]
         encoded = network.encode(inputs)[known]

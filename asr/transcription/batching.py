@@ -8,33 +8,44 @@ from asr.transcription.reader import EndOfAudio, RequestChunk
 
 BATCH_SECONDS = 120.0
 """Sound in a batch, padding included: larger batches fall out of the processor's cache and are slower."""
-_FIRST_WINDOW = 60.0
-_LARGEST_WINDOW = 900.0
+LARGEST_WINDOW = 480.0
+"""Seconds of sound among which batches of like lengths are sought."""
+STREAM_WINDOW = 30.0
+"""The same where somebody waits for the words."""
+_FIRST_WINDOW = 8.0
 
 
-def windows(items: Iterable[RequestChunk | EndOfAudio], sample_rate: int) -> Iterator[list[RequestChunk | EndOfAudio]]:
-    """Group a stream of chunks, in order, by a minute of sound at first and a quarter of an hour in the end.
+def windows(
+    items: Iterable[RequestChunk | EndOfAudio | None], sample_rate: int, largest: float = LARGEST_WINDOW
+) -> Iterator[list[RequestChunk | EndOfAudio]]:
+    """Group a stream of chunks, in order, by some seconds of sound at first and by `largest` in the end.
 
-    Small windows give the first words soon, large ones give batches of like lengths.
+    Small windows give the first words soon, large ones give batches of like lengths. None among the items, which says
+    that none is ready now, comes out as an empty window.
     """
     window: list[RequestChunk | EndOfAudio] = []
     samples, limit = 0, _FIRST_WINDOW
     for item in items:
+        if item is None:
+            yield []
+            continue
         window.append(item)
         samples += len(item.chunk.samples) if isinstance(item, RequestChunk) else 0
         if samples >= limit * sample_rate:
             yield window
-            window, samples, limit = [], 0, min(2 * limit, _LARGEST_WINDOW)
+            window, samples, limit = [], 0, min(2 * limit, largest)
     if window:
         yield window
 
 
-def batches(chunks: list[RequestChunk], sample_rate: int) -> Iterator[list[RequestChunk]]:
-    """Divide chunks into batches of at most `BATCH_SECONDS` of padded sound, the longest first."""
+def batches(
+    chunks: list[RequestChunk], sample_rate: int, seconds: float = BATCH_SECONDS
+) -> Iterator[list[RequestChunk]]:
+    """Divide chunks into batches of at most `seconds` of padded sound, the longest first."""
     batch: list[RequestChunk] = []
     for part in sorted(chunks, key=lambda each: -len(each.chunk.samples)):
         longest = len((batch[0] if batch else part).chunk.samples)
-        if batch and longest * (len(batch) + 1) > BATCH_SECONDS * sample_rate:
+        if batch and longest * (len(batch) + 1) > seconds * sample_rate:
             yield batch
             batch = []
         batch.append(part)

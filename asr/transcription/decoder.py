@@ -110,7 +110,7 @@ def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads
         return best_path
 
     from asr.decoding.hotwords import gather_hotwords
-    from asr.decoding.rescoring import rescore_nbest
+    from asr.decoding.rescoring import in_doubt, rescore_nbest
     from asr.decoding.word_posteriors import word_posteriors
     from asr.lm.load import load_language_model
 
@@ -122,6 +122,7 @@ def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads
     def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
         nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
         if recurrent:
+            nbests = [in_doubt(nbest, config.nbest_threshold) for nbest in nbests]
             nbests = rescore_nbest(nbests, recurrent, config.rescore_weight, config.rescore_word_score)
         if not posteriors:
             return [best for best, *_ in nbests]
@@ -212,7 +213,7 @@ def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[
         return {"search": "greedy"}
     settings = asdict(_config(folder, options))
     del settings["prior"]  # hundreds of numbers, which the model's fingerprint stands for
-    rescoring = {key: settings.pop(key) for key in ("nbest", "rescore_weight", "rescore_word_score")}
+    rescoring = {key: settings.pop(key) for key in ("nbest", "nbest_threshold", "rescore_weight", "rescore_word_score")}
     settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
     if rescorer is not None:
         settings |= {"rescore": str(rescorer), **rescoring}

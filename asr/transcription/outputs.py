@@ -16,10 +16,12 @@ from time import perf_counter
 from typing import IO
 
 from asr.audio import is_audio
+from asr.audio.probe import probe_audio
 from asr.errors import AsrError, AudioError, UsageError
-from asr.io import walk, write_text
+from asr.io import is_stream, walk, write_text
 from asr.text.case import Case
-from asr.transcription.result import Failure, Transcript
+from asr.transcription.reader import Request
+from asr.transcription.result import Failure, Segment, Transcript
 from asr.transcription.writers import as_record, ctm_name, in_one_line, render
 
 # Formats that cannot do without the times of words.
@@ -38,7 +40,10 @@ class Printer:
         self._alone = len(names) <= 1
         self._case = case
         self._stream = stream
+        self._shown = False
         self.needs_words = form in _WORD_FORMATS
+        self.is_live = self._alone and form == "txt" and stream.isatty()
+        """Whether somebody reads along, to whom `show` gives each segment as it is ready."""
         if not self._alone and form not in ("txt", "json", "ctm"):
             raise UsageError(f"several recordings as {form} need -o, a folder to write them to")
         alike = [name for name, count in Counter(map(ctm_name, names)).items() if count > 1]
@@ -48,8 +53,17 @@ class Printer:
                 "Use -o, a folder to write a file for each to, or rename them.",
             )
 
+    def show(self, segment: Segment) -> None:
+        """Print a segment of the recording whose transcript will follow. Raises as `write` does."""
+        self._shown = True
+        self._print(f"{segment.in_case(self._case or 'sentence').text}\n")
+
     def write(self, transcript: Transcript) -> None:
-        """Print one transcript at once. Raises `AsrError` when the stream is full or closed."""
+        """Print one transcript at once, or nothing where it has been shown. Raises `AsrError` when the stream is full
+        or closed.
+        """
+        if self._shown:
+            return
         if not self._alone and self._form == "txt":
             text = f"{in_one_line(transcript.name)}\t{transcript.in_case(self._case or 'sentence').text}\n"
         elif not self._alone and self._form == "json":
@@ -57,6 +71,9 @@ class Printer:
             text = json.dumps(record, ensure_ascii=False) + "\n"
         else:
             text = render(transcript, self._form, self._case) or ("\n" if self._form == "txt" else "")
+        self._print(text)
+
+    def _print(self, text: str) -> None:
         try:
             self._stream.write(text)
             self._stream.flush()
@@ -216,6 +233,16 @@ class Summary:
         if self.seconds < 60:
             return f"{self.seconds:.1f} s"
         return f"{self.seconds / 60:.1f} min" if self.seconds < 3600 else f"{self.seconds / 3600:.2f} h"
+
+
+def seconds_of(requests: Iterable[Request]) -> float | None:
+    """Seconds of sound in recordings, as far as their heads tell; None where none does."""
+    total = 0.0
+    for request in requests:
+        with suppress(AsrError, OSError):
+            if isinstance(request.audio, (str, Path)) and not is_stream(request.audio):
+                total += probe_audio(request.audio).duration
+    return total or None
 
 
 def deliver(

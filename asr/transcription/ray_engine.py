@@ -76,7 +76,7 @@ class Worker:
     def __init__(self, model: str | None, device: str, threads: int, search: DecodeOptions | None) -> None:
         from asr.transcription.recognizer import load_model
 
-        self._recognizer = load_model(model, device=device, threads=threads, search=search)
+        self._recognizer = load_model(model, device=device, threads=threads, precision="float32", search=search)
 
     def transcribe(self, requests: list[Request], words: bool) -> list[Transcript | Failure]:
         """The outcome of each request, in order."""

@@ -157,9 +157,10 @@ def _channels(audio: Readable) -> int:
 class AudioReader:
     """Threads that read recordings ahead of their turn.
 
-    Iterating gives the chunks and the end of the first recording, then of the second, and so on. At most about
-    `ahead` seconds of sound wait in memory: a thread with more to give waits, unless the recording whose turn it is
-    has nothing left to give (so that no two threads can wait for each other).
+    Iterating gives the chunks and the end of the first recording, then of the second, and so on; unless `in_order`,
+    whatever is ready, and what has been read to its end before all else, so that no short recording waits for a long
+    one. At most about `ahead` seconds of sound wait in memory: a thread with more to give waits, unless the recording
+    whose turn it is has nothing left to give (so that no two threads can wait for each other).
     """
 
     def __init__(
@@ -168,12 +169,14 @@ class AudioReader:
         sample_rate: int,
         config: SegmentationConfig | None = None,
         threads: int = 2,
-        ahead: float = 900.0,
+        ahead: float = 480.0,
+        in_order: bool = True,
     ) -> None:
         self._requests = enumerate(requests)
         self._rate = sample_rate
         self._config = config or SegmentationConfig()
         self._ahead = round(ahead * sample_rate)
+        self._in_order = in_order
         self._change = threading.Condition()
         self._taking = threading.Lock()
         self._queues: dict[int, deque[RequestChunk | EndOfAudio]] = {}
@@ -189,21 +192,38 @@ class AudioReader:
             thread.start()
 
     def __iter__(self) -> Iterator[RequestChunk | EndOfAudio]:
+        return (item for item in self.items() if item is not None)
+
+    def items(self) -> Iterator[RequestChunk | EndOfAudio | None]:
+        """What iterating gives, and None each time that nothing is ready, before waiting for it."""
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._queues.get(self._turn) or self._turn == self._total)
-                if self._turn == self._total:
+                ready = self._number_ready() is not None or self._turn == self._total
+            if not ready:
+                yield None
+            with self._change:
+                self._change.wait_for(lambda: self._number_ready() is not None or self._turn == self._total)
+                number = self._number_ready()
+                if number is None:
                     if self._fault is not None:
                         raise self._fault
                     return
-                item = self._queues[self._turn].popleft()
+                item = self._queues[number].popleft()
                 if isinstance(item, RequestChunk):
                     self._waiting_samples -= len(item.chunk.samples)
                 else:
-                    del self._queues[self._turn]
-                    self._turn += 1
+                    del self._queues[number]
+                    self._turn = min(self._queues, default=self._taken)
                 self._change.notify_all()
             yield item
+
+    def _number_ready(self) -> int | None:
+        """The recording to go on with, if anything of it is there."""
+        if self._in_order:
+            return self._turn if self._queues.get(self._turn) else None
+        there = [number for number, queue in self._queues.items() if queue]
+        whole = [number for number in there if isinstance(self._queues[number][-1], EndOfAudio)]
+        return next(iter(whole or there), None)
 
     def close(self) -> None:
         """Stop reading ahead."""

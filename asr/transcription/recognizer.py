@@ -1,25 +1,30 @@
 """The recognizer: recordings in, transcripts out.
 
-reader threads              this thread             decoder thread
-read → resample → cut   →   batch → network     →   search → words   →   transcripts, in the order of the input
+reader threads              this thread     worker threads
+read → resample → cut   →   batch       →   features → network → search → words   →   this thread: transcripts
+
+A worker takes a batch from its sound to its words on a core of its own: two that shared all cores, one of them in the
+network and one in the search, would mostly wait for each other's threads.
 """
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
+from threading import Lock
+from time import thread_time
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from asr.audio.segmentation import SegmentationConfig
 from asr.audio.source import AudioInput
@@ -31,9 +36,11 @@ from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
+from asr.nn.precision import Precision, chosen
+from asr.nn.rnn import Bidirectional
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
-from asr.transcription.batching import batches, windows
+from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
 from asr.transcription.confidence import Search, load_confidence, word_features
 from asr.transcription.decoder import Decode, DecodeOptions, best_path, calibrated_search, decodes_phones, make_decode
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
@@ -43,13 +50,13 @@ from asr.transcription.timestamps import keep_apart, spell_words, time_words
 
 Floats = npt.NDArray[np.float32]
 Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
-Precision = Literal["float32", "bfloat16", "int8"]
-"""Arithmetic of the network."""
+_MOST_WORKERS = 4
+_WINDOWS_AT_WORK = 2
 
 
 @dataclass
 class StageTimes:
-    """Seconds spent since loading: processor time of the readers, and by the clock what follows them."""
+    """Processor seconds of the threads since loading (of the network's and the search's helper threads none)."""
 
     reading: float = 0.0
     segmentation: float = 0.0
@@ -69,7 +76,7 @@ class Recognizer:
         device: str = "auto",
         threads: int | None = None,
         decode: Decode = best_path,
-        precision: Precision = "float32",
+        precision: Precision = "auto",
         segmentation: SegmentationConfig | None = None,
         phones: bool = False,
         search: Search | None = None,
@@ -81,15 +88,17 @@ class Recognizer:
         self.keeps_features = False
         """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.times = StageTimes()
-        self._precision = precision
-        self._network = _in_precision(model.network.to(self.device).eval(), precision)
+        self.precision = _chosen(precision, self.device)
+        self._network = _in_precision(model.network.to(self.device).eval(), self.precision)
         self._threads = threads or os.cpu_count() or 1
+        self._workers = min(self._threads, _MOST_WORKERS)
+        self._timing = Lock()
         self._search_with(decode, phones, search)
 
     def with_search(self, search: DecodeOptions) -> Recognizer:
         """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
-        other = copy(self)
-        decode, phones = make_decode(self.model, search, self._threads), decodes_phones(self.model, search)
+        other = copy.copy(self)
+        decode, phones = make_decode(self.model, search, self._threads_each), decodes_phones(self.model, search)
         other._search_with(decode, phones, calibrated_search(self.model.path, search))
         return other
 
@@ -147,7 +156,7 @@ class Recognizer:
         """
         request = Request(audio, channel=channel, sample_rate=sample_rate)
         stream = PunctuatedStream(self.punctuation if punctuation else None)
-        for item in self._recognize([request], words):
+        for item in self._recognize([request], words, largest=STREAM_WINDOW):
             if isinstance(item, _SegmentEvent):
                 yield from (segment.in_case(case) for segment in stream.feed(item.segment))
             elif item.error is not None:
@@ -159,22 +168,30 @@ class Recognizer:
         requests: Iterable[Request],
         *,
         words: bool = True,
+        in_order: bool = True,
+        on_progress: Callable[[float], None] = lambda seconds: None,
+        on_segment: Callable[[Segment], None] | None = None,
     ) -> Iterator[Transcript | Failure]:
         """Transcribe recordings together, in the model's own letter case: each outcome in the order of `requests`.
 
-        A recording that cannot be read is a `Failure` and stops no other.
+        Unless `in_order`, each outcome as soon as it is there, so that a short recording never waits for a long one. A
+        recording that cannot be read is a `Failure` and stops no other. `on_progress` is told of seconds of sound that
+        are done with, `on_segment` of segments as soon as they are ready.
         """
-        segments: list[Segment] = []
-        for item in self._recognize(requests, words):
+        segments: defaultdict[int, list[Segment]] = defaultdict(list)
+        largest = STREAM_WINDOW if on_segment else LARGEST_WINDOW
+        for item in self._recognize(requests, words, in_order, largest, on_progress):
             if isinstance(item, _SegmentEvent):
-                segments.append(item.segment)
+                if on_segment:
+                    on_segment(item.segment)
+                segments[item.request].append(item.segment)
                 continue
+            found = segments.pop(item.request, [])
             if item.error is not None:
                 yield Failure(item.name, item.error)
             else:
-                segments.sort(key=lambda each: (each.start, each.channel or 0))
-                yield Transcript(item.name, round(item.duration, 3), tuple(segments), item.notices, item.channel)
-            segments = []
+                found.sort(key=lambda each: (each.start, each.channel or 0))
+                yield Transcript(item.name, round(item.duration, 3), tuple(found), item.notices, item.channel)
 
     def emissions(self, batch: list[RequestChunk]) -> list[Floats]:
         """Natural log-probabilities (T, V) of each chunk, without the steps that belong to its neighbors.
@@ -186,15 +203,14 @@ class Recognizer:
         waveforms = torch.zeros(len(signals), int(lengths.max()))
         for row, signal in enumerate(signals):
             waveforms[row, : len(signal)] = torch.from_numpy(signal)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16")
-        began = perf_counter()
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        began = thread_time()
         with torch.inference_mode(), half:
             features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
-            extracted = perf_counter()
+            extracted = thread_time()
             log_probs, steps = self._network.recognize(features, frames, self._phones)
         together, counts = log_probs.cpu().numpy(), steps.tolist()
-        self.times.features += extracted - began
-        self.times.network += perf_counter() - extracted
+        self._spent(features=extracted - began, network=thread_time() - extracted)
         step = self.model.frame_seconds * self.model.sample_rate
         emissions = []
         for row, each in enumerate(batch):
@@ -203,58 +219,71 @@ class Recognizer:
             emissions.append(together[row, first:last])
         return emissions
 
-    def _recognize(self, requests: Iterable[Request], words: bool) -> Iterator[_SegmentEvent | EndOfAudio]:
-        reader = AudioReader(requests, self.model.sample_rate, self.segmentation, self._threads)
-        with closing(reader), ThreadPoolExecutor(1) as search_thread:
-            ends: dict[int | None, float] = {}  # of what has been said in each channel of the recording at hand
-            for window in windows(reader, self.model.sample_rate):
-                for item in self._recognize_window(window, words, search_thread):
-                    if isinstance(item, EndOfAudio):
-                        ends = {}
-                    else:
-                        said_until = ends.get(item.segment.channel, 0.0)
-                        item = _SegmentEvent(item.request, without_overlap(item.segment, said_until))
-                        ends[item.segment.channel] = item.segment.end
-                    yield item
-            self.times.reading += reader.clock.reading
-            self.times.segmentation += reader.clock.segmentation
-
-    def _recognize_window(
+    def _recognize(
         self,
-        window: list[RequestChunk | EndOfAudio],
+        requests: Iterable[Request],
         words: bool,
-        search_thread: ThreadPoolExecutor,
+        in_order: bool = True,
+        largest: float = LARGEST_WINDOW,
+        on_progress: Callable[[float], None] = lambda seconds: None,
     ) -> Iterator[_SegmentEvent | EndOfAudio]:
-        """The network runs on one batch while the search is at work on the one before."""
         rate = self.model.sample_rate
-        pending: list[tuple[list[RequestChunk], Future[list[Segment | None]]]] = []
-        for batch in batches([item for item in window if isinstance(item, RequestChunk)], rate):
-            pending.append((batch, search_thread.submit(self.search, batch, self.emissions(batch), words)))
-        segments = {
-            id(each): segment for batch, search in pending for each, segment in zip(batch, search.result(), strict=True)
-        }
-        for item in window:
-            if isinstance(item, EndOfAudio):
-                yield item
-            elif (segment := segments[id(item)]) is not None:
-                yield _SegmentEvent(item.request, segment)
+        reader = AudioReader(requests, rate, self.segmentation, self._threads, in_order=in_order)
+        pool = ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(self._threads_each,))
+        timeline = _Timeline(rate, on_progress)
+        at_work: deque[_Window] = deque()
+        try:
+            for window in windows(reader.items(), rate, largest):
+                if window:
+                    at_work.append(self._begin(window, words, pool))
+                # Nothing more to read for now: what is at work comes first.
+                while at_work and (not window or len(at_work) > _WINDOWS_AT_WORK or at_work[0].is_done()):
+                    yield from timeline.follow(at_work.popleft())
+            while at_work:
+                yield from timeline.follow(at_work.popleft())
+            self._spent(reading=reader.clock.reading, segmentation=reader.clock.segmentation)
+        finally:
+            reader.close()
+            pool.shutdown(cancel_futures=True)
+
+    @property
+    def _threads_each(self) -> int:
+        """Of the network, in each worker."""
+        return max(1, self._threads // self._workers)
+
+    def _begin(self, window: list[RequestChunk | EndOfAudio], words: bool, pool: ThreadPoolExecutor) -> _Window:
+        """Hand the batches of a window to the workers, none of which shall be without."""
+        rate = self.model.sample_rate
+        chunks = [item for item in window if isinstance(item, RequestChunk)]
+        share = sum(len(each.chunk.samples) for each in chunks) / rate / self._workers
+        seconds = min(BATCH_SECONDS, max(share, BATCH_SECONDS / 4))
+        batched = list(batches(chunks, rate, seconds))
+        return _Window(window, batched, [pool.submit(self._read, batch, words) for batch in batched])
+
+    def _spent(self, **seconds: float) -> None:
+        with self._timing:
+            for stage, spent in seconds.items():
+                setattr(self.times, stage, getattr(self.times, stage) + spent)
+
+    def _read(self, batch: list[RequestChunk], words: bool) -> list[Segment | None]:
+        """A worker's task."""
+        return self.search(batch, self.emissions(batch), words)
 
     def search(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
         """What is said in each chunk of a batch, given its `emissions`; None where nothing is."""
-        began = perf_counter()
+        began = thread_time()
         steps = [len(log_probs) for log_probs in emissions]
         padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
         for row, log_probs in enumerate(emissions):
             padded[row, : len(log_probs)] = log_probs
         hypotheses = self._decode(padded, steps, posteriors=words)
-        searched = perf_counter()
+        searched = thread_time()
         alignments = align_tokens(padded, steps, [hypothesis.tokens for hypothesis in hypotheses]) if words else None
         segments = [
             self._segment(each, hypotheses[row], steps[row], alignments[row] if alignments else None)
             for row, each in enumerate(batch)
         ]
-        self.times.search += searched - began
-        self.times.words += perf_counter() - searched
+        self._spent(search=searched - began, words=thread_time() - searched)
         return segments
 
     def _segment(
@@ -284,6 +313,55 @@ class _SegmentEvent:
     segment: Segment
 
 
+@dataclass(frozen=True)
+class _Window:
+    """Chunks in order, the batches that they were put into, and what the workers make of these."""
+
+    items: list[RequestChunk | EndOfAudio]
+    batches: list[list[RequestChunk]]
+    work: list[Future[list[Segment | None]]]
+
+    def is_done(self) -> bool:
+        return all(each.done() for each in self.work)
+
+
+class _Timeline:
+    """How far each recording has come: segments do not overlap, and progress is told in seconds of sound."""
+
+    def __init__(self, sample_rate: int, on_progress: Callable[[float], None]) -> None:
+        self._rate = sample_rate
+        self._on_progress = on_progress
+        self._ends: dict[int, dict[int | None, float]] = {}  # of what has been said in each channel
+        self._reached: dict[int, float] = {}
+
+    def follow(self, window: _Window) -> Iterator[_SegmentEvent | EndOfAudio]:
+        """The segments and ends of a window, once they are there."""
+        segments = {
+            id(each): segment
+            for batch, work in zip(window.batches, window.work, strict=True)
+            for each, segment in zip(batch, work.result(), strict=True)
+        }
+        for item in window.items:
+            if isinstance(item, EndOfAudio):
+                self._advance(item.request, item.duration)
+                self._ends.pop(item.request, None)
+                self._reached.pop(item.request, None)
+                yield item
+                continue
+            self._advance(item.request, (item.chunk.start + len(item.chunk.samples)) / self._rate)
+            if (segment := segments[id(item)]) is not None:
+                ends = self._ends.setdefault(item.request, {})
+                segment = without_overlap(segment, ends.get(segment.channel, 0.0))
+                ends[segment.channel] = segment.end
+                yield _SegmentEvent(item.request, segment)
+
+    def _advance(self, request: int, seconds: float) -> None:
+        before = self._reached.get(request, 0.0)
+        if seconds > before:
+            self._reached[request] = seconds
+            self._on_progress(seconds - before)
+
+
 def without_overlap(segment: Segment, now: float) -> Segment:
     """The segment without overlap with what ended `now`."""
     if segment.start >= now:
@@ -292,16 +370,24 @@ def without_overlap(segment: Segment, now: float) -> Segment:
     return replace(segment, start=now, end=words[-1].end if words else max(now, segment.end), words=words)
 
 
-def _in_precision(network: AcousticModel, precision: Precision) -> AcousticModel:
-    if precision not in ("float32", "bfloat16", "int8"):
-        raise UsageError(f"precision must be float32, bfloat16 or int8, not {precision!r}")
-    if precision != "int8":
-        return network
-    if next(network.parameters()).is_cuda:
-        raise UsageError("int8 is for CPUs only", "Use --precision bfloat16.")
-    from asr.model.quantized import quantize
+def _chosen(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+    if precision not in ("auto", "float32", "bfloat16"):
+        hint = "Leave it out: auto takes what is the fastest on this processor."
+        raise UsageError(f"precision must be auto, float32 or bfloat16, not {precision!r}", hint)
+    return "bfloat16" if chosen(precision, device) == torch.bfloat16 else "float32"
 
-    return quantize(network)
+
+def _in_precision(network: AcousticModel, precision: Literal["float32", "bfloat16"]) -> AcousticModel:
+    """The network, or a copy whose products find their weights in bfloat16: autocast would convert them each time."""
+    if precision == "float32":
+        return network
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(torch.bfloat16)
+        elif isinstance(module, Bidirectional):
+            module.pack(torch.bfloat16)
+    return network
 
 
 def _device(name: str) -> torch.device:
@@ -319,7 +405,7 @@ def load_model(
     *,
     device: str = "auto",
     threads: int | None = None,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     search: DecodeOptions | None = None,
     **options: Any,
 ) -> Recognizer:
@@ -327,8 +413,9 @@ def load_model(
 
     `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
     `precision` is that of the network: "float32", where a recording's neighbors in a batch change nothing, or
-    "bfloat16" or (on a CPU) "int8", which are faster and in rare cases choose another word. `search`
-    says how to search, or its fields do one by one: `load_model(beam_size=50, hotwords=["GRYFFINDOR=8"])`.
+    "bfloat16", which in rare cases chooses another word and is several times as fast where the processor was built for
+    it; "auto", the default, takes it there and only there. `search` says how to search, or its fields do one by one:
+    `load_model(beam_size=50, hotwords=["GRYFFINDOR=8"])`.
     Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
     """
     options = {KEYS.get(name, name): value for name, value in options.items()}
@@ -338,7 +425,8 @@ def load_model(
         known = ", ".join(field.name for field in fields(DecodeOptions))
         raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
     model = _load(name_or_path, threads)
-    decode = make_decode(model, search, threads)
+    workers = min(threads or os.cpu_count() or 1, _MOST_WORKERS)
+    decode = make_decode(model, search, max(1, (threads or os.cpu_count() or 1) // workers))
     phones = decodes_phones(model, search)
     kind = calibrated_search(model.path, search)
     return Recognizer(
@@ -354,7 +442,8 @@ def load_acoustic_model(
     Nothing that only a search needs is loaded. Arguments and errors as in `load_model`.
     """
     model = _load(name_or_path, threads)
-    return Recognizer(model, device=device, threads=threads, phones=model.lexicon is not None, search="align")
+    phones = model.lexicon is not None
+    return Recognizer(model, device=device, threads=threads, precision="float32", phones=phones, search="align")
 
 
 def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:

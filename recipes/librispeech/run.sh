@@ -52,6 +52,8 @@ folder_of() {
     arctic) echo CMU-ARCTIC ;;
     kathleen) echo Kathleen-arctic ;;
     an4) echo AN4 ;;
+    CommonVoice-v1-rest | VoxForge-rest | speechocean762-rest | barista-rest) echo "${1%-rest}" ;;
+    vcc2016 | snsd_clean | wordless) echo "$1" ;;
     dev-clean-2-*) echo LibriSpeech/dev-clean-2 ;;
     *) echo "LibriSpeech/$1" ;;
   esac
@@ -64,6 +66,9 @@ prepare() {
     cv-v1) asr prepare folder --root "$corpora/$folder" --name cv-v1 -o "$manifests" ;;
     arctic) asr prepare folder --root "$corpora/$folder" --name arctic --speaker-from '^([^/]+)/' -o "$manifests" ;;
     kathleen) asr prepare folder --root "$corpora/$folder" --name kathleen --speaker kathleen -o "$manifests" ;;
+    *-rest) "$python" recipes/everyday/prepare.py "$corpora" "$manifests" ;;
+    vcc2016 | snsd_clean) asr prepare folder --root "$corpora/$folder" --name "$1" -o "$manifests" ;;
+    wordless) "$python" recipes/wordless.py data/wordless "$manifests/wordless.jsonl" ;;
     an4) asr prepare folder --root "$corpora/$folder" --name an4 --speaker-from '^[^/]+/([^/]+)/' -o "$manifests" ;;
     *) asr prepare librispeech --root "$corpora" --part "${folder#*/}" -o "$manifests" ;;
   esac
@@ -76,6 +81,7 @@ if begin 0 "download what is missing"; then
       LibriSpeech/*)
         [ -d "$corpora/$folder" ] || [ -e "$manifests/$name.jsonl" ] ||
           asr prepare librispeech --root "$corpora" --part "${folder#*/}" --download -o "$manifests" ;;
+      wordless) ;; # made, not brought
       *) [ -d "$corpora/$folder" ] || echo "$corpora/$folder is missing; README.md says where it comes from" >&2 ;;
     esac
   done
@@ -104,6 +110,23 @@ if [ -n "$lexicon" ] && [ ! -e "$lexicon/lexicon" ] && begin 3 "lexicon"; then
   for manifest in "${transcripts[@]}"; do words+=(--words "$manifest"); done
   asr lexicon build -o "$lexicon" "${words[@]}"
 fi
+# How phones follow one another, for CTC-CRF. From texts too, the bundled model's will do.
+phone_ngram=
+if [ -n "$lexicon" ]; then
+  phone_ngram=$(model_folder default)/phone_ngram.safetensors
+  if [ ! -e "$phone_ngram" ]; then
+    phone_ngram=$exp/phone_ngram.safetensors
+    if [ ! -e "$phone_ngram" ] && begin 3 "phone n-gram"; then
+      "$python" recipes/phone_ngram.py "${texts[@]}" -o "$phone_ngram" --lexicon "$lexicon"
+    fi
+  fi
+fi
+# What differs when CTC-CRF takes over from CTC: one view, small batches, and frames closer together.
+crf=(shift_ms=8 phone_weight=0.8 cr_ctc_weight=0 intermediate_layer=0 sortagrad_epochs=0 augment_warmup_epochs=0
+  batches.seconds=200 batches.utterances=80 acoustic.encoder.dropout=0.15
+  "spec_augment={frequency_masks: 2, frequency_width: 18, time_masks: 5, time_share: 0.04}"
+  loop.epochs=4 loop.schedule.peak=0.0009 loop.schedule.warmup_updates=60 loop.schedule.decay_from=0
+  loop.optimizer.weight_decay=0.02)
 learn "$manifests/$tune.jsonl"
 if begin 7 "evaluate"; then
   for name in "${report[@]}"; do

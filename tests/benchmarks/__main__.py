@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import decoders, recurrence, training, transcription
+from tests.benchmarks import decoders, recurrence, speed, training, transcription
 
 print("== beam decoders ==")
 decoders.main([])
@@ -10,5 +10,7 @@ print("\n== a recurrent layer ==")
 recurrence.main([])
 print("\n== training ==")
 training.main([])
+print("\n== network, search, start-up ==")
+speed.main([])
 print("\n== files to text ==")
 transcription.main([])

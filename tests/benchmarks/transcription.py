@@ -1,6 +1,6 @@
 """`asr transcribe` beside what people use for it: seconds from files to text, two threads each, and WER.
 
-python -m tests.benchmarks.transcription                                          half an hour of real speech
+python -m tests.benchmarks.transcription                                          twenty minutes of real speech
 python -m tests.benchmarks.transcription --manifest dev.jsonl --peers PYTHON      peers in another environment
 
 (a) the utterances as single files, (b) the same joined into one file with pauses between them. Every system is a
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare the speech, run each system on it, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, help="speech with texts (default: dev-clean-2 of ASR_CORPORA)")
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--model", default="default", help="our model folder")
     parser.add_argument("--peers", default=sys.executable, help="Python interpreter that has the peers")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds that a system may take in all")

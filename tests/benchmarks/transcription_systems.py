@@ -56,8 +56,9 @@ def moonshine(task: dict[str, Any]) -> tuple[Transcribe, None]:
 
 SYSTEMS: dict[str, Callable[[dict[str, Any]], tuple[Transcribe, Any]]] = {
     "asr": asr,
+    "asr fast": lambda task: asr(task, fast=True),
     "asr greedy": lambda task: asr(task, greedy=True),
-    "asr int8": lambda task: asr(task, precision="int8"),
+    "asr float32": lambda task: asr(task, precision="float32"),
     "faster-whisper tiny.en int8": faster_whisper,
     "Moonshine tiny": moonshine,
 }

@@ -113,8 +113,8 @@ def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
     ]
     result = run(app, ["train", str(text), "+", str(other), *options])
     assert result.exit_code == 0, result.output
-    assert "vocabulary 21, unknown 0.00%" in result.stderr
-    assert "vocabulary 21, unknown 50.00%" in result.stderr
+    assert "vocabulary 24, unknown 0.00%" in result.stderr
+    assert "vocabulary 24, unknown 50.00%" in result.stderr
     weights = result.stderr.split("interpolating by ")[1].split("\n")[0].split()
     assert float(weights[0]) > 0.9
     mixed = run(app, ["perplexity", str(tmp_path / "lm.ngram"), str(text)]).stdout

@@ -83,7 +83,7 @@ def test_kaldi_there_and_back(tmp_path: Path) -> None:
         (["librispeech", "--root", "nowhere", "-o", "out", "--download"], 2, "--part"),
         (["librispeech", "--root", "nowhere", "-o", "out", "--download", "--part", "dev-cleen"], 2, "dev-cleen"),
         (["folder", "--root", ".", "-o", "out", "--speaker-from", "("], 2, "--speaker-from"),
-        (["folder", "--root", ".", "-o", "out", "--normalize", "whisper"], 2, "librispeech"),
+        (["folder", "--root", ".", "-o", "out", "--normalize", "whisperer"], 2, "librispeech"),
         (["ljspeech", "--root", "nowhere", "-o", "out"], 1, "metadata.csv"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.rescoring import rescore_nbest
+from asr.decoding.rescoring import in_doubt, rescore_nbest
 
 
 class Table:
@@ -40,7 +40,7 @@ NBESTS = [
         (0.5, 3.0, [["GO HOME", "GO HOLM"], ["GO HOME", "GO"], []]),
     ],
 )
-def test_the_second_opinion_sorts_anew(weight: float, bonus: float, expected: list[list[str]]) -> None:
+def test_rescoring_sorts_anew(weight: float, bonus: float, expected: list[list[str]]) -> None:
     rescored = rescore_nbest(NBESTS, Table(), weight, bonus)
     assert [[one.text for one in nbest] for nbest in rescored] == expected
 
@@ -54,3 +54,19 @@ def test_each_text_is_judged_once() -> None:
     table = Table()
     rescore_nbest(NBESTS, table, 1.0)
     assert sorted(table.asked) == ["GO", "GO HOLM", "GO HOME"]
+
+
+def test_only_what_is_near_the_best_is_in_doubt() -> None:
+    nbest = [hypothesis("A", -1.0, 0.0), hypothesis("B", -2.5, 0.0), hypothesis("C", -9.0, 0.0)]
+    assert [[one.text for one in in_doubt(nbest, threshold)] for threshold in (0.0, 1.5, 100.0)] == [
+        ["A"],
+        ["A", "B"],
+        ["A", "B", "C"],
+    ]
+    assert in_doubt([], 1.0) == []
+
+
+def test_a_list_of_one_is_not_asked_about() -> None:
+    table = Table()
+    assert rescore_nbest([NBESTS[0][:1]], table, 1.0) == [NBESTS[0][:1]]
+    assert table.asked == []

@@ -33,7 +33,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_the_network_runs_once_for_the_same_weights_and_data(tiny_model, manifest, tmp_path):
-    recognizer = load_model(tiny_model, search=DecodeOptions(greedy=True))
+    recognizer = load_model(tiny_model, precision="float32", search=DecodeOptions(greedy=True))
     cache = tmp_path / "emissions.npz"
     counted = []
     first = manifest_emissions(recognizer, manifest, cache, counted.append)
@@ -52,7 +52,7 @@ def test_the_network_runs_once_for_the_same_weights_and_data(tiny_model, manifes
 
 
 def test_what_is_heard_is_what_the_recognizer_hears(tiny_model, manifest, tmp_path):
-    recognizer = load_model(tiny_model, search=DecodeOptions(greedy=True))
+    recognizer = load_model(tiny_model, precision="float32", search=DecodeOptions(greedy=True))
     examples = manifest_emissions(recognizer, manifest, tmp_path / "emissions.npz")
     for number in range(3):
         text = recognizer.transcribe(tmp_path / f"{number}.wav", words=False, case="upper").text
@@ -63,7 +63,7 @@ def test_what_is_heard_is_what_the_recognizer_hears(tiny_model, manifest, tmp_pa
 
 @pytest.mark.parametrize("number", [0, 1])  # a whole recording, and one of which a part is an utterance as well
 def test_a_recording_that_is_missing_ends_it_and_leaves_nothing(tiny_model, manifest, tmp_path, number):
-    recognizer = load_model(tiny_model, search=DecodeOptions(greedy=True))
+    recognizer = load_model(tiny_model, precision="float32", search=DecodeOptions(greedy=True))
     audio = tmp_path / f"{number}.wav"
     audio.rename(tmp_path / "elsewhere.wav")
     with pytest.raises(AudioError, match=audio.name):
@@ -74,7 +74,7 @@ def test_a_recording_that_is_missing_ends_it_and_leaves_nothing(tiny_model, mani
 
 
 def test_a_torn_cache_is_made_anew(tiny_model, manifest, tmp_path):
-    recognizer = load_model(tiny_model, search=DecodeOptions(greedy=True))
+    recognizer = load_model(tiny_model, precision="float32", search=DecodeOptions(greedy=True))
     cache = tmp_path / "emissions.npz"
     cache.write_bytes(b"PK\x03\x04 torn")
     assert len(manifest_emissions(recognizer, manifest, cache)) == 4

@@ -27,7 +27,7 @@ from asr.transcription.recognizer import Recognizer, load_model
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_model: Path) -> Recognizer:
-    return load_model(tiny_model, device="cpu")
+    return load_model(tiny_model, device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_what_was_made_otherwise_is_not_taken_over(
     if changed == "model":
         copy = shutil.copytree(tiny_model, tmp_path / "copy")
         (copy / "config.json").write_text((copy / "config.json").read_text() + "\n")
-        other = load_model(copy, device="cpu")
+        other = load_model(copy, device="cpu", precision="float32")
     elif changed == "data":
         manifest.write_text(manifest.read_text().replace("COPPER", "SILVER"))
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 from asr.features.augment import (
     SpecAugmentConfig,
     WaveformAugmentConfig,
-    add_noise,
     augment_batch,
     change_speed,
     spec_augment,
@@ -100,36 +101,6 @@ def test_the_speed_of_one_and_silence_pass_through() -> None:
     assert len(augment(empty, config, np.random.default_rng(1))) == 0
 
 
-@pytest.mark.parametrize("snr", [0.0, 10.0, 30.0])
-def test_noise_has_the_asked_level(snr: float) -> None:
-    noise = add_noise(TONE, snr, np.random.default_rng(1)) - TONE
-    assert 10 * np.log10(np.mean(TONE**2) / np.mean(noise**2)) == pytest.approx(snr, abs=0.1)
-
-
-def test_noise_is_between_white_and_pink() -> None:
-    def slope(seed: int) -> float:
-        """dB an octave, between 250 Hz and 8 kHz."""
-        noise = add_noise(np.ones(5 * RATE, np.float32), 0.0, np.random.default_rng(seed)) - 1
-        power = np.abs(np.fft.rfft(noise.astype(np.float64))) ** 2
-        levels = [
-            10 * np.log10(power[5 * low : 10 * low].mean()) for low in (250, 500, 1000, 2000, 4000)
-        ]  # bins of a fifth of a hertz
-        return float(np.polyfit(range(len(levels)), levels, 1)[0])
-
-    slopes = [slope(seed) for seed in range(40)]
-    assert -3.3 < min(slopes) < -2.5
-    assert -0.5 < max(slopes) < 0.3
-
-
-@pytest.mark.parametrize("length", [1, 2, 3, 1023, 1024, 1025])
-def test_noise_of_any_length(length: int) -> None:
-    samples = np.linspace(-0.1, 0.1, length + 1, dtype=np.float32)[1:]
-    noisy = add_noise(samples, 10.0, np.random.default_rng(1))
-    assert noisy.shape == samples.shape
-    assert noisy.dtype == np.float32
-    assert np.isfinite(noisy).all()
-
-
 def test_gain_stays_within_its_bounds_on_both_sides() -> None:
     config = WaveformAugmentConfig(gain_db=6.0)
     changes = [
@@ -138,6 +109,55 @@ def test_gain_stays_within_its_bounds_on_both_sides() -> None:
     ]
     assert -6.01 <= min(changes) < -3
     assert 3 < max(changes) <= 6.01
+
+
+SWITCHES = ["noise", "babble", "hum", "music", "reverb", "stretch", "telephone", "codec"]
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_each_distortion_has_its_switch_and_alone_changes_the_sound(switch: str) -> None:
+    config = WaveformAugmentConfig(**{f"{switch}_probability": 1.0})  # type: ignore[arg-type]
+    batch = [TONE, np.roll(TONE, 7) * 0.5]
+    one, again, other = (augment_batch(batch, RATE, config, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
+    assert one.dtype == np.float32
+    assert np.isfinite(one).all()
+    np.testing.assert_array_equal(one, again)
+    assert len(one) != len(TONE) or not np.allclose(one, TONE, atol=1e-3)
+    assert switch == "telephone" or len(one) != len(other) or not np.array_equal(one, other)
+    assert len(one) == len(TONE) or switch == "stretch"
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("length", [0, 1, 2, 37])
+def test_the_shortest_and_the_silent_pass_through_every_distortion(switch: str, length: int) -> None:
+    config = WaveformAugmentConfig(**{f"{switch}_probability": 1.0})  # type: ignore[arg-type]
+    for batch in ([np.zeros(length, np.float32)] * 2, [np.full(length, 0.1, np.float32), np.zeros(0, np.float32)]):
+        for altered in augment_batch(batch, RATE, config, np.random.default_rng(1)):
+            assert np.isfinite(altered).all()
+            assert altered.dtype == np.float32
+
+
+def test_fastest_says_how_much_shorter_an_utterance_may_become() -> None:
+    assert WaveformAugmentConfig().fastest == 1.0
+    assert WaveformAugmentConfig([0.9, 1.1]).fastest == 1.1
+    assert WaveformAugmentConfig([0.9, 1.1], stretch_probability=0.1, stretch_rates=(0.8, 1.2)).fastest == 1.1 * 1.2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hum_probability": 1.5},
+        {"speeds": [3.0]},
+        {"gain_db": -1.0},
+        {"noise_snr_db": (20.0, 10.0)},
+        {"stretch_rates": (0.1, 1.0)},
+        {"codecs": ["aac"]},
+        {"reverb_rt60_s": (0.0, 1.0)},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must|unknown"):
+        WaveformAugmentConfig(**wrong)
 
 
 def test_noise_comes_as_often_as_configured() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ CONFIGS = [
     FeatureConfig(size=20),
     FeatureConfig(size=20, normalize="none"),
     FeatureConfig(size=20, normalize="global"),
+    FeatureConfig(size=20, shift_ms=8),
     FeatureConfig(kind="mfcc", size=13),
     FeatureConfig(kind="mfcc", size=13, deltas=False, normalize="none"),
 ]
@@ -34,6 +36,18 @@ def test_frames_lie_wholly_inside_the_signal(samples: int, frames: int) -> None:
     assert lengths.tolist() == [frames]
     assert features.shape == (1, max(1, frames), 80)
     assert torch.isfinite(features).all()
+
+
+@pytest.mark.parametrize("kind", ["filterbank", "mfcc"])
+def test_a_shorter_shift_takes_the_same_frames_more_often(kind: Literal["filterbank", "mfcc"]) -> None:
+    waveform, length = speechlike(16000), torch.tensor([16000])
+    usual, dense = (FeatureConfig(kind, size=13, deltas=False, normalize="none", shift_ms=ms) for ms in (10, 5))
+    features, frames = FeatureExtractor(usual)(waveform, length)
+    denser, more = FeatureExtractor(dense)(waveform, length)
+    assert more.tolist() == [196]
+    torch.testing.assert_close(denser[:, ::2][:, : int(frames)], features)
+    with pytest.raises(ValueError, match="shift_ms"):
+        FeatureConfig(shift_ms=1)
 
 
 def deviation(config: FeatureConfig, waveform: torch.Tensor) -> torch.Tensor:

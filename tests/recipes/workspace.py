@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -54,6 +56,19 @@ class Workspace:
             timeout=timeout,
             check=False,
         )
+
+
+def load(path: str) -> Any:
+    """A script of the recipes as a module, its neighbors importable as they are when it is run."""
+    script = PROJECT / "recipes" / path
+    if str(script.parent) not in sys.path:
+        sys.path.append(str(script.parent))
+    spec = importlib.util.spec_from_file_location(f"recipe_{script.parent.name}_{script.stem}", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def sentences(count: int, seed: int) -> list[str]:

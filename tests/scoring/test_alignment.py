@@ -6,7 +6,7 @@ import random
 
 import jiwer
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import asr
@@ -95,11 +95,13 @@ def test_equal_to_jiwer_on_a_thousand_random_pairs() -> None:
     _equal_to_jiwer(references, hypotheses)
 
 
+@settings(deadline=None)
 @given(words, words)
 def test_equal_to_jiwer_on_any_pair(reference: str, hypothesis: str) -> None:
     _equal_to_jiwer([reference], [hypothesis])
 
 
+@settings(deadline=None)
 @given(words, words)
 def test_the_alignment_spells_both_sides_and_agrees_with_the_counts(reference: str, hypothesis: str) -> None:
     (utterance,) = score(reference, hypothesis).utterances

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.scoring.files import report_on_files
-from asr.scoring.views import write_report
+from asr.scoring.files import board_of_files, report_on_files
+from asr.scoring.views import write_board, write_report
 from tests.scoring.conftest import Invented, invent
 
 pytestmark = pytest.mark.slow
@@ -51,14 +51,14 @@ def corpus(tmp_path: Path) -> Invented:
 class Visit:
     """An opened page that remembers its console and its requests."""
 
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+    def __init__(self, browser: Any, file: Path, path: str = "", **options: Any) -> None:
         self.page = browser.new_context(**options).new_page()
         self.messages: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.messages.append(message.text))
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+        self.page.goto(file.as_uri() + path)
 
     def clean(self) -> None:
         """Nothing on the console; nothing fetched but the page, its icon and recordings from disk."""
@@ -159,13 +159,101 @@ def test_hostile_text_is_shown_and_not_run(browser: Any, tmp_path: Path) -> None
     hostile = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
     (tmp_path / "ref.txt").write_text(f"the map\n{hostile}\n")
     (tmp_path / "hyp.txt").write_text(f"{hostile}\nthe map\n")
-    write_report(report_on_files(tmp_path / "ref.txt", tmp_path / "hyp.txt"), tmp_path / "report.html")
+    report = report_on_files(tmp_path / "ref.txt", tmp_path / "hyp.txt", tags="keep")
+    write_report(report, tmp_path / "report.html")
     visit = Visit(browser, tmp_path / "report.html")
     for button in visit.page.locator(".open").all():
         button.click()
     assert visit.page.evaluate("window.hacked") is None
     assert "<script>window.hacked=1</script><img" in visit.page.locator("#rows").inner_text()
     visit.clean()
+
+
+def timed(corpus: Invented, folder: Path) -> Path:
+    """The system's hypotheses as a CTM whose words stand a quarter of a second apart in the two seconds of tone."""
+    lines = []
+    for line in corpus.system.read_text().splitlines():
+        text, _, name = line.rpartition(" ")
+        words = text.split()[:8]
+        lines += [f"{name[1:-1]} 1 {0.25 * index:.2f} 0.20 {word}" for index, word in enumerate(words)]
+    (folder / "gru.ctm").write_text("\n".join(lines))
+    return folder / "gru.ctm"
+
+
+def test_a_word_is_heard_and_stands_under_the_waveform(browser: Any, corpus: Invented, tmp_path: Path) -> None:
+    report = report_on_files(corpus.manifest, timed(corpus, tmp_path), missing="delete")
+    write_report(report, tmp_path / "report.html")
+    name = next(each.id for each in report.score.utterances if len(each.times) == 8)
+    visit = Visit(browser, tmp_path / "report.html", path=f"#{name}")
+    page = visit.page
+    assert texts(page, ".open") == [name]
+    assert page.locator(".wave canvas").count() == 1
+    hypothesis = next(each.hypothesis for each in report.score.utterances if each.id == name).split()
+    assert texts(page, ".words-at:nth-child(3) > *") == hypothesis
+    fourth = page.locator(".aligned button.hear").nth(3)
+    assert fourth.inner_text() == hypothesis[3]
+    fourth.click()
+    position = "document.querySelector('audio').currentTime"
+    wait(
+        lambda: page.evaluate(
+            "!document.querySelector('audio').paused || document.querySelector('audio').currentTime > 0.9"
+        )
+    )
+    wait(lambda: page.evaluate("document.querySelector('audio').paused"))
+    assert 0.9 <= page.evaluate(position) < 1.3  # the word is over at 0.95 s
+    page.locator(".wave canvas").click(position={"x": 2, "y": 10})
+    wait(lambda: page.evaluate(position) < 0.9)
+    visit.clean()
+
+
+def test_a_link_leads_to_an_utterance(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"id": "a b/ü#1", "text": "the river"}\n{"id": "c2", "text": "is wide"}\n')
+    (tmp_path / "h.jsonl").write_text('{"id": "a b/ü#1", "text": "the liver"}\n{"id": "c2", "text": "is wide"}\n')
+    write_report(report_on_files(tmp_path / "r.jsonl", tmp_path / "h.jsonl"), tmp_path / "report.html")
+    visit = Visit(browser, tmp_path / "report.html")
+    assert len(texts(visit.page, ".open")) == 2
+    visit.page.locator("a.link").first.click()
+    wait(lambda: texts(visit.page, ".open") == ["a b/ü#1"])
+    assert visit.page.locator(".aligned").count() == 1
+    visit.page.reload()
+    assert texts(visit.page, ".open") == ["a b/ü#1"]
+    visit.page.get_by_role("button", name="show all").click()
+    assert len(texts(visit.page, ".open")) == 2
+    visit.clean()
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_long_names_of_systems_do_not_overlap(browser: Any, corpus: Invented, tmp_path: Path, width: int) -> None:
+    names = ["bidirectional_gru_ctc_with_language_model_and_rescoring-2026", "conformer-transducer-large-streaming.v2"]
+    report = report_on_files(corpus.manifest, corpus.system, against=corpus.baseline, names=names)
+    write_report(report, tmp_path / "report.html")
+    visit = Visit(browser, tmp_path / "report.html", viewport={"width": width, "height": 900})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = [tile.bounding_box() for tile in visit.page.locator(".verdict .tiles dt").all()]
+    for index, one in enumerate(boxes):
+        for other in boxes[index + 1 :]:
+            apart = one["x"] + one["width"] <= other["x"] or one["y"] + one["height"] <= other["y"]
+            assert apart or other["y"] + other["height"] <= one["y"] or other["x"] + other["width"] <= one["x"]
+    overflowing = (
+        "[...document.querySelectorAll('.verdict dt')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+    )
+    assert visit.page.evaluate(overflowing) == 0
+    visit.clean()
+
+
+def test_a_board_opens_its_pairs(browser: Any, corpus: Invented, tmp_path: Path) -> None:
+    third = tmp_path / "worse.trn"
+    third.write_text("".join(f"UH {line}\n" for line in corpus.system.read_text().splitlines()))
+    write_board(board_of_files(corpus.manifest, [corpus.system, corpus.baseline, third]), tmp_path / "board.html")
+    for width in (390, 1400):
+        visit = Visit(browser, tmp_path / "board.html", viewport={"width": width, "height": 900})
+        page = visit.page
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert texts(page, ".board tbody th")[:3] == ["gru", "old", "worse"]
+        page.locator(".board a").first.click()
+        assert page.locator(".verdict").count() == 1
+        assert len(errors(page)) == 50
+        visit.clean()
 
 
 def test_on_a_phone_nothing_sticks_out(browser: Any, corpus: Invented, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from asr.errors import DataError
 from asr.scoring import ScoredUtterance, score
-from asr.scoring.significance import compare, conclude, matched_pairs, segments
+from asr.scoring.significance import compare, conclude, holm, matched_pairs, segments
 
 
 def one(reference: str, hypothesis: str) -> ScoredUtterance:
@@ -96,8 +96,28 @@ def test_no_difference_is_not_called_one() -> None:
 
 
 def test_too_little_data_conclude_nothing() -> None:
-    _, sentence = _systems(0.05, 0.25, utterances=30)
-    assert "nothing may be concluded: too few utterances (30" in sentence
+    _, sentence = _systems(0.05, 0.25, utterances=5)
+    assert "nothing may be concluded: too few errors (matched-pairs test p" in sentence
+
+
+def test_a_large_difference_on_few_utterances_is_a_conclusion_without_the_interval() -> None:
+    comparison, sentence = _systems(0.05, 0.24, utterances=60)
+    assert comparison.significant  # type: ignore[attr-defined]
+    assert "chance does not explain that: matched-pairs test p < 0.001 over" in sentence
+    assert "interval" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),  # the textbook's: 3 x 0.01, 2 x 0.03, and none below the one before
+        ([0.5, 0.6, 0.001], [1.0, 1.0, 0.003]),
+    ],
+)
+def test_holm(p_values: list[float], expected: list[float]) -> None:
+    assert holm(p_values) == pytest.approx(expected)
 
 
 def test_equal_systems() -> None:

@@ -79,7 +79,7 @@ def test_terminal_is_plain_when_piped() -> None:
     text = file.getvalue()
     assert text.startswith("WER 33.33 %   system\n")
     assert "(cat -> hat) 1" in text
-    assert "not reliable: too few utterances (1, at least 100" in text
+    assert "no interval over utterances: too few utterances (1, at least 100" in text
     assert "\x1b" not in text
 
 

@@ -63,6 +63,23 @@ def test_what_cannot_be_learned_from_is_left_out_by_name(tmp_path: Path) -> None
     assert heard == {f"tones{number}" for number in short[2:]}
 
 
+def test_stretches_without_a_word_are_trained_on_where_the_manifest_says_so(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    manifest = config.train[0].manifest
+    for number in range(12):
+        rewrite(manifest, number, text="", extra={"wordless": True})
+    rewrite(manifest, 3, text="AB CD", extra={})
+    subject = AcousticTask(config, CPU, quiet=True)
+    assert subject.left_out == {}
+    for batch in subject.load(0, 0, 1):
+        assert [bool(target) for target in batch.targets] == [one == "tones3" for one in batch.ids]
+        loss = subject.loss(batch, torch.Generator().manual_seed(1))
+        assert torch.isfinite(loss.value)
+        loss.value.backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in subject.module.parameters() if weight.grad is not None)
+    assert subject.validate()["wer"] >= 0
+
+
 def test_the_fastest_speed_must_still_fit_the_target(tmp_path: Path) -> None:
     config = experiment(tmp_path, "validation=[]")
     manifest = config.train[0].manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 import torch
 
 from asr.errors import UsageError
-from asr.lexicon import Lexicon
+from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.g2p import G2P
 from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
+from asr.model.phone_ngram import count_phones, estimate
 from asr.training.acoustic import AcousticTask
 from asr.training.run import run_task
 from tests.training.experiments import experiment
@@ -96,6 +98,72 @@ def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: P
 def test_the_bundled_models_lexicon_is_the_default_one(tmp_path: Path, spoken: Path, monkeypatch) -> None:
     monkeypatch.setattr("asr.model.bundle.BUNDLED", spoken)
     assert task(tmp_path, Path("default")).lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
+
+
+@pytest.fixture(scope="module")
+def ngram(spoken: Path) -> Path:
+    """Phones of a few sentences that the tests' speech could hold."""
+    lexicon = load_lexicon(spoken)
+    assert lexicon is not None
+    sentences = [lexicon.encode(text) for text in ("AB CD", "DA BC AA", "CB")]
+    estimate(count_phones(sentences, len(VOCABULARY))).save(spoken / "phones.safetensors")
+    return spoken / "phones.safetensors"
+
+
+def test_crf_asks_for_more_than_ctc_and_gives_every_weight_a_gradient(
+    tmp_path: Path, spoken: Path, ngram: Path
+) -> None:
+    alone = task(tmp_path, spoken, "phone_weight=1", "intermediate_layer=0")
+    subject = task(tmp_path, spoken, "phone_weight=1", "intermediate_layer=0", f"phone_ngram={ngram}")
+    batch = next(subject.load(0, 0, 1))
+    losses = [each.loss(batch, torch.Generator().manual_seed(1)) for each in (alone, subject)]
+    assert all(torch.isfinite(loss.value) for loss in losses)
+    assert losses[0].value != losses[1].value
+    losses[1].value.backward()
+    assert float(subject.module.phones.weight.grad.abs().sum()) > 0
+
+
+def test_phones_of_a_corpus_are_learned_by_crf(tmp_path: Path, spoken: Path, ngram: Path) -> None:
+    config = experiment(tmp_path, f"lexicon={spoken}", f"phone_ngram={ngram}", "loop.epochs=6", "validation=[]")
+    run_task(config, quiet=True)
+    records = [json.loads(line) for line in (config.output / "metrics.jsonl").read_text().splitlines()]
+    losses = [record["phone_loss"] for record in records if record["kind"] == "epoch"]
+    assert losses[-1] < losses[0]
+
+
+def test_what_was_trained_by_crf_goes_on_by_crf(tmp_path: Path, spoken: Path, ngram: Path) -> None:
+    config = experiment(tmp_path, f"lexicon={spoken}", f"phone_ngram={ngram}", "loop.epochs=1")
+    run_task(config, quiet=True)
+    best = config.output / "best"
+    kept = load_saved_model(best).phone_ngram
+    assert kept is not None
+    batch = next(AcousticTask(config, CPU, quiet=True).load(0, 0, 1))
+    values = {}
+    for name, override in {"by itself": [], "named": [f"phone_ngram={best}"], "none": ["phone_ngram=none"]}.items():
+        subject = AcousticTask(experiment(tmp_path / "on", f"init_from={best}", *override), CPU, quiet=True)
+        values[name] = float(subject.loss(batch, torch.Generator().manual_seed(1)).value.detach())
+    assert values["by itself"] == values["named"] != values["none"]
+    average_models([best, best], tmp_path / "mean")
+    assert (load_saved_model(tmp_path / "mean").phone_ngram.table == kept.table).all()
+
+
+def test_an_ngram_without_phones_to_learn_is_refused(tmp_path: Path, spoken: Path, ngram: Path) -> None:
+    with pytest.raises(UsageError, match="learns phones"):
+        AcousticTask(experiment(tmp_path, f"phone_ngram={ngram}"), CPU, quiet=True)
+    estimate(count_phones([[1, 2]], 3)).save(tmp_path / "other.safetensors")
+    with pytest.raises(UsageError, match=r"3 labels, phones are 41"):
+        task(tmp_path, spoken, f"phone_ngram={tmp_path / 'other.safetensors'}")
+
+
+def test_another_shift_of_frames_goes_on_from_the_same_weights(tmp_path: Path) -> None:
+    config = experiment(tmp_path, "loop.epochs=1")
+    run_task(config, quiet=True)
+    best = config.output / "best"
+    subject = AcousticTask(experiment(tmp_path / "on", f"init_from={best}", "shift_ms=8"), CPU, quiet=True)
+    assert subject.module.frame_seconds == pytest.approx(0.032)
+    assert load_saved_model(best).network.frame_seconds == pytest.approx(0.040)
+    with pytest.raises(UsageError, match=r"acoustic\.features\.shift_ms"):
+        experiment(tmp_path, "shift_ms=8")
 
 
 def test_a_folder_without_pronunciations_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from asr.decoding import BeamDecoder, DecodingConfig, Hypothesis
-from asr.decoding.rescoring import rescore_nbest
+from asr.decoding.rescoring import in_doubt, rescore_nbest
 from asr.errors import ModelError, UsageError
 from asr.lm.rnn import load_recurrent
 from asr.model.bundle import load_saved_model
@@ -55,7 +55,9 @@ def test_the_best_is_the_first_of_the_rescored_list(
     decoder = BeamDecoder(
         load_saved_model(tiny_model).tokenizer.vocabulary, DecodingConfig(beam_size=20, word_score=0.0)
     )
-    nbests = decoder.decode_batch(heard, STEPS, nbest=30)
+    nbests = [
+        in_doubt(nbest, DecodingConfig().nbest_threshold) for nbest in decoder.decode_batch(heard, STEPS, nbest=30)
+    ]
     wanted = [best for best, *_ in rescore_nbest(nbests, load_recurrent(tiny_rnn_lm), weight, bonus)]
     found = read(tiny_model, heard, beam_size=20, rescore=tiny_rnn_lm, rescore_weight=weight, rescore_word_score=bonus)
     assert found == wanted
@@ -68,8 +70,18 @@ def test_only_the_best_readings_are_judged(
     model = shutil.copytree(tiny_model, tmp_path / "model")
     (model / "decoding.json").write_text(json.dumps({"nbest": 1, "rescore_weight": 9.0}))
     plain, rescored = read(tiny_model, heard, beam_size=20), read(model, heard, beam_size=20, rescore=tiny_rnn_lm)
-    assert [each.text for each in rescored] == [each.text for each in plain]
-    assert all(one.score < other.score for one, other in zip(rescored, plain, strict=True))
+    assert rescored == plain
+
+
+def test_what_could_not_win_is_not_rescored(
+    tiny_model: Path, tiny_rnn_lm: Path, heard: np.ndarray, tmp_path: Path
+) -> None:
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    plain = read(tiny_model, heard, beam_size=20)
+    for threshold, decides in ((0.0, False), (50.0, True)):
+        settings = {"nbest_threshold": threshold, "rescore_weight": 9.0, "rescore_word_score": 0.0}
+        (model / "decoding.json").write_text(json.dumps(settings))
+        assert (read(model, heard, beam_size=20, rescore=tiny_rnn_lm) != plain) == decides
 
 
 def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_lm: Path, heard: np.ndarray) -> None:

@@ -23,7 +23,7 @@ WORDS = {"THE", "QUICK", "BROWN", "FOX", "KNOWS", "NOSE", "A", "EYE"}
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_phone_model):
-    return asr.load_model(tiny_phone_model)
+    return asr.load_model(tiny_phone_model, precision="float32")
 
 
 def test_words_come_from_phones_and_have_their_times(recognizer):

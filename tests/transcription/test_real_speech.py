@@ -31,7 +31,7 @@ def recognizer() -> Recognizer:
     folder = Path(os.environ.get("ASR_TEST_MODEL", BUNDLED))
     if not (folder / "config.json").is_file():
         pytest.skip(f"needs a trained model, not found at {folder}")
-    return asr.load_model(folder, greedy=True)
+    return asr.load_model(folder, greedy=True, precision="float32")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ OTHER = noisy(3.0, 2)
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_model: Path) -> asr.Recognizer:
-    return asr.load_model(tiny_model, device="cpu")
+    return asr.load_model(tiny_model, device="cpu", precision="float32")
 
 
 def blocks(samples: np.ndarray, size: int) -> Iterator[np.ndarray]:

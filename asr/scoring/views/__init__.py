@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr.errors import UsageError
-from asr.io import write_text
+from asr.io import write_whole
+from asr.scoring.board import Board
 from asr.scoring.report import Report
 
 FORMS = ("html", "json", "csv", "pra", "sys")
@@ -21,7 +22,7 @@ def write_report(report: Report, path: Path | str, form: str | None = None, *, e
     form = form or path.suffix.lstrip(".").lower()
     if form not in FORMS:
         raise UsageError(f"{path}: no report is written as {form!r}", f"Choose one of {', '.join(FORMS)}.")
-    write_text(path, render(report, form, path.parent, embed_audio))
+    _write(path, render(report, form, path.parent, embed_audio))
 
 
 def render(report: Report, form: str, folder: Path, embed_audio: bool = False) -> str:
@@ -37,3 +38,27 @@ def render(report: Report, form: str, folder: Path, embed_audio: bool = False) -
     if form == "csv":
         return tables.render_csv(report)
     return tables.render_pra(report.score) if form == "pra" else tables.render_sys(report.score, report.name)
+
+
+def write_board(board: Board, path: Path | str, form: str | None = None, *, embed_audio: bool = False) -> None:
+    """Write a table of systems as html or json; the page of every pair of systems stands beside it, linked from it."""
+    from asr.scoring.views.html.board import pair_page, render_board_html
+    from asr.scoring.views.json_report import render_board_json
+
+    path = Path(path)
+    form = form or path.suffix.lstrip(".").lower()
+    if form not in ("html", "json"):
+        raise UsageError(f"{path}: no table of systems is written as {form!r}", "Choose html or json.")
+    if form == "json":
+        _write(path, render_board_json(board))
+        return
+    for difference in board.differences:
+        page = path.parent / pair_page(board, difference, path.stem)
+        write_report(difference.report, page, "html", embed_audio=embed_audio)
+    _write(path, render_board_html(board, path.stem))
+
+
+def _write(path: Path, text: str) -> None:
+    """Half a letter, from a file name that is not UTF-8, must not keep the report from being written."""
+    with write_whole(path, "wb") as file:
+        file.write(text.encode("utf-8", "replace"))

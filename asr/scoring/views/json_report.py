@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from asr.scoring.board import Board
 from asr.scoring.bootstrap import LEVEL, Interval
 from asr.scoring.breakdown import Breakdown, VocabularyShare
 from asr.scoring.counts import Counts
@@ -16,6 +17,7 @@ from asr.scoring.result import Score, ScoredUtterance
 from asr.scoring.significance import Comparison
 
 SCHEMA = "asr-score-1"
+BOARD_SCHEMA = "asr-board-1"
 MOST_FREQUENT = 200
 
 
@@ -35,6 +37,7 @@ def summarize(report: Report) -> dict[str, Any]:
         **rates(report.score),
         "normalizer": report.score.normalizer,
         "aligner": report.score.aligner,
+        "case_folded": report.score.case_folded,
         "without_normalizer": _counts(report.score.raw_words) if report.score.raw_words else None,
         "interval": {
             "level": LEVEL,
@@ -54,10 +57,37 @@ def summarize(report: Report) -> dict[str, Any]:
             for word, count in report.confusions.wrong.most_common(MOST_FREQUENT)
         ],
         "vocabulary": _vocabulary(report.vocabulary) if report.vocabulary else None,
+        "formatting": asdict(report.formatting) if report.formatting else None,
         "worst": [utterance.id for utterance in report.worst],
         "inputs": dict(report.inputs),
         "settings": dict(report.settings),
     }
+
+
+def render_board_json(board: Board) -> str:
+    """A table of systems: what `summarize` says of each, every difference, and the texts of all."""
+    systems = [{"name": report.name, **summarize(report)} for report in board.reports]
+    differences = [
+        {
+            "baseline": each.first.name,
+            "system": each.second.name,
+            "p_value_holm": each.p_value,
+            "significant_among_all": each.significant,
+            **_compared(each.comparison, each.report),
+        }
+        for each in board.differences
+    ]
+    head = {"schema": BOARD_SCHEMA, "wer": board.reports[0].score.wer, "best": board.reports[0].name}
+    rows = []
+    for utterances in zip(*(report.score.utterances for report in board.reports), strict=True):
+        said = utterances[0]
+        heard = {
+            report.name: {"hypothesis": each.hypothesis, "alignment": each.operations, "errors": each.words.errors}
+            for report, each in zip(board.reports, utterances, strict=True)
+        }
+        rows.append({"id": said.id, "speaker": said.speaker, "reference": said.reference, "systems": heard})
+    whole = {**head, "systems": systems, "differences": differences, "utterances": rows}
+    return json.dumps(whole, ensure_ascii=False, indent=1, default=str) + "\n"
 
 
 def rates(score: Score) -> dict[str, Any]:
@@ -106,10 +136,16 @@ def _tested(interval: Interval) -> dict[str, Any]:
 
 def _comparison(comparison: Comparison, report: Report) -> dict[str, Any]:
     baseline = rates(comparison.first)
-    speakers = comparison.over_speakers
     return {
         "baseline": report.baseline,
         **{f"baseline_{key}": baseline[key] for key in ("wer", "cer", "words")},
+        **_compared(comparison, report),
+    }
+
+
+def _compared(comparison: Comparison, report: Report) -> dict[str, Any]:
+    speakers = comparison.over_speakers
+    return {
         "difference": comparison.difference,
         "relative": comparison.relative,
         "significant": comparison.significant,

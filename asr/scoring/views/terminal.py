@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.text import Text
 
+from asr.scoring.board import Board
 from asr.scoring.bootstrap import Interval
 from asr.scoring.breakdown import Breakdown
-from asr.scoring.report import Report, describe_unpaired
+from asr.scoring.report import Report, describe_inputs, notices
 from asr.scoring.result import ScoredUtterance
+from asr.scoring.significance import format_p_value
 
 SHOWN = 8
 _BAR = 24
+_PLAIN = {"–": "-", "−": "-", "█": "#", "…": ".", "→": ">", "’": "'"}  # for encodings without these
 
 
 def print_report(report: Report, console: Console | None = None, by: tuple[str, ...] = (), worst: int = 0) -> None:
@@ -21,15 +24,43 @@ def print_report(report: Report, console: Console | None = None, by: tuple[str, 
 
     Control characters are shown as `�`: a hypothesis must not steer the terminal.
     """
+    _print(_lines(report, by, worst), console)
+
+
+def print_board(board: Board, console: Console | None = None, by: tuple[str, ...] = ()) -> None:
+    """Print a table of systems and their differences, with the breakdowns named in `by`."""
+    _print(_board_lines(board, by), console)
+
+
+def _print(lines: Iterable[Text], console: Console | None) -> None:
     console = console or Console(highlight=False)
-    for line in _lines(report, by, worst):
-        console.print(_printable(line), soft_wrap=True)
+    encoding = getattr(console.file, "encoding", None) or "utf-8"
+    for line in lines:
+        line.plain = _printable(line.plain, encoding)
+        console.print(line, soft_wrap=True)
 
 
-def _printable(line: Text) -> Text:
-    if not line.plain.isprintable():
-        line.plain = "".join(letter if letter.isprintable() else "�" for letter in line.plain)
-    return line
+def _printable(text: str, encoding: str) -> str:
+    """`text` in letters that steer no terminal and that its encoding can write, one for each."""
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    try:
+        text.encode(encoding)
+        return text
+    except UnicodeEncodeError:
+        return "".join(_writable(letter, encoding) for letter in text)
+    except LookupError:
+        return text
+
+
+def _writable(letter: str, encoding: str) -> str:
+    for choice in (letter, _PLAIN.get(letter, "?")):
+        try:
+            choice.encode(encoding)
+            return choice
+        except UnicodeEncodeError:
+            continue
+    return "?"
 
 
 def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
@@ -51,7 +82,7 @@ def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
         f"({score.utterance_error_rate * 100:.1f} %) have an error"
     )
     yield _how(report)
-    yield from (Text(line, "yellow") for line in describe_unpaired(report))
+    yield from (Text(line, "yellow") for line in notices(report))
     if report.vocabulary is not None:
         share = report.vocabulary
         yield Text(
@@ -73,6 +104,8 @@ def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
 
 
 def _interval(interval: Interval) -> Text:
+    if not interval.exists:
+        return Text(f"  no interval over {interval.unit}: {interval.note}", "yellow")
     bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %"
     text = f"  95 % interval over {interval.units:,} {interval.unit}: {bounds}"
     return Text(text) if interval.trusted else Text(f"{text} – not reliable: {interval.note}", "yellow")
@@ -80,9 +113,11 @@ def _interval(interval: Interval) -> Text:
 
 def _how(report: Report) -> Text:
     text = f"normalizer {report.score.normalizer}, alignment {report.score.aligner}"
+    text += ", letter case folded" if report.score.case_folded else ""
     if report.score.raw_words is not None:
         text += f"; WER without the normalizer {report.score.raw_words.error_rate * 100:.2f} %"
-    return Text(text, "dim")
+    inputs = describe_inputs(report)
+    return Text(f"{text}; {inputs}" if inputs else text, "dim")
 
 
 def _most_frequent(report: Report) -> Iterator[Text]:
@@ -126,3 +161,40 @@ def _breakdown(breakdown: Breakdown) -> Iterator[Text]:
             (f"{bar:<{_BAR}}", "cyan"),
             f"  {group.words.reference:,} words, {group.utterances:,} utterances",
         )
+
+
+def _board_lines(board: Board, by: tuple[str, ...]) -> Iterator[Text]:
+    width = max(len(report.name) for report in board.reports)
+    first = board.reports[0]
+    yield Text(f"{len(board.reports)} systems on {len(first.score.utterances):,} utterances", "bold")
+    for report in board.reports:
+        words, interval = report.score.words, report.interval
+        bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %" if interval.exists else "no interval"
+        doubt = "" if interval.trusted else " (not reliable)"
+        yield Text.assemble(
+            (f"  {report.name:<{width}}  ", "bold"),
+            (f"{report.score.wer * 100:6.2f} %", "cyan"),
+            f"  {bounds}{doubt}   {words.substitutions:,} S, {words.deletions:,} D, {words.insertions:,} I",
+        )
+    yield _how(first)
+    for report in board.reports:
+        yield from (Text(f"{report.name}: {line}", "yellow") for line in notices(report))
+    yield Text("")
+    yield Text(f"Differences (matched pairs, Holm's correction over {len(board.differences)})", "bold")
+    for each in board.differences:
+        points = f"{each.comparison.difference * 100:+.2f} points, {format_p_value(each.p_value)}"
+        said = "chance does not explain it" if each.significant else "may be chance"
+        style = "green" if each.significant else ""
+        yield Text(f"  {each.second.name} against {each.first.name}: {points}: {said}", style)
+    for field in by:
+        yield from _board_breakdown(board, field)
+
+
+def _board_breakdown(board: Board, field: str) -> Iterator[Text]:
+    found = [next(each for each in report.breakdowns if each.field == field) for report in board.reports]
+    rates = [{group.label: group.words.error_rate for group in breakdown.groups} for breakdown in found]
+    width = max(map(len, rates[0]))
+    yield Text("")
+    yield Text(f"by {field}: {', '.join(report.name for report in board.reports)}", "bold")
+    for label in rates[0]:
+        yield Text(f"  {label:<{width}}  " + "  ".join(f"{rate[label] * 100:6.2f} %" for rate in rates))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import os
+import string
 from pathlib import Path
 from urllib.parse import quote
 
 from asr.errors import AudioError
 from asr.scoring.result import ScoredUtterance
 
+COLUMNS = 240  # of a drawn waveform
+_LONGEST = 48_000 * 600  # samples read of one utterance
+_LEVELS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _TYPES = {
     ".wav": "audio/wav",
     ".flac": "audio/flac",
@@ -51,6 +55,30 @@ def embed_audio(utterance: ScoredUtterance, path: Path) -> str:
     else:
         data = path.read_bytes()
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def draw_waveform(utterance: ScoredUtterance, path: Path) -> tuple[str, float] | None:
+    """The loudest sample in each of `COLUMNS` stretches of an utterance, a letter each, and its length in seconds.
+
+    None if it cannot be read. The letters count from 0 to 63 in the alphabet of base64, of the loudest sample.
+    """
+    import numpy as np
+    import soundfile
+
+    start, end = _part(utterance)
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            file.seek(round(start * rate))
+            frames = round((end - start) * rate) if end > start else -1
+            samples = np.abs(file.read(min(frames, _LONGEST) if frames > 0 else _LONGEST, always_2d=True)).max(axis=1)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    if not len(samples):
+        return None
+    peaks = np.array([part.max(initial=0.0) for part in np.array_split(samples, COLUMNS)])
+    levels = np.round(63 * peaks / max(float(peaks.max()), 1e-9)).astype(int)
+    return "".join(_LEVELS[level] for level in levels), round(len(samples) / rate, 3)
 
 
 def _part(utterance: ScoredUtterance) -> tuple[float, float]:

@@ -14,13 +14,18 @@ _ROW = 24
 _Z = 1.96
 
 
-def bars(breakdown: Breakdown) -> str:
-    """WER of every group as a horizontal bar; the line across its end is the 95 % range of sampling."""
-    groups = breakdown.groups[:SHOWN]
+def bars(breakdown: Breakdown, order: Sequence[str] = (), highest: float | None = None) -> str:
+    """WER of every group as a horizontal bar; the line across its end is the 95 % range of sampling.
+
+    Charts side by side share the `order` of their labels and the `highest` rate of their axis.
+    """
+    places = {label: index for index, label in enumerate(order)}
+    groups = sorted(breakdown.groups, key=lambda group: places.get(group.label, 0))[:SHOWN]
     labels = [_cut(group.label, 18) for group in groups]
     left = 12 + 6.6 * max(map(len, labels))
     right = 54
-    scale = (WIDTH - left - right) / _nice(max(group.words.error_rate + group.deviation for group in groups))
+    most = max(group.words.error_rate + group.deviation for group in groups) if highest is None else highest
+    scale = (WIDTH - left - right) / _nice(most)
     rows = [
         _bar(group, label, index, left, scale) for index, (group, label) in enumerate(zip(groups, labels, strict=True))
     ]
@@ -49,6 +54,8 @@ def _bar(group: Group, label: str, index: int, left: float, scale: float) -> str
 
 def strip(estimate: float, intervals: Sequence[Interval], around_zero: bool = False) -> str:
     """Intervals one under the other on a common axis, the estimate as a dot; values in per cent."""
+    if not intervals:
+        return ""
     low = min([estimate, *(interval.low for interval in intervals)] + ([0.0] if around_zero else []))
     high = max([estimate, *(interval.high for interval in intervals)] + ([0.0] if around_zero else []))
     margin = max(high - low, 1e-4) * 0.12
@@ -78,6 +85,18 @@ def strip(estimate: float, intervals: Sequence[Interval], around_zero: bool = Fa
             f'<circle class="dot" cx="{x(estimate):.1f}" cy="{y}" r="6"/>'
         )
     return _chart("".join(parts), height + (14 if around_zero else 0), "95 % intervals")
+
+
+def span(estimate: float, interval: Interval, highest: float) -> str:
+    """One interval on an axis from zero to `highest`, the estimate as a dot."""
+    scale = (WIDTH - 20) / _nice(highest)
+    doubtful = "" if interval.trusted else " doubtful"
+    line = (
+        f'<line class="span{doubtful}" x1="{10 + interval.low * scale:.1f}" x2="{10 + interval.high * scale:.1f}" '
+        'y1="12" y2="12"/>'
+    )
+    drawn = f'<circle class="dot" cx="{10 + estimate * scale:.1f}" cy="12" r="6"/>'
+    return _chart((line if interval.exists else "") + drawn, 24, "95 % interval")
 
 
 def histogram(counts: Sequence[tuple[str, int]], title: str) -> str:

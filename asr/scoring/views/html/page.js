@@ -2,7 +2,9 @@
 // The page shows what the report computed; nothing is scored here. Text reaches the page as text, never as markup.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const [ID, SPEAKER, REFERENCE, HYPOTHESIS, OPERATIONS, DURATION, AUDIO, BASE_HYPOTHESIS, BASE_OPERATIONS] = Array(9).keys();
+  const [ID, SPEAKER, REFERENCE, HYPOTHESIS, OPERATIONS, DURATION, AUDIO, TIMES, OFFSET, WAVE,
+    BASE_HYPOTHESIS, BASE_OPERATIONS, BASE_TIMES] = Array(13).keys();
+  const LEVELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const PAGE = 50;
   const body = document.querySelector("#rows");
   const byId = (id) => document.getElementById(id);
@@ -35,7 +37,8 @@
   let order = { key: "errors", descending: true };
   let chosen = [];
   let shown = 0;
-  let pattern = null; // an error picked from the lists of words: {kind, reference, hypothesis}
+  let pattern = null; // an error picked from the lists of words: {kind, reference, hypothesis, label}
+  let linked = null; // the one utterance that the address names
 
   function element(tag, className, text) {
     const node = document.createElement(tag);
@@ -63,7 +66,7 @@
     const kind = byId("kind").value;
     const speaker = byId("speaker") ? byId("speaker").value : "";
     const change = byId("change") ? byId("change").value : "";
-    chosen = utterances.filter((u) =>
+    chosen = linked ? [linked] : utterances.filter((u) =>
       (!needle || searched(u).includes(needle)) &&
       (!kind || (kind === "none" ? !u.errors : kind === "any" ? u.errors : u[kind])) &&
       (!speaker || u.item[SPEAKER] === speaker) &&
@@ -79,8 +82,8 @@
     shown = 0;
     more();
     byId("count").textContent = `${chosen.length.toLocaleString("en")} of ${utterances.length.toLocaleString("en")} utterances`;
-    byId("picked").hidden = !pattern;
-    if (pattern) byId("picked").firstElementChild.textContent = pattern.label;
+    byId("picked").hidden = !pattern && !linked;
+    if (pattern || linked) byId("picked").firstElementChild.textContent = linked ? linked.id : pattern.label;
   }
 
   function more() {
@@ -98,7 +101,10 @@
     open.type = "button";
     open.setAttribute("aria-expanded", "false");
     open.addEventListener("click", () => toggle(u, tr, open));
-    name.append(open);
+    const link = element("a", "link", "#");
+    link.href = `#${encodeURIComponent(u.id)}`;
+    link.setAttribute("aria-label", `link to ${u.id}`);
+    name.append(open, link);
     const facts = [u.item[SPEAKER] == null ? "" : `speaker ${u.item[SPEAKER]}`, u.duration >= 0 ? `${u.duration.toFixed(1)} s` : ""];
     if (facts.some(Boolean)) name.append(element("span", "who", facts.filter(Boolean).join(" · ")));
     tr.append(name, number(u.errors, "errors"), number(`${(u.rate * 100).toFixed(0)} %`, "WER"));
@@ -144,32 +150,119 @@
     for (const fact of [`${u.words} words`, `${u.s} substituted`, `${u.d} deleted`, `${u.i} inserted`]) facts.append(element("span", "", fact));
     cell.append(facts);
     const source = data.embedded[u.id] ?? u.item[AUDIO];
+    let player = null;
     if (source) {
-      const player = element("audio");
+      player = element("audio");
       player.controls = true;
       player.preload = "none";
       player.src = source;
       player.setAttribute("aria-label", `recording of ${u.id}`);
       cell.append(player);
     }
+    const hear = player ? (start, end) => play(player, u.item[OFFSET] + start, u.item[OFFSET] + end) : null;
+    if (u.item[WAVE]) cell.append(waveform(u.item, hear));
     if (data.baseline) cell.append(element("h3", "", data.system));
-    cell.append(aligned(u.item[REFERENCE], u.item[HYPOTHESIS], u.item[OPERATIONS]));
-    if (data.baseline) cell.append(element("h3", "", data.baseline), aligned(u.item[REFERENCE], u.item[BASE_HYPOTHESIS], u.item[BASE_OPERATIONS]));
+    cell.append(aligned(u.item[REFERENCE], u.item[HYPOTHESIS], u.item[OPERATIONS], u.item[TIMES], hear));
+    if (data.baseline) {
+      cell.append(element("h3", "", data.baseline));
+      cell.append(aligned(u.item[REFERENCE], u.item[BASE_HYPOTHESIS], u.item[BASE_OPERATIONS], u.item[BASE_TIMES], hear));
+    }
     detail.append(cell);
     tr.after(detail);
   }
 
-  function aligned(reference, hypothesis, operations) {
+  let playing = 0;
+  // Only from one moment to another: a recording says four times a second where it is, which is too seldom for a word.
+  function play(player, from, to) {
+    const turn = ++playing;
+    const watch = () => {
+      if (turn !== playing) return;
+      if (player.currentTime >= to || player.ended) player.pause(); else requestAnimationFrame(watch);
+    };
+    const start = () => { player.currentTime = from; player.play().then(watch, () => {}); };
+    if (player.readyState > 0) start();
+    else { player.addEventListener("loadedmetadata", start, { once: true }); player.load(); }
+  }
+
+  function word(text, className, start, end, hear) {
+    const node = element(hear ? "button" : "span", className, text);
+    if (hear) {
+      node.type = "button";
+      node.classList.add("hear");
+      node.title = `${text}: ${start.toFixed(2)} to ${end.toFixed(2)} s`;
+      node.addEventListener("click", () => hear(start, Math.max(end, start + 0.15)));
+    }
+    return node;
+  }
+
+  // The loudness over time, and under it the words of both sides where the hypothesis has them.
+  function waveform(item, hear) {
+    const [letters, seconds] = item[WAVE], times = item[TIMES];
+    const box = element("div", "wave"), inner = element("div", "inner"), canvas = element("canvas");
+    canvas.width = 960; canvas.height = 96;
+    const pen = canvas.getContext("2d"), step = canvas.width / letters.length;
+    pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--bar");
+    [...letters].forEach((letter, index) => {
+      const height = Math.max(2, LEVELS.indexOf(letter) / 63 * canvas.height);
+      pen.fillRect(index * step, (canvas.height - height) / 2, step * 0.8, height);
+    });
+    inner.append(canvas);
+    if (hear) {
+      canvas.addEventListener("click", (event) => hear(event.offsetX / canvas.clientWidth * seconds, seconds));
+      canvas.title = "play from here";
+    }
+    if (times) {
+      inner.style.width = `${Math.round(seconds * 110)}px`;
+      const rows = [element("div", "words-at"), element("div", "words-at")];
+      for (const [side, text, letter, start, end] of placed(item, times, seconds)) {
+        const node = word(text, letter === "C" ? "" : letter.toLowerCase(), start, end, hear);
+        node.style.left = `${start / seconds * 100}%`;
+        node.style.width = `${Math.max(end - start, 0.05) / seconds * 100}%`;
+        rows[side].append(node);
+      }
+      inner.append(...rows);
+    }
+    box.append(inner);
+    return box;
+  }
+
+  // Words with their bounds: those of the reference stand where their columns do, deleted ones in the gap between.
+  function placed(item, times, seconds) {
+    const found = [], all = columns(item[REFERENCE], item[HYPOTHESIS], item[OPERATIONS]);
+    let heard = 0, last = 0, gap = [];
+    const fill = (next) => {
+      gap.forEach((text, index) => {
+        const step = Math.max(next - last, 0.1) / gap.length;
+        found.push([0, text, "D", last + index * step, last + (index + 1) * step]);
+      });
+      gap = [];
+    };
+    for (const [letter, left, right] of all) {
+      if (letter === "D") { gap.push(left); continue; }
+      const start = times[2 * heard], end = times[2 * heard + 1];
+      heard++;
+      fill(start);
+      if (left !== null) found.push([0, left, letter, start, end]);
+      found.push([1, right, letter, start, end]);
+      last = end;
+    }
+    fill(seconds);
+    return found;
+  }
+
+  function aligned(reference, hypothesis, operations, times, hear) {
+    let heard = 0;
     const box = element("div", "aligned");
     box.dir = "auto";
     const lead = element("span", "lead");
-    lead.append(element("span", "", "said"), element("span", "", "heard"));
+    lead.append(element("span", "", "ref"), element("span", "", "hyp"));
     box.append(lead);
     for (const [letter, left, right] of columns(reference, hypothesis, operations)) {
       const column = element("span", letter.toLowerCase());
       column.append(
         element("span", left === null ? "gap" : "", left ?? "·"),
-        element("span", right === null ? "gap" : "", right ?? "·"),
+        right === null ? element("span", "gap", "·")
+          : times ? word(right, "", ...times.slice(2 * heard, 2 * ++heard), hear) : element("span", "", right),
         element("small", "", letter === "C" ? "" : letter));
       box.append(column);
     }
@@ -190,16 +283,36 @@
     button.addEventListener("click", () => {
       const { kind, reference, hypothesis } = button.dataset;
       pattern = { kind, reference, hypothesis, label: button.firstElementChild.textContent };
+      linked = null;
       choose();
       byId("utterances").scrollIntoView();
     });
   }
 
   let timer = 0;
-  byId("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(choose, 60); });
-  for (const id of ["kind", "speaker", "change"]) byId(id)?.addEventListener("change", choose);
+  byId("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => { linked = null; choose(); }, 60); });
+  for (const id of ["kind", "speaker", "change"]) byId(id)?.addEventListener("change", () => { linked = null; choose(); });
   byId("more").firstElementChild.addEventListener("click", more);
-  byId("picked").lastElementChild.addEventListener("click", () => { pattern = null; choose(); });
+  byId("picked").lastElementChild.addEventListener("click", () => {
+    pattern = null;
+    if (linked) history.replaceState(null, "", location.pathname + location.search);
+    linked = null;
+    choose();
+  });
+
+  // #id in the address shows that utterance, opened.
+  function follow() {
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { return false; }
+    const found = name && utterances.find((u) => u.id === name);
+    if (!found) return false;
+    linked = found;
+    choose();
+    body.querySelector(".open").click();
+    byId("utterances").scrollIntoView();
+    return true;
+  }
+  window.addEventListener("hashchange", follow);
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -215,5 +328,5 @@
     }
   });
 
-  choose();
+  if (!follow()) choose();
 })();

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from asr.scoring.report import Report, describe_unpaired
+from asr.scoring.bootstrap import Interval
+from asr.scoring.report import Report, describe_inputs, notices
 from asr.scoring.significance import format_p_value
 from asr.scoring.views.html import charts
 
@@ -16,7 +17,7 @@ LISTED = 12
 def headline(report: Report) -> str:
     """The name, the WER with its intervals, the other rates, the kinds of errors."""
     score, words = report.score, report.score.words
-    intervals = [report.over_utterances, *([report.over_speakers] if report.over_speakers else [])]
+    intervals = _intervals(report.over_utterances, report.over_speakers)
     tiles = [
         ("CER", f"{score.cer * 100:.2f} %", "with spaces"),
         ("CER", f"{score.cer_without_spaces * 100:.2f} %", "without spaces"),
@@ -52,7 +53,7 @@ def verdict(report: Report) -> str:
     comparison = report.comparison
     if comparison is None:
         return ""
-    intervals = [comparison.over_utterances, *([comparison.over_speakers] if comparison.over_speakers else [])]
+    intervals = _intervals(comparison.over_utterances, comparison.over_speakers)
     pairs = comparison.matched_pairs
     return f"""<h2>Compared with {escape(report.baseline)}</h2>
 <section class="card verdict{" yes" if comparison.significant else ""}"><p>{escape(report.conclusion)}</p>
@@ -134,7 +135,7 @@ def utterances(report: Report) -> str:
         changes = [("", "all"), ("better", "fewer errors"), ("worse", "more errors"), ("other", "other text")]
         controls.append(_select("change", f"Against {report.baseline}", changes))
         columns.append(("difference", "Change", "n"))
-    columns.append(("words", "Said and heard, by length", ""))
+    columns.append(("words", "Reference and hypothesis, by length", ""))
     heads = "".join(
         f'<th scope="col"{f" class={kind}" if kind else ""}{" aria-sort=descending" if key == "errors" else ""}>'
         f'<button type="button" data-key="{key}">{name}</button></th>'
@@ -143,7 +144,7 @@ def utterances(report: Report) -> str:
     return f"""<h2 id="utterances">Utterances</h2>
 <div class="controls">{"".join(controls)}<output id="count" aria-live="polite"></output></div>
 <p id="picked" hidden>only with <b></b> <button type="button" class="plain">show all</button></p>
-<div class="card table"><table><thead><tr>{heads}</tr></thead><tbody id="rows"></tbody></table>
+<div class="card table"><table class="list"><thead><tr>{heads}</tr></thead><tbody id="rows"></tbody></table>
 <div class="more" id="more"><button type="button" class="plain">Show more</button></div></div>
 <noscript><p class="notice">The list of utterances needs JavaScript; everything above does not.</p></noscript>"""
 
@@ -152,7 +153,7 @@ def footer(report: Report) -> str:
     """What was read, and how it was scored."""
     facts: dict[str, Any] = {
         "normalizer": report.score.normalizer,
-        "alignment": report.score.aligner,
+        "alignment": report.score.aligner + (", letter case folded" if report.score.case_folded else ""),
         "intervals": "studentized bootstrap; the lines across the bars are 1.96 standard errors",
         **report.inputs,
         **_flat(report.settings),
@@ -160,7 +161,7 @@ def footer(report: Report) -> str:
     rows = "".join(
         f"<tr><td>{escape(key.replace('_', ' '))}</td><td>{escape(_plain(value))}</td></tr>"
         for key, value in facts.items()
-        if value not in ([], {}, None)
+        if value not in ([], {}, None, "")
     )
     return f"<footer><h3>How this was made</h3><table>{rows}</table></footer>"
 
@@ -171,8 +172,13 @@ def _about(report: Report) -> str:
     speakers = len({utterance.speaker for utterance in report.score.utterances if utterance.speaker is not None})
     parts = [f"{len(report.score.utterances):,} utterances", f"{report.score.words.reference:,} words"]
     parts += [f"{speakers:,} speakers"] if speakers else []
+    parts += [describe_inputs(report)] if report.inputs else []
     parts += [f"normalizer {report.score.normalizer}", f"alignment {report.score.aligner}"]
     return (f"scored against {reference}: " if reference else "") + ", ".join(parts)
+
+
+def _intervals(*intervals: Interval | None) -> list[Interval]:
+    return [interval for interval in intervals if interval is not None and interval.exists]
 
 
 def _tile(name: str, value: str, note: str) -> str:
@@ -188,9 +194,9 @@ def _notice(line: str) -> str:
 
 
 def _warnings(report: Report) -> Iterable[str]:
-    yield from describe_unpaired(report)
+    yield from notices(report)
     for interval in (report.over_utterances, report.over_speakers):
-        if interval is not None and not interval.trusted:
+        if interval is not None and interval.exists and not interval.trusted:
             yield f"The interval over {interval.unit} is not reliable: {interval.note}."
 
 

@@ -1,0 +1,155 @@
+"""CTC-CRF: how probable what was said is among everything that could have been said.
+
+CTC makes the labels of each frame compete, without asking which strings of labels a language has. CTC-CRF (Xiang and Ou
+2019; lattice-free MMI, Povey et al. 2016 and Hadian et al. 2018, with the topology of CTC) lets whole strings compete:
+
+    loss = −log  p(l) Σ_{π: B(π) = l} Π_t y_t(π_t)  /  Σ_{l'} p(l') Σ_{π: B(π) = l'} Π_t y_t(π_t)
+
+with a phone n-gram p made from texts. The numerator is the sum of CTC. The denominator is a forward-backward recursion
+over all strings at once: a state is the last two labels i, j and whether the frame says j (A) or the blank (K),
+
+    A_t(j, q) = y_t(q) · [Σ_i S_{t−1}(i, j) · p(q | i, j) + A_{t−1}(j, q)]       S = A + K, for q = j only K
+    K_t(i, j) = y_t(blank) · S_{t−1}(i, j)
+
+and at the end Σ_{i,j} S_T(i, j) · p(end | i, j). Scaled to a sum of 1 in each frame it stays within float32. The
+gradient of its logarithm by log y_t(k) is the posterior probability of k in frame t.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.features.extractor import length_mask
+from asr.model.ctc import sequence_losses
+from asr.model.phone_ngram import PhoneNgram
+
+Floats = npt.NDArray[np.float32]
+
+
+class CrfLoss:
+    """The loss under one phone n-gram, whose labels are the network's outputs with the blank at index 0."""
+
+    def __init__(self, ngram: PhoneNgram) -> None:
+        self.ngram = ngram
+
+    def __call__(
+        self, log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """−log p(target | utterance) of each utterance, and the loss of CTC beside it, which is needed on the way.
+
+        log_probs (B, T, V) are the outputs of a log-softmax, targets (B, U) padded → two (B,), float32. The first is
+        never below zero; both are infinite where a target does not fit (see `ctc.needed_steps`).
+        """
+        ctc = sequence_losses(log_probs, lengths, targets, target_lengths)
+        denominators: Tensor = _LogDenominator.apply(log_probs, lengths, self)
+        priors = self.ngram.log_probabilities(targets.cpu().numpy(), target_lengths.cpu().numpy())
+        return ctc - torch.from_numpy(priors).to(ctc) + denominators, ctc
+
+    def log_denominators(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
+        """log of the sum over all label strings, natural log, (B, T, V) → (B,), float32."""
+        result: Tensor = _LogDenominator.apply(log_probs, lengths, self)
+        return result
+
+    @cached_property
+    def cpu_tables(self) -> tuple[Floats, Floats, Floats]:
+        """What the compiled kernels read: the n-gram as the forward and the backward pass want it, and the ends."""
+        from asr.model.crf_cpu import tables
+
+        return tables(self.ngram.table)
+
+
+class _LogDenominator(torch.autograd.Function):
+    """log of the sum over all strings, (B,), with the posteriors as its gradient by log_probs."""
+
+    @staticmethod
+    def forward(ctx: Any, log_probs: Tensor, lengths: Tensor, loss: CrfLoss) -> Tensor:
+        run = batched if log_probs.is_cuda else compiled
+        logarithms, posteriors = run(log_probs.detach().float(), lengths.to(log_probs.device), loss)
+        ctx.save_for_backward(posteriors)
+        return logarithms
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (posteriors,) = ctx.saved_tensors
+        return posteriors * gradients[0][:, None, None], None, None
+
+
+def compiled(log_probs: Tensor, lengths: Tensor, loss: CrfLoss) -> tuple[Tensor, Tensor]:
+    """log denominators (B,) and posteriors (B, T, V) on a CPU, one utterance after the other."""
+    from asr.model.crf_cpu import COMPILER, backward, forward, padded
+
+    COMPILER.announce()
+    batch, steps, size = log_probs.shape
+    probs = torch.zeros(batch, steps, padded(size))
+    torch.exp(log_probs, out=probs[:, :, :size])
+    posteriors, logarithms = torch.zeros(batch, steps, size), torch.empty(batch)
+    # One utterance's states serve all: they stay in the cache.
+    alphas = np.empty((steps, 2, size, padded(size)), np.float32)
+    betas, scratch = np.empty((3, size, padded(size)), np.float32), np.empty((2, padded(size)), np.float32)
+    onwards, back, ends = loss.cpu_tables
+    for b, length in enumerate(lengths.tolist()):
+        if length == 0:  # the empty string is the only one
+            logarithms[b] = float(np.log(loss.ngram.table[0, 0, 0]))
+            continue
+        said = probs[b, :length].numpy()
+        logarithms[b] = forward(said, onwards, ends, alphas, scratch)
+        backward(said, back, ends, alphas, betas, scratch, posteriors[b].numpy())
+    return logarithms, posteriors
+
+
+def batched(log_probs: Tensor, lengths: Tensor, loss: CrfLoss) -> tuple[Tensor, Tensor]:
+    """The same in PyTorch's own operations, for a GPU: all utterances of a frame together."""
+    batch, steps, size = log_probs.shape
+    table = torch.from_numpy(loss.ngram.table).to(log_probs.device)
+    ends = table[:, :, 0].clone()
+    # As matrices for a product by the label in the middle: [j, i, q]. What is no label, q = 0, comes after nothing.
+    onwards = table.permute(1, 0, 2).contiguous()
+    onwards[:, :, 0] = 0.0
+    again = onwards.diagonal(dim1=0, dim2=2).t().contiguous()  # [j, i]: the same label once more
+    again[0] = 0.0
+    inside = length_mask(lengths, steps)
+    probs = torch.where(inside.unsqueeze(2), log_probs, 0.0).exp()
+    labels = probs.clone()
+    labels[:, :, 0] = 0.0
+    said = log_probs.new_zeros(steps, batch, size, size)  # A as [b, i, j], and K
+    pause = torch.zeros_like(said)
+    scales = log_probs.new_empty(steps, batch)
+    start = log_probs.new_zeros(batch, size, size)
+    start[:, 0, 0] = 1.0
+    before_said, before_pause = torch.zeros_like(start), start
+    for t in range(steps):
+        both = before_said + before_pause
+        sums = torch.bmm(both.permute(2, 0, 1), onwards).permute(1, 0, 2)  # [b, j, q]
+        sums = sums - torch.diag_embed((before_said * again.t()).sum(dim=1))
+        new_said = labels[:, t].unsqueeze(1) * (sums + before_said)
+        new_pause = probs[:, t, :1].unsqueeze(2) * both
+        scales[t] = (new_said + new_pause).sum(dim=(1, 2))
+        before_said = said[t] = new_said / scales[t, :, None, None]
+        before_pause = pause[t] = new_pause / scales[t, :, None, None]
+    last = (lengths - 1).clamp_min(0)
+    rows = torch.arange(batch, device=log_probs.device)
+    total = ((said[last, rows] + pause[last, rows]) * ends).sum(dim=(1, 2)).log()
+    logarithms = total + (scales.log() * inside.t()).sum(dim=0)
+    logarithms = torch.where(lengths > 0, logarithms, ends[0, 0].log())
+    posteriors = torch.zeros_like(log_probs)
+    beta_said = beta_pause = ends.expand(batch, size, size)
+    for t in range(steps - 1, -1, -1):
+        if t < steps - 1:
+            ahead = labels[:, t + 1].unsqueeze(1) * beta_said  # [b, q, r], and what stays
+            sums = torch.bmm(ahead.permute(1, 0, 2), onwards.transpose(1, 2)).permute(1, 2, 0)  # [b, j, q]
+            beta_pause = probs[:, t + 1, :1].unsqueeze(2) * beta_pause + sums
+            beta_said = beta_pause + ahead - again.t() * ahead.diagonal(dim1=1, dim2=2).unsqueeze(1)
+            final = (last == t)[:, None, None]
+            beta_said, beta_pause = torch.where(final, ends, beta_said), torch.where(final, ends, beta_pause)
+        posteriors[:, t] = (said[t] * beta_said).sum(dim=1)
+        posteriors[:, t, 0] = (pause[t] * beta_pause).sum(dim=(1, 2))
+        scale = posteriors[:, t].sum(dim=1, keepdim=True)
+        posteriors[:, t] /= scale
+        beta_said, beta_pause = beta_said / scale.unsqueeze(2), beta_pause / scale.unsqueeze(2)
+    return logarithms, posteriors * inside.unsqueeze(2)

@@ -1,0 +1,429 @@
+"""The formats of the field that references and hypotheses come in, each a function from lines to utterances.
+
+| format       | a line is                                     | told by                                               |
+|--------------|-----------------------------------------------|-------------------------------------------------------|
+| `trn`        | `words (id)`, or PocketSphinx's `(id score)`  | `.trn`, or every line ends with `(id)`                |
+| `jsonl`      | a manifest entry                              | `.jsonl`, or every line is a JSON object              |
+| `json`       | the whole is a list of such entries           | `.json`                                               |
+| `whisper`    | the JSON of one recording, Whisper's or ours  | `.json` with `text` or `segments`                     |
+| `ctm`        | `id channel start duration word …`            | `.ctm`, or every line is one                          |
+| `stm`        | `id channel speaker start end <labels> words` | `.stm`, or every line is one                          |
+| `srt`, `vtt` | subtitles of one recording                    | `.srt`, `.vtt`, `WEBVTT`, or times with `-->`         |
+| `csv`        | a table with a header that is known           | `.csv`, or such a header                              |
+| `tsv`        | `id`, a tab, words; or a table with a header  | `.tsv`, or a tab in every line                        |
+| `segments`   | `start`, `end`, `text` of one recording       | a TSV with that header                                |
+| `kaldi`      | `id words`                                    | a file named `text`, or ids alone in the first column |
+| `plain`      | words; paired by line number                  | everything else                                       |
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from asr.errors import DataError
+from asr.scoring.alignment import TimedWord
+
+Format = Literal[
+    "auto", "trn", "jsonl", "json", "whisper", "ctm", "stm", "srt", "vtt", "csv", "tsv", "segments", "kaldi", "plain"
+]
+Side = Literal["reference", "hypothesis"]
+FORMATS: tuple[Format, ...] = (
+    "auto",
+    "trn",
+    "jsonl",
+    "json",
+    "ctm",
+    "stm",
+    "srt",
+    "vtt",
+    "csv",
+    "tsv",
+    "kaldi",
+    "plain",
+)
+RECORDINGS: frozenset[Format] = frozenset({"whisper", "srt", "vtt", "segments"})
+"""Formats that hold the text of one recording and no ids."""
+
+# Where JSON and tables keep the text; a file may carry both sides (NeMo's `text` and `pred_text`).
+TEXT_FIELDS: dict[Side, tuple[str, ...]] = {
+    "reference": ("reference", "ref", "ground_truth", "text", "sentence", "transcript", "transcription"),
+    "hypothesis": (
+        "pred_text", "hypothesis", "hyp", "prediction", "text", "sentence", "transcript", "transcription",
+    ),
+}  # fmt: skip
+_TEXTS = frozenset(name for names in TEXT_FIELDS.values() for name in names)
+_IDS = ("id", "utt_id", "utterance_id", "uttid", "utt", "utterance", "key")
+_PATHS = (
+    "audio_filepath", "audio_path", "audio", "wav_filename", "wav_path", "wav", "path", "file", "filename", "file_name",
+)  # fmt: skip
+_NOT_FIELDS = _TEXTS | {*_IDS, "words"}
+_HEADER_WORDS = frozenset(
+    {*_TEXTS, *_IDS, *_PATHS, "speaker", "duration", "start", "end", "name", "clip", "phrase", "label", "words"}
+    | {"target", "output", "caption", "content", "raw_text", "normalized_text"}
+)
+# An id may hold pairs of parentheses (`take_(1)`): the one that ends the line closes just one, so texts may hold any.
+TRN = re.compile(r"^(.*?)\(((?:[^()]|\([^()]*\))+)\)$", re.DOTALL)
+_SCORE = re.compile(r"\s+-\d+(?:\.\d+)?$")  # PocketSphinx writes the score of the hypothesis after the id
+# An id carries a digit and something beside digits (`84-121123-0000`, `LJ001-0001`), or signs that no word has:
+# `7 days later` is plain text.
+ID = re.compile(r"(?=.*\d)(?=.*[^\d.,:]).{3,}|.*\w[_/]\w.*")
+# As programs write numbers: `007`, `1_000` and `1e5` are names, and another number must not swallow them.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[-+][0-9]{2,})?")
+_CLOCK = r"(?:\d+:)?\d{1,2}:\d{2}(?:[,.]\d{1,3})?"
+SUBTITLE_TIME = re.compile(rf"\[?({_CLOCK})\s*-->\s*({_CLOCK})(\]?)(.*)$")
+_MARKUP = re.compile(r"</?(?:i|b|u|s|c|v|font|ruby|rt|lang)(?:[.\s][^<>]*)?>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
+
+
+class Entry(NamedTuple):
+    """One utterance of a file; `text` is None where its place is empty."""
+
+    id: str
+    text: str | None
+    fields: dict[str, Any]
+    times: tuple[TimedWord, ...] = ()
+
+
+class Parsed(NamedTuple):
+    """What a file holds: its format, its utterances, and the column or key that their texts are in."""
+
+    format: Format
+    entries: Iterable[Entry]
+    field: str = ""
+
+
+Record = tuple[int, dict[str, Any]]
+"""The line of an entry, and its keys."""
+Parser = Callable[[list[str], Path, Side], Parsed]
+
+
+def _parse_trn(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith(";;"):
+            continue
+        match = TRN.match(line)
+        if not match:
+            raise DataError(f"{path}, line {number}: no (utterance-id) at the end of the line")
+        if "{" in match[1].split():
+            raise DataError(f"{path}, line {number}: alternatives {{ a / b }} are not supported", "Keep one of them.")
+        identity = " ".join(_SCORE.sub("", match[2].strip()).split())
+        if not identity:
+            raise DataError(f"{path}, line {number}: the utterance id is empty")
+        yield Entry(identity, match[1].strip(), {})
+
+
+def _parse_kaldi(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
+    for line in lines:
+        if line.strip():
+            identity, *text = line.strip().split(maxsplit=1)
+            yield Entry(identity, text[0] if text else "", {})
+
+
+def _parse_plain(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
+    return (Entry(str(number), line, {}) for number, line in enumerate(lines, 1))
+
+
+def _parse_tsv(lines: list[str], path: Path, side: Side) -> Parsed:
+    rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
+    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    if {"start", "end", "text"} <= set(header) and not {*_IDS, *_PATHS} & set(header):
+        return Parsed("segments", [_recording(path, [(record["text"], ()) for _, record in _table(rows, path)])])
+    if is_known_header(header):
+        return _from_records("tsv", list(_table(rows, path)), path, side)
+    if rows:
+        _refuse_header(header, [cells for _, cells in rows[1:]], path)
+    return Parsed("tsv", _parse_pairs(rows, path))
+
+
+def _parse_pairs(rows: list[tuple[int, list[str]]], path: Path) -> Iterator[Entry]:
+    for number, cells in rows:
+        if len(cells) != 2 or not cells[0].strip():
+            raise DataError(f"{path}, line {number}: expected an id, a tab and the text, found {len(cells)} columns")
+        yield Entry(cells[0].strip(), cells[1], {})
+
+
+def _parse_csv(lines: list[str], path: Path, side: Side) -> Parsed:
+    try:
+        reader = csv_dialect(lines[0] if lines else "", [line + "\n" for line in lines])
+        rows = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error as error:
+        raise DataError(f"{path}: not a table ({error})") from error
+    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    if not is_known_header(header, with_id=False):
+        raise DataError(
+            f"{path}: no column of its first line is known ({', '.join(header[:6])})",
+            f"Name the columns: {_IDS[0]} or {_PATHS[0]}, and one of {', '.join(TEXT_FIELDS[side])}.",
+        )
+    return _from_records("csv", list(_table(rows, path)), path, side)
+
+
+def csv_dialect(first: str, lines: Iterable[str]) -> Any:
+    """A reader of `lines`, parted by whatever parts the first one: commas, semicolons, tabs or bars."""
+    return csv.reader(lines, delimiter=max(",;\t|", key=first.count), strict=False)
+
+
+def is_known_header(cells: Sequence[str], with_id: bool = True) -> bool:
+    """Whether these are names of columns, one of a text among them, and one of an id."""
+    names = {cell.strip().lower() for cell in cells}
+    return bool(names & _TEXTS) and len(cells) > 1 and (not with_id or bool(names & {*_IDS, *_PATHS}))
+
+
+def _refuse_header(header: list[str], rows: list[list[str]], path: Path) -> None:
+    """A first line of names that are not known would be scored as an utterance."""
+    named = all(re.fullmatch(r"[a-z_ ]+", cell) for cell in header)
+    ids = [cells[0] for cells in rows]
+    other = bool(ids) and all(re.search(r"[\d./-]", identity) for identity in ids) and " " not in "".join(header)
+    if named and (other or (set(header) & _HEADER_WORDS and len(header) > 1 and " " not in "".join(header))):
+        raise DataError(
+            f"{path}, line 1: these look like names of columns, and are not known: {', '.join(header)}",
+            f"Call them {_IDS[0]} and {TEXT_FIELDS['reference'][3]}, or take the line out.",
+        )
+
+
+def _table(rows: list[tuple[int, list[str]]], path: Path) -> Iterator[Record]:
+    """The rows under their header; a cell is a number where it is written as one, a speaker never is."""
+    (_, header), *rest = rows
+    names = [cell.strip().lower() for cell in header]
+    if len(set(names)) != len(names):
+        raise DataError(f"{path}, line 1: a name of a column stands there twice")
+    for number, cells in rest:
+        if len(cells) != len(names):
+            raise DataError(f"{path}, line {number}: {len(cells)} columns, the header has {len(names)}")
+        plain = _TEXTS | {*_IDS, *_PATHS, "speaker"}
+        yield (
+            number,
+            {name: cell if name in plain else _number_or_text(cell) for name, cell in zip(names, cells, strict=True)},
+        )
+
+
+def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Parsed:
+    records = [(number, _load(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
+    if len(records) == 1 and "segments" in records[0][1]:
+        return _parse_recording(records[0][1], path)
+    return _from_records("jsonl", records, path, side)
+
+
+def _parse_json(lines: list[str], path: Path, side: Side) -> Parsed:
+    """One document: a list of entries, or what a recognizer wrote of one recording. Else JSON lines by another name."""
+    try:
+        document = json.loads("\n".join(lines), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return _parse_jsonl(lines, path, side)
+    if isinstance(document, list) and all(isinstance(item, dict) for item in document):
+        records = [(number, _checked(item, path, number)) for number, item in enumerate(document, 1)]
+        return _from_records("json", records, path, side)
+    if not isinstance(document, dict):
+        raise DataError(f"{path}: neither a list of utterances nor the text of a recording")
+    if any(name in document for name in _IDS + _PATHS[:1]):
+        return _from_records("jsonl", [(1, _checked(document, path, 1))], path, side)
+    return _parse_recording(_checked(document, path, 1), path)
+
+
+def _parse_recording(document: Mapping[str, Any], path: Path) -> Parsed:
+    """Whisper's JSON and its kin: a text, segments with texts, words with times."""
+    parts = document.get("segments", document.get("transcription"))
+    segments = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    words = [word for part in [*segments, document] for word in _timed_words(part)]
+    texts = [part["text"] for part in segments if isinstance(part.get("text"), str)]
+    text = document["text"] if isinstance(document.get("text"), str) else " ".join(texts)
+    if not isinstance(document.get("text"), str) and not texts:
+        raise DataError(f"{path}: neither utterances nor the text of a recording", "Known keys: text, segments.")
+    return Parsed("whisper", [_recording(path, [(text, words)])])
+
+
+def _timed_words(record: Mapping[str, Any]) -> Iterator[TimedWord]:
+    listed = record.get("words", record.get("result"))
+    for item in listed if isinstance(listed, list) else []:
+        if isinstance(item, dict):
+            word, start, end = item.get("word", item.get("text")), item.get("start"), item.get("end")
+            if isinstance(word, str) and _is_time(start) and _is_time(end):
+                yield TimedWord(float(start), float(end), word.strip())  # type: ignore[arg-type]
+
+
+def _recording(path: Path, parts: Iterable[tuple[str, Iterable[TimedWord]]]) -> Entry:
+    texts: list[str] = []
+    times: list[TimedWord] = []
+    for text, words in parts:
+        texts.append(text)
+        times += words
+    return Entry(path.stem, " ".join(texts), {}, tuple(times))
+
+
+def _from_records(form: Format, records: list[Record], path: Path, side: Side) -> Parsed:
+    """Utterances from entries with keys. The text is in one field throughout: no other stands in where it is empty."""
+    name = next((name for name in TEXT_FIELDS[side] if any(name in record for _, record in records)), "")
+    return Parsed(form, _utterances(records, name, path, side, numbered=form == "csv"), name)
+
+
+def _utterances(records: list[Record], name: str, path: Path, side: Side, numbered: bool) -> Iterator[Entry]:
+    base = path.resolve().parent
+    for (number, record), identity in zip(records, _identities(records, path, numbered), strict=True):
+        text = record.get(name)
+        if text is not None and not isinstance(text, str):
+            raise DataError(f"{path}, line {number}: the {name} of {identity} is no text but {json.dumps(text)[:40]}")
+        if text is None and (side == "reference" or not name):
+            raise DataError(f"{path}, line {number}: no text of {identity} ({name or ' or '.join(TEXT_FIELDS[side])})")
+        fields = {key: value for key, value in record.items() if key not in _NOT_FIELDS}
+        if isinstance(record.get("audio_filepath"), str):
+            fields["audio_filepath"] = str(base / record["audio_filepath"])
+        yield Entry(identity, text, fields, tuple(_timed_words(record)))
+
+
+def _identities(records: list[Record], path: Path, numbered: bool) -> Iterator[str]:
+    """Ids, or the names of the recordings without their folders; with them where two names would be alike."""
+    paths = [_path_of(record) for _, record in records]
+    stems = [Path(each).stem if each is not None else "" for each in paths]
+    alike = len({*zip(stems, paths, strict=True)}) != len(set(stems))
+    known = any(name in record for name in _IDS for _, record in records) or any(paths)
+    for (number, record), stem, place in zip(records, stems, paths, strict=True):
+        identity = next((record[name] for name in _IDS if record.get(name) not in (None, "")), None)
+        if identity is None and place is not None:
+            identity = str(Path(place).with_suffix("")) if alike else stem
+        if identity is None and numbered and not known:
+            identity = number
+        if isinstance(identity, bool) or not isinstance(identity, str | int | float):
+            raise DataError(f"{path}, line {number}: neither id nor audio_filepath")
+        yield str(identity).strip()
+
+
+def _path_of(record: Mapping[str, Any]) -> str | None:
+    value = next((record[name] for name in _PATHS if record.get(name)), None)
+    value = value.get("path") if isinstance(value, dict) else value
+    return value.strip() if isinstance(value, str) and Path(value.strip()).stem else None
+
+
+def _parse_ctm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
+    words: dict[str, list[TimedWord]] = {}
+    channels: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith(";;"):
+            continue
+        cells = line.split()
+        try:
+            identity, channel, start, length, word = cells[0], cells[1], float(cells[2]), float(cells[3]), cells[4]
+        except (IndexError, ValueError) as error:
+            raise DataError(f"{path}, line {number}: not `id channel start duration word`") from error
+        if not (math.isfinite(start) and math.isfinite(length)):
+            raise DataError(f"{path}, line {number}: {cells[2]} and {cells[3]} are no times")
+        if word.startswith("<ALT"):
+            raise DataError(f"{path}, line {number}: alternatives are not supported", "Keep one of them.")
+        if channels.setdefault(identity, channel) != channel:
+            raise DataError(f"{path}, line {number}: {identity} has several channels", "Give every channel its own id.")
+        words.setdefault(identity, []).append(TimedWord(start, start + length, word))
+    for identity, timed in words.items():
+        timed.sort(key=lambda word: word.start)
+        yield Entry(identity, " ".join(word.word for word in timed), {}, tuple(timed))
+
+
+def _parse_stm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
+    """The segments of a recording joined in the order of time: CTM and STM name recordings, not utterances."""
+    segments: dict[str, list[tuple[float, str]]] = {}
+    speakers: dict[str, set[tuple[str, str]]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith(";;"):
+            continue
+        cells = line.split(maxsplit=5)
+        try:
+            identity, channel, speaker, start = cells[0], cells[1], cells[2], float(cells[3])
+            float(cells[4])
+        except (IndexError, ValueError) as error:
+            raise DataError(f"{path}, line {number}: not `id channel speaker start end words`") from error
+        text = re.sub(r"^<[^<>]*>\s*", "", cells[5]) if len(cells) > 5 else ""
+        if text.strip().upper() == "IGNORE_TIME_SEGMENT_IN_SCORING":
+            raise DataError(
+                f"{path}, line {number}: a stretch to be left out of scoring, which needs times on both sides",
+                "Take it out of both files.",
+            )
+        segments.setdefault(identity, []).append((start, "" if speaker == "inter_segment_gap" else text))
+        speakers.setdefault(identity, set()).add((channel, speaker))
+        if len({one for one, _ in speakers[identity]}) > 1:
+            raise DataError(f"{path}, line {number}: {identity} has several channels", "Give every channel its own id.")
+    for identity, timed in segments.items():
+        names = {name for _, name in speakers[identity]} - {"inter_segment_gap"}
+        text = " ".join(text for _, text in sorted(timed, key=lambda item: item[0]) if text)
+        yield Entry(identity, text, {"speaker": names.pop()} if len(names) == 1 else {})
+
+
+def _parse_subtitles(form: Format) -> Parser:
+    def parse(lines: list[str], path: Path, side: Side) -> Parsed:
+        texts = list(_cue_lines(lines))
+        if not texts and any(line.strip() and not line.startswith("WEBVTT") for line in lines):
+            raise DataError(f"{path}: no line has times with -->", "Is it a file of subtitles?")
+        return Parsed(form, [_recording(path, [(text, ()) for text in texts])])
+
+    return parse
+
+
+def _cue_lines(lines: list[str]) -> Iterator[str]:
+    """The text of the cues: what stands between a line of times and the next empty line."""
+    within = False
+    for line in map(str.strip, lines):
+        times = SUBTITLE_TIME.match(line)
+        if times:
+            within = not times[3]
+            if times[3]:  # as Whisper prints it: [00:00.000 --> 00:02.000] words
+                yield times[4].strip()
+        elif within and line:
+            yield html.unescape(_MARKUP.sub("", line)).strip()
+        else:
+            within = within and bool(line)
+
+
+def _load(line: str, path: Path, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{path}, line {number}: not a JSON object")
+    return _checked(record, path, number)
+
+
+def _checked(record: dict[str, Any], path: Path, number: int) -> dict[str, Any]:
+    """Half a surrogate pair could never be written again."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
+    return record
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _number_or_text(value: str) -> float | str:
+    written = _NUMBER.fullmatch(value.strip())
+    if not written or not math.isfinite(float(value)):
+        return value
+    return float(value) if written[2] or written[3] else int(value)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _named(form: Format, parse: Callable[[list[str], Path, Side], Iterable[Entry]]) -> Parser:
+    return lambda lines, path, side: Parsed(form, parse(lines, path, side))
+
+
+PARSERS: dict[Format, Parser] = {
+    "trn": _named("trn", _parse_trn),
+    "kaldi": _named("kaldi", _parse_kaldi),
+    "plain": _named("plain", _parse_plain),
+    "ctm": _named("ctm", _parse_ctm),
+    "stm": _named("stm", _parse_stm),
+    "srt": _parse_subtitles("srt"),
+    "vtt": _parse_subtitles("vtt"),
+    "csv": _parse_csv,
+    "tsv": _parse_tsv,
+    "jsonl": _parse_jsonl,
+    "json": _parse_json,
+}

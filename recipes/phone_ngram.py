@@ -1,0 +1,61 @@
+"""Count the phone n-gram of CTC-CRF: `phone_ngram.py TEXT... -o FILE --lexicon FOLDER [--order 3] [--every N]`.
+
+The texts (plain, .gz, .bz2, or manifests) become phones by the lexicon of a model folder, each word as it is mostly
+pronounced; sentences with a word that it does not list are left out. 200,000 sentences are plenty: `--every 8` takes
+each eighth.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asr.errors import AsrError, UsageError
+from asr.lexicon import Lexicon, load_lexicon
+from asr.lexicon.phones import VOCABULARY
+from asr.lm.text import read_sentences
+from asr.model.phone_ngram import PSEUDO_COUNTS, count_phones, estimate
+from asr.text.normalize import get_normalizer
+
+
+def phones_of(lexicon: Lexicon, text: Path, every: int) -> Iterator[list[int]]:
+    """The phone ids of each `every`-th sentence of a text, if the lexicon lists all of its words."""
+    for number, sentence in enumerate(read_sentences(text, get_normalizer("librispeech"))):
+        words = sentence.split()
+        if number % every == 0 and words and all(word in lexicon for word in words):
+            yield lexicon.encode(sentence)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The script; its errors are printed as the command line prints them."""
+    parser = argparse.ArgumentParser(description="Count the phone n-gram of CTC-CRF.")
+    parser.add_argument("texts", type=Path, nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--lexicon", type=Path, required=True, help="a folder that holds lexicon/")
+    parser.add_argument("--order", type=int, choices=(1, 2, 3), default=3)
+    parser.add_argument("--every", type=int, default=1, help="take each so-manieth sentence")
+    parser.add_argument("--pseudo-counts", type=float, default=PSEUDO_COUNTS)
+    asked = parser.parse_args(arguments)
+    lexicon = load_lexicon(asked.lexicon)
+    if lexicon is None:
+        raise UsageError(f"{asked.lexicon} has no lexicon", "Make one with recipes/pronunciation.py.")
+    counts = np.zeros((len(VOCABULARY),) * 3)
+    for text in asked.texts:
+        counts += count_phones(phones_of(lexicon, text, asked.every), len(VOCABULARY))
+    if not counts.any():
+        raise UsageError("no sentence has only words of the lexicon", "Name other texts, or a larger lexicon.")
+    ngram = estimate(counts, asked.order, asked.pseudo_counts)
+    ngram.save(asked.output)
+    entropy = -(counts * np.log(ngram.table)).sum() / counts.sum()
+    sentences = counts[:, :, 0].sum()
+    print(f"{sentences:,.0f} sentences, {counts.sum():,.0f} phones, boundaries and ends, {entropy:.3f} nats each")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AsrError as error:
+        raise SystemExit(f"asr: {error}") from error
