@@ -39,8 +39,8 @@ def serve(
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="Arithmetic of the network; int8 is the quickest on a CPU.")
-    ] = Precision.float32,
+        Precision, typer.Option("--precision", help="Arithmetic of the network; auto takes what is fast here.")
+    ] = Precision.auto,
 ) -> None:
     """Serve transcripts over HTTP: OpenAI's audio API, a live WebSocket, and a page.
 
@@ -61,6 +61,8 @@ def serve(
 
     from asr.transcription.recognizer import load_model
 
+    if precision is Precision.int8:
+        raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
     recognizer = load_model(model, device=device.value, threads=threads, search=decode, precision=precision.value)
     warm_up(recognizer)
     name = Path(model).name if model not in (None, "default") else "default"

@@ -43,9 +43,6 @@ Row = NDArray[np.uint8]
 Rows = tuple[Row, Row, Row, Row]
 HINT = "The file is torn or was changed: write it again."
 
-Rows = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
-"""The lowest bytes of whole numbers, the second, the third, the highest."""
-
 
 def write_binary(model: NgramModel, path: Path | str, *, quantize: bool = True) -> None:
     """Write `model` in the binary form; `quantize=False` keeps every number as float32."""
