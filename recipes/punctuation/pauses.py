@@ -21,10 +21,6 @@ from asr.errors import AsrError
 from asr.punctuation.model import LONGEST_PAUSE, pause_classes
 from asr.punctuation.tags import MARKS
 from asr.transcription.align import align_text
-<<<<<<< HEAD
-from asr.transcription.recognizer import load_acoustic_model
-=======
->>>>>>> main
 
 
 def main() -> None:
