@@ -14,7 +14,6 @@ from asr.cli.options import SearchOptions, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
-    from asr.transcription.outputs import Printer
     from asr.transcription.result import Failure, Segment, Transcript
 
 
@@ -153,20 +152,16 @@ def transcribe(
     if found:
         from asr.cli.progress import sound_shown
         from asr.transcription.outputs import seconds_of
+        from asr.transcription.readable import Readable
         from asr.transcription.reader import Request
 
         requests = [Request(each.audio, each.name, chosen) for each in found]
-        wants_words = words or target.needs_words
-        live = None
-        if (
-            isinstance(target, Printer)
-            and target.is_live
-            and engine is Engine.local
-            and chosen != "split"
-            and not numbers
-        ):
-            live = _Live(target, model, punctuation)
-        with sound_shown(lambda: seconds_of(requests), quiet or live is not None) as progress:
+        # Pauses between words tell more of sentences than the words do.
+        wants_words = words or target.needs_words or punctuation
+        live = isinstance(target, Printer) and target.is_live and engine is Engine.local and chosen != "split"
+        readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers)
+        shown = readable.live(target.show if isinstance(target, Printer) else _show_nothing)
+        with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
             outcomes: Iterator[Transcript | Failure]
             if engine is Engine.ray:
                 from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
@@ -189,14 +184,12 @@ def transcribe(
                     words=wants_words,
                     in_order=isinstance(target, Printer) and not sys.stdout.isatty(),
                     on_progress=progress.advance,
-                    on_segment=live.show if live else None,
+                    on_segment=shown.feed if live else None,
                 )
-                if live:
-                    outcomes = live.flushed(outcomes)
-            outcomes = _readable(outcomes, model, forms, punctuation, numbers)
             try:
-                deliver(outcomes, target.write, _tell, note, summary)
+                deliver(readable.transcripts(outcomes, before=shown.finish), target.write, _tell, note, summary)
             except KeyboardInterrupt:
+                shown.finish()
                 _tell(f"stopped after {summary}")
                 raise
     several = summary.files + summary.skipped + len(summary.failures) > 1
@@ -204,46 +197,6 @@ def transcribe(
         note(str(summary))
     if summary.failed:
         raise typer.Exit(1)
-
-
-class _Live:
-    """Segments on the terminal as they are ready, each held back until a few words after it are known."""
-
-    def __init__(self, printer: Printer, model: str | None, punctuation: bool) -> None:
-        from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for
-
-        self._printer = printer
-        self._stream = PunctuatedStream(load_punctuation_for(model) if punctuation else None)
-
-    def show(self, segment: Segment) -> None:
-        """One more segment."""
-        for ready in self._stream.feed(segment):
-            self._printer.show(ready)
-
-    def flushed(self, outcomes: Iterator[Transcript | Failure]) -> Iterator[Transcript | Failure]:
-        """The same outcomes; before each, what was held back is shown."""
-        for outcome in outcomes:
-            for rest in self._stream.finish():
-                self._printer.show(rest)
-            yield outcome
-
-
-def _readable(
-    outcomes: Iterator[Transcript | Failure], model: str | None, forms: list[str], punctuation: bool, numbers: bool
-) -> Iterator[Transcript | Failure]:
-    """Transcripts with what makes them readable, where any format shows it."""
-    if set(forms) == {"ctm"}:
-        return outcomes
-    if punctuation:
-        from asr.transcription.punctuate import load_punctuation_for, punctuated
-
-        if tagger := load_punctuation_for(model):
-            outcomes = punctuated(outcomes, tagger)
-    if numbers:
-        from asr.transcription.figures import with_figures
-
-        outcomes = with_figures(outcomes)
-    return outcomes
 
 
 def _channel(text: str) -> int | str:
@@ -256,6 +209,10 @@ def _channel(text: str) -> int | str:
 
 def _tell(text: str) -> None:
     print(f"asr: {text}", file=sys.stderr)
+
+
+def _show_nothing(segment: Segment) -> None:
+    """Where transcripts go to files."""
 
 
 def _say_nothing(text: str) -> None:

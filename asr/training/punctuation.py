@@ -194,10 +194,10 @@ def piece_table(tokenizer: Tokenizer, vocabulary: list[str]) -> NDArray[np.int64
         return table
     for first in range(0, len(vocabulary), 1000):
         ids = np.array(tokenizer.encode(" ".join(vocabulary[first : first + 1000])))
-        number_of_word = np.cumsum(begins[ids])
-        place = np.arange(len(ids)) - np.flatnonzero(begins[ids])[number_of_word - 1]
+        number_of = np.cumsum(begins[ids])
+        place = np.arange(len(ids)) - np.flatnonzero(begins[ids])[number_of - 1]
         kept = place < PIECES
-        table[first + number_of_word[kept], place[kept]] = ids[kept]
+        table[first + number_of[kept], place[kept]] = ids[kept]
     return table
 
 

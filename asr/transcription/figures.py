@@ -8,12 +8,12 @@ stays as it is: pounds are money or weight, `second` is a time, numbers in a row
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.errors import UsageError
-from asr.transcription.result import Failure, Segment, Transcript, Word
+from asr.transcription.result import Segment, Word
 
 SMALLEST = 10
 """Numbers below stay words, unless a sign or a clock makes them one with others."""
@@ -35,12 +35,6 @@ class Figure:
     """Its value, if it is a whole number."""
 
 
-def with_figures(outcomes: Iterable[Transcript | Failure]) -> Iterator[Transcript | Failure]:
-    """Each transcript with figures; failures as they are. Raises `UsageError` where text2num is not installed."""
-    _finder()
-    return (outcome if isinstance(outcome, Failure) else _in_transcript(outcome) for outcome in outcomes)
-
-
 def figures(words: Sequence[str]) -> list[Figure]:
     """The figures in a row of words, which may bear marks; nothing runs over a mark but the comma of a thousand."""
     bare = [word.strip(_MARKS).lower() for word in words]
@@ -51,10 +45,6 @@ def figures(words: Sequence[str]) -> list[Figure]:
     # Numbers that follow one another are counted, dialed or a time of day: they stay words.
     follows = {each.first for each in found} & {each.last for each in found if words[each.last - 1][-1:] not in _MARKS}
     return [_grouped(each) for each in found if _worth(each) and follows.isdisjoint((each.first, each.last))]
-
-
-def _in_transcript(transcript: Transcript) -> Transcript:
-    return replace(transcript, segments=tuple(map(write_figures, transcript.segments)))
 
 
 def write_figures(segment: Segment) -> Segment:
@@ -115,7 +105,7 @@ def _numbers(words: Sequence[str], bare: Sequence[str]) -> list[Figure]:
     apart = [number > 0 and words[number - 1][-1:] in _MARKS for number in range(len(words))]
     tokens = [_Token(text, cut) for text, cut in zip(bare, apart, strict=True)]
     found = []
-    for match in _finder()(tokens, "en", 0.0):
+    for match in find_numbers_with()(tokens, "en", 0.0):
         first, text = match.start, str(match.text)
         if first and bare[first - 1] == "a" and bare[first] in ("hundred", *_SCALES):
             first -= 1  # a hundred
@@ -182,7 +172,8 @@ def _grouped(figure: Figure) -> Figure:
     return replace(figure, text=_LONG.sub(lambda digits: f"{int(digits[0]):,}", figure.text))
 
 
-def _finder() -> Any:
+def find_numbers_with() -> Any:
+    """text2num's search for numbers. Raises `UsageError` where it is not installed."""
     try:
         from text_to_num import find_numbers
     except ImportError as error:

@@ -5,7 +5,7 @@ The words as the model spells them stay beside the shown ones, in `raw`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from asr.model.bundle import BUNDLED, ModelFolder, model_folder
 from asr.punctuation.model import PunctuationModel, load_punctuation
 from asr.punctuation.tags import Tag, write_words
 from asr.text.tokenizer import WORD_START, load_tokenizer
-from asr.transcription.result import Failure, Segment, Transcript
+from asr.transcription.result import Segment, Transcript
 
 LONG_PAUSE = 0.5
 """Seconds of a pause that is known from segments alone, without the times of words."""
@@ -36,12 +36,6 @@ def load_punctuation_for(name_or_path: Path | str | None) -> PunctuationModel | 
         letters = set("".join(load_tokenizer(folder.path).vocabulary[1:])) - {WORD_START}
         tagger = ModelFolder(BUNDLED).punctuation if _ENGLISH.issuperset(letters) else None
     return load_punctuation(tagger) if tagger else None
-
-
-def punctuated(outcomes: Iterable[Transcript | Failure], model: PunctuationModel) -> Iterator[Transcript | Failure]:
-    """Each transcript with punctuation; failures as they are."""
-    for outcome in outcomes:
-        yield outcome if isinstance(outcome, Failure) else punctuate(outcome, model)
 
 
 def punctuate(transcript: Transcript, model: PunctuationModel) -> Transcript:
