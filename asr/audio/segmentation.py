@@ -20,6 +20,9 @@ FRAME = 0.01
 """Seconds over which a level is measured."""
 SILENCE_DB = float(20 * np.log10(SILENCE))
 
+_REACH = 1.4
+"""Of the longest chunk: how far is read before the first one is cut; who waits for the words waits for that."""
+
 
 @dataclass(frozen=True)
 class SegmentationConfig:
@@ -62,7 +65,7 @@ def segment_at_pauses(
     A recording no longer than `config.max_chunk_s` comes back whole, whatever is in it.
     """
     config = config or SegmentationConfig()
-    reach = round(2.5 * config.max_chunk_s * sample_rate)
+    reach = round(_REACH * config.max_chunk_s * sample_rate)
     context = round(config.context_s * sample_rate)
     buffer = np.empty(0, np.float32)
     position = 0  # of buffer[0] in the recording

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import SearchOptions, search_options
+from asr.cli.options import DecodeArguments, search_options
 
 
 @search_options
@@ -18,7 +18,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,
-    search: SearchOptions = SearchOptions(),
+    search: DecodeArguments = DecodeArguments(),
     normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",

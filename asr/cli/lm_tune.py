@@ -31,7 +31,7 @@ def tune(
     ] = None,
     nbest: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Readings that the recurrent model judges.", min=1, show_default=False),
+        typer.Option(metavar="N", help="Hypotheses that the recurrent model rescores.", min=1, show_default=False),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",

@@ -35,7 +35,7 @@ Hotwords = Annotated[
 
 
 @dataclass(frozen=True)
-class SearchOptions:
+class DecodeArguments:
     """How to search, as it is said on the command line; the fields are those of `DecodeOptions`."""
 
     greedy: Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")] = False
@@ -62,12 +62,12 @@ class SearchOptions:
 
 
 def search_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the fields of `SearchOptions` as options, in place of its parameter `search` of that type."""
-    hints = get_type_hints(SearchOptions, include_extras=True)
+    """A command with the fields of `DecodeArguments` as options, in place of its parameter `search` of that type."""
+    hints = get_type_hints(DecodeArguments, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [
         inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
-        for field in fields(SearchOptions)
+        for field in fields(DecodeArguments)
     ]
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
@@ -79,7 +79,7 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**given: Any) -> None:
-        search = SearchOptions(**{option.name: given.pop(option.name) for option in options})
+        search = DecodeArguments(**{option.name: given.pop(option.name) for option in options})
         command(**given, search=search)
 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import SearchOptions, search_options
+from asr.cli.options import DecodeArguments, search_options
 from asr.cli.transcribe import Device, Precision
 from asr.errors import UsageError
 
@@ -35,7 +35,7 @@ def serve(
         list[str] | None,
         typer.Option("--cors", metavar="ORIGIN", help="A site whose pages may use the server; repeatable."),
     ] = None,
-    search: SearchOptions = SearchOptions(),
+    search: DecodeArguments = DecodeArguments(),
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[

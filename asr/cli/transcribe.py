@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.cli.options import SearchOptions, search_options
+from asr.cli.options import DecodeArguments, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def transcribe(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
     ] = False,
-    search: SearchOptions = SearchOptions(),
+    search: DecodeArguments = DecodeArguments(),
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
     ] = "mix",

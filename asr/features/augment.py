@@ -6,6 +6,7 @@ Waveforms: speed (Ko et al. 2015), gain, and what `asr.features.distortion` does
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from asr.features import distortion
+from asr.features.filterbank import LOWEST_HZ
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,15 @@ class SpecAugmentConfig:
     time_masks: int = 10
     time_share: float = 0.05
     """Each time mask covers at most this share of the utterance."""
+    warp: float = 1.0
+    """Formants move by up to this factor either way, as with other speakers (vocal tract length perturbation, Jaitly
+    and Hinton 2013); 1 leaves them. For filterbanks."""
 
     def __post_init__(self) -> None:
         if min(self.frequency_masks, self.frequency_width, self.time_masks) < 0 or not 0 <= self.time_share <= 1:
             raise ValueError("masks and frequency_width must not be negative, and time_share between 0 and 1")
+        if not 1 <= self.warp <= 2:
+            raise ValueError("warp must lie between 1 and 2")
 
 
 def augment_batch(
@@ -163,8 +170,11 @@ def change_speed(samples: np.ndarray, sample_rate: int, speed: float) -> np.ndar
 
 
 def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator) -> Tensor:
-    """Mask bands and stretches of time in features (B, T, F), independently for each utterance."""
+    """Warp, then mask bands and stretches of time in features (B, T, F), independently for each utterance."""
     batch, steps, size = features.shape
+    if config.warp > 1:
+        factors = torch.exp((2 * torch.rand(batch, generator=generator) - 1) * math.log(config.warp))
+        features = warp_bands(features, factors)
     if config.frequency_masks:
         widest = torch.full((batch, config.frequency_masks), min(config.frequency_width, size - 1))
         room = torch.full((batch, config.frequency_masks), size)
@@ -176,6 +186,25 @@ def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, g
         covered = _covered(stretches.to(features.device, non_blocking=True), steps)
         features = features * ~covered.unsqueeze(2)
     return features
+
+
+def warp_bands(features: Tensor, factors: Tensor) -> Tensor:
+    """Stretch the frequency axis of log-mel features (B, T, F) by factors (B,): band f becomes what was at factor · f.
+
+    Between bands it is interpolated, beyond the last one that is repeated. Bands are those of 16 kHz.
+    """
+    size = features.shape[2]
+    places = torch.linspace(mel(LOWEST_HZ), mel(8000.0), size + 2)[1:-1]
+    hertz = 700.0 * torch.expm1(places / 1127.0)
+    source = 1127.0 * torch.log1p(hertz * factors.unsqueeze(1) / 700.0)
+    position = ((source - places[0]) / (places[1] - places[0])).clamp(0, size - 1)
+    distance = (torch.arange(size).unsqueeze(1) - position.unsqueeze(1)).abs()
+    return torch.bmm(features, (1 - distance).clamp_min(0).to(features))
+
+
+def mel(hertz: float) -> float:
+    """1127 ln(1 + Hz/700)."""
+    return 1127.0 * math.log1p(hertz / 700.0)
 
 
 def _intervals(widest: Tensor, room: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ import math
 import re
 import zlib
 from array import array
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -33,7 +34,7 @@ ROWS_AT_ONCE = 100_000
 
 
 def read_arpa(path: Path | str) -> NgramModel:
-    """Read an ARPA file (UTF-8, plain or gzip).
+    """Read an ARPA file (UTF-8 with or without a byte order mark, plain or gzip).
 
     A file without `<unk>` or `<s>` gets them with log10 p = -100; `<UNK>`, `<S>`, `</S>` are read as their lower-case
     forms; `-inf` counts as -100. Raises `ModelError` naming file and line when the file is torn, its counts are wrong,
@@ -83,7 +84,7 @@ class _Lines:
             with _open(self.path) as file:
                 for raw in file:
                     self.number += 1
-                    line = raw.strip()
+                    line = raw.removeprefix(BOM_UTF8).strip() if self.number == 1 else raw.strip()
                     if line:
                         yield line
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

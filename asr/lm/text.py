@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from asr.errors import AsrError, DataError
 from asr.lm.columns import Column, spans
 from asr.lm.ngram import BEGIN_ID, CONTROL_WORDS, END_ID, SPECIAL_WORDS, UNKNOWN_ID, Ints
-from asr.text.normalize import Normalizer, none
+from asr.text.normalize import Normalizer, none, refuse_tags
 
 
 def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[str]:
     """The sentences of a text, one a line, empty ones left out.
 
     Plain, gzip and bzip2 files are told apart by their content; in a manifest (`.jsonl`) the field `text` counts.
-    Raises `DataError` naming file and line when the file cannot be read, is not UTF-8, or holds what `normalize`
-    refuses.
+    A byte order mark is skipped. Raises `DataError` naming file and line when the file cannot be read, is not UTF-8, or
+    holds what nobody speaks (`[laughter]`, `<s>`; see `refuse_tags`) or what `normalize` refuses.
     """
     path = Path(path)
     number = 0
@@ -35,11 +35,10 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
         with _open(path) as file:
             for raw in file:
                 number += 1
-                line = raw.decode("utf-8")
-                sentence = normalize(json.loads(line)["text"] if path.suffix == ".jsonl" else line.strip())
-                if "<" in sentence and not set(SPECIAL_WORDS).isdisjoint(sentence.split()):
-                    raise DataError("the text holds one of the reserved words <unk>, <s>, </s>", "Remove it.")
-                if sentence:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                sentence = json.loads(line)["text"] if path.suffix == ".jsonl" else line.strip()
+                refuse_tags(sentence)
+                if sentence := normalize(sentence):
                     yield sentence
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, line {number}: not UTF-8", "Convert it, for example with iconv.") from error

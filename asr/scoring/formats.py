@@ -132,7 +132,7 @@ def _parse_plain(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
 
 def _parse_tsv(lines: list[str], path: Path, side: Side) -> Parsed:
     rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
-    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    header = [_column(cell) for cell in rows[0][1]] if rows else []
     if {"start", "end", "text"} <= set(header) and not {*_IDS, *_PATHS} & set(header):
         return Parsed("segments", [_recording(path, [(record["text"], ()) for _, record in _table(rows, path)])])
     if is_known_header(header):
@@ -155,7 +155,7 @@ def _parse_csv(lines: list[str], path: Path, side: Side) -> Parsed:
         rows = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise DataError(f"{path}: not a table ({error})") from error
-    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    header = [_column(cell) for cell in rows[0][1]] if rows else []
     if not is_known_header(header, with_id=False):
         raise DataError(
             f"{path}: no column of its first line is known ({', '.join(header[:6])})",
@@ -171,16 +171,25 @@ def csv_dialect(first: str, lines: Iterable[str]) -> Any:
 
 def is_known_header(cells: Sequence[str], with_id: bool = True) -> bool:
     """Whether these are names of columns, one of a text among them, and one of an id."""
-    names = {cell.strip().lower() for cell in cells}
+    names = set(map(_column, cells))
     return bool(names & _TEXTS) and len(cells) > 1 and (not with_id or bool(names & {*_IDS, *_PATHS}))
+
+
+def _column(cell: str) -> str:
+    """The name of a column; `Utt-ID` and `file name` are known as utt_id and file_name."""
+    name = cell.strip().lower()
+    known = re.sub(r"[\s-]+", "_", name)
+    return known if known in _HEADER_WORDS else name
 
 
 def _refuse_header(header: list[str], rows: list[list[str]], path: Path) -> None:
     """A first line of names that are not known would be scored as an utterance."""
-    named = all(re.fullmatch(r"[a-z_ ]+", cell) for cell in header)
-    ids = [cells[0] for cells in rows]
-    other = bool(ids) and all(re.search(r"[\d./-]", identity) for identity in ids) and " " not in "".join(header)
-    if named and (other or (set(header) & _HEADER_WORDS and len(header) > 1 and " " not in "".join(header))):
+    named = len(header) > 1 and all(re.fullmatch(r"[a-z_ -]+", cell) for cell in header)
+    single = not any(" " in cell for cell in header)
+    # The other ids have what the first has not: a digit, a folder, a suffix.
+    other = bool(rows) and all(re.search(r"[\d./]", cells[0]) for cells in rows)
+    known = _HEADER_WORDS & (set(header) if single else set(header[0].split()))
+    if named and ((single and other) or (known and (single or other))):
         raise DataError(
             f"{path}, line 1: these look like names of columns, and are not known: {', '.join(header)}",
             f"Call them {_IDS[0]} and {TEXT_FIELDS['reference'][3]}, or take the line out.",
@@ -190,7 +199,7 @@ def _refuse_header(header: list[str], rows: list[list[str]], path: Path) -> None
 def _table(rows: list[tuple[int, list[str]]], path: Path) -> Iterator[Record]:
     """The rows under their header; a cell is a number where it is written as one, a speaker never is."""
     (_, header), *rest = rows
-    names = [cell.strip().lower() for cell in header]
+    names = [_column(cell) for cell in header]
     if len(set(names)) != len(names):
         raise DataError(f"{path}, line 1: a name of a column stands there twice")
     for number, cells in rest:

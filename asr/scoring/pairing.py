@@ -80,6 +80,7 @@ def pair(
         raise UsageError(f"unknown policy {tags!r} for tags", f"Choose one of {', '.join(TAGS)}.")
     _refuse_one_field(references, hypotheses)
     references, hypotheses = _as_recordings(references, hypotheses)
+    references, hypotheses = _with_blanks(references, hypotheses), _with_blanks(hypotheses, references)
     _check_lines(references, hypotheses)
     found: Counter[str] = Counter()
     references, hypotheses = (_without_tags(each, tags, found) for each in (references, hypotheses))
@@ -130,6 +131,25 @@ def _as_recordings(references: Transcripts, hypotheses: Transcripts) -> tuple[Tr
     if len(one.texts) == len(other.texts) == 1:
         return one, _renamed(other, next(iter(one.texts)))
     return one, other
+
+
+def _with_blanks(transcripts: Transcripts, others: Transcripts) -> Transcripts:
+    """A CTM or STM writes the id `a b` as `a_b`, since a blank would end it; here it gets its blank back."""
+    if transcripts.format not in ("ctm", "stm"):
+        return transcripts
+    names = {"_".join(name.split()): name for name in others.texts if name not in transcripts.texts}
+    names = {written: name for written, name in names.items() if written not in others.texts}
+
+    def rename(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {names.get(name, name): value for name, value in values.items()}
+
+    return replace(
+        transcripts,
+        texts=rename(transcripts.texts),
+        times=rename(transcripts.times),
+        fields=rename(transcripts.fields),
+        doubled=tuple(names.get(name, name) for name in transcripts.doubled),
+    )
 
 
 def _joined(lines: Transcripts) -> Transcripts:

@@ -164,20 +164,20 @@ def _detect(path: Path, lines: list[str]) -> Format:
 def _detect_by_content(path: Path, filled: list[str]) -> Format:
     first = filled[0]
     _refuse(path, [what for what, pattern in _BEGINNINGS if pattern.match(first)])
-    spoken = [line for line in filled if not line.startswith(";;")]
+    content = [line for line in filled if not line.startswith(";;")]
     if first.startswith("WEBVTT"):
         return "vtt"
     if first[0] in "{[" and filled[-1][-1] in "}]" and '"' in first + filled[min(1, len(filled) - 1)]:
         return "jsonl" if all(line.startswith("{") and line.endswith("}") for line in filled) else "json"
     if any(SUBTITLE_TIME.match(line) for line in filled[:50]):
         return "srt"
-    if spoken and all(map(_is_trn, spoken)):
+    if content and all(map(_is_trn, content)):
         return "trn"
     if all("\t" in line for line in filled):
         return "tsv"
-    if spoken and all(map(_CTM_LINE.fullmatch, map(_one_blank, spoken))):
+    if content and all(map(_CTM_LINE.fullmatch, map(_one_blank, content))):
         return "ctm"
-    if spoken and all(map(_STM_LINE.fullmatch, map(_one_blank, spoken))):
+    if content and all(map(_STM_LINE.fullmatch, map(_one_blank, content))):
         return "stm"
     if is_known_header(next(csv_dialect(first, [first]))):
         return "csv"

@@ -178,7 +178,7 @@ class _Job:
             segments.append(item)
         transcript = self.as_transcript(segments, item)
         if self._punctuation is not None:
-            transcript = punctuate(transcript, self._punctuation)
+            transcript = await asyncio.to_thread(punctuate, transcript, self._punctuation)
         return transcript.in_case("sentence")
 
     def as_transcript(self, segments: list[Segment], end: _End) -> Transcript:

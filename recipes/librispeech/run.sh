@@ -121,10 +121,14 @@ if [ -n "$lexicon" ]; then
     fi
   fi
 fi
-# What differs when CTC-CRF takes over from CTC: one view, small batches, and frames closer together.
+# What differs when CTC-CRF takes over from CTC: one view, small batches, frames closer together, all kinds of weather.
 crf=(shift_ms=8 phone_weight=0.8 cr_ctc_weight=0 intermediate_layer=0 sortagrad_epochs=0 augment_warmup_epochs=0
   batches.seconds=200 batches.utterances=80 acoustic.encoder.dropout=0.15
-  "spec_augment={frequency_masks: 2, frequency_width: 18, time_masks: 5, time_share: 0.04}"
+  "spec_augment={frequency_masks: 2, frequency_width: 18, time_masks: 5, time_share: 0.04, warp: 1.15}"
+  "waveform={speeds: [0.82, 0.9, 0.95, 1.0, 1.05, 1.1, 1.18], noise_probability: 0.15, noise_snr_db: [5, 35],
+    babble_probability: 0.08, reverb_probability: 0.15, stretch_probability: 0.1, stretch_rates: [0.8, 1.15],
+    telephone_probability: 0.06, codec_probability: 0.05, codec_compression: [0.3, 0.9], music_probability: 0.03,
+    hum_probability: 0.02}"
   loop.epochs=4 loop.schedule.peak=0.0009 loop.schedule.warmup_updates=60 loop.schedule.decay_from=0
   loop.optimizer.weight_decay=0.02)
 learn "$manifests/$tune.jsonl"

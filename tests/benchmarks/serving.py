@@ -3,7 +3,7 @@
     python -m tests.benchmarks.serving [FILE...] [--clients 32] [--seconds 180] [--model MODEL]
 
 Without FILE the samples are sent. Throughput is compared with `asr transcribe` on the same files, in one process that
-has loaded its model. All traffic stays on 127.0.0.1.
+has loaded its model, both in float32, where the same sound gives the same text. All traffic stays on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def start_server(model: str, *options: str) -> tuple[subprocess.Popen[str], int]
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"serving at http://127\.0\.0\.1:(\d+)", line):
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the server
             return process, int(found[1])
     raise SystemExit("the server did not start")
 
@@ -119,7 +120,7 @@ def expect(files: list[Path], model: str) -> tuple[dict[Path, str], float]:
     """What `asr transcribe` says of each file, and its speed as a multiple of real time over three rounds."""
     import asr
 
-    recognizer = asr.load_model(None if model == "default" else model)
+    recognizer = asr.load_model(None if model == "default" else model, precision="float32")
     requests = [asr.Request(path, str(path)) for path in files]
     texts = {Path(each.name): each.in_case("sentence").text for each in recognizer.transcribe_many(requests)}
     began, seconds = time.monotonic(), 0.0
@@ -142,29 +143,25 @@ def main() -> None:
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start")
     expected, alone = expect(files, options.model)
     print(f"asr transcribe on {len(files)} files: {alone:.1f} × real time")
-    process, port = start_server(options.model, "--queue", str(options.queue))
+    process, port = start_server(options.model, "--queue", str(options.queue), "--precision", "float32")
     try:
         load = put_load(process, port, expected, options.clients, options.seconds)
     finally:
         process.terminate()
         process.wait(40)
-    _, again = expect(files, options.model)
-    print(f"and after the load: {again:.1f} × real time")
     load.latencies.sort()
     minute = [megabytes for at, megabytes in load.memory if at >= min(60, options.seconds / 3)] or [0.0]
-    print(
-        f"{options.clients} clients for {load.elapsed:.0f} s: answers {dict(load.statuses)}, {load.lost} lost, ", end=""
-    )
-    print(f"{load.mixed_up} with another's text")
-    print(
-        f"{load.times_real_time:.1f} × real time, {load.times_real_time / ((alone + again) / 2):.2f} of asr transcribe"
-    )
+    print(f"{options.clients} clients for {load.elapsed:.0f} s: answers by status {dict(load.statuses)}")
+    print(f"{load.lost} lost, {load.mixed_up} with another's text; {load.times_real_time:.1f} × real time")
     if load.latencies:
         middle = load.latencies[len(load.latencies) // 2]
         print(f"half the answers within {middle:.2f} s, the slowest {load.latencies[-1]:.2f} s")
     print(
         f"memory after the first minute {minute[0]:.0f} MB, then at most {max(minute):.0f}, at the end {minute[-1]:.0f}"
     )
+    _, again = expect(files, options.model)
+    share = load.times_real_time / ((alone + again) / 2)
+    print(f"asr transcribe after the load: {again:.1f} × real time; the server had {share:.2f} of it")
 
 
 if __name__ == "__main__":

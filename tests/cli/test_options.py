@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from asr.cli.main import app
-from asr.cli.options import SearchOptions, search_options
+from asr.cli.options import DecodeArguments, search_options
 from asr.transcription.decoder import DecodeOptions
 
 OPTIONS = ["--greedy", "--fast", "--beam", "--lm", "--lm-weight", "--word-bonus", "--hotword", "--rescore"]
@@ -23,22 +23,22 @@ def test_every_command_that_decodes_has_them(command: str) -> None:
 
 
 def test_they_are_the_fields_of_what_they_ask_for() -> None:
-    assert [field.name for field in fields(SearchOptions)] == [field.name for field in fields(DecodeOptions)]
-    assert SearchOptions().decode_options() == DecodeOptions()
+    assert [field.name for field in fields(DecodeArguments)] == [field.name for field in fields(DecodeOptions)]
+    assert DecodeArguments().decode_options() == DecodeOptions()
 
 
 def test_what_is_given_arrives_in_one_object() -> None:
     seen = []
 
     @search_options
-    def command(name: Annotated[str, typer.Argument()], search: SearchOptions = SearchOptions()) -> None:  # noqa: B008
+    def command(name: Annotated[str, typer.Argument()], search: DecodeArguments = DecodeArguments()) -> None:  # noqa: B008
         seen.append((name, search))
 
     app = typer.Typer()
     app.command()(command)
     result = CliRunner().invoke(app, ["x", "--fast", "--hotword", "A=2", "--hotword", "B", "--lm-weight", "0.5"])
     assert result.exit_code == 0, result.output
-    assert seen == [("x", SearchOptions(fast=True, hotwords=["A=2", "B"], lm_weight=0.5))]
+    assert seen == [("x", DecodeArguments(fast=True, hotwords=["A=2", "B"], lm_weight=0.5))]
 
 
 def test_two_ways_to_search_at_once_are_a_usage_error() -> None:

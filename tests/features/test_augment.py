@@ -16,6 +16,7 @@ from asr.features.augment import (
     augment_batch,
     change_speed,
     spec_augment,
+    warp_bands,
 )
 
 RATE = 16000
@@ -178,3 +179,24 @@ def test_the_same_generator_state_gives_the_same_sound() -> None:
     np.testing.assert_array_equal(one, again)
     assert one.dtype == np.float32
     assert len(one) != len(other) or not np.array_equal(one, other)
+
+
+def test_a_warp_moves_bands_and_leaves_time() -> None:
+    features = torch.zeros(2, 5, 80)
+    features[:, :, 40] = 1.0
+    warped = warp_bands(features, torch.tensor([1.0, 1.15]))
+    torch.testing.assert_close(warped[0], features[0])
+    assert int(warped[1, 0].argmax()) < 40, "what is read higher up comes to lie lower"
+    assert (warped[1] == warped[1, :1]).all()
+    torch.testing.assert_close(warp_bands(torch.ones(1, 3, 80), torch.tensor([1.2])), torch.ones(1, 3, 80))
+
+
+def test_spec_augment_warps_each_utterance_by_its_own_draw() -> None:
+    features = torch.linspace(0, 1, 80).expand(3, 4, 80).contiguous()
+    config = SpecAugmentConfig(frequency_masks=0, time_masks=0, warp=1.2)
+    one = spec_augment(features, torch.tensor([4, 4, 4]), config, torch.Generator().manual_seed(1))
+    other = spec_augment(features, torch.tensor([4, 4, 4]), config, torch.Generator().manual_seed(1))
+    assert torch.equal(one, other)
+    assert not torch.equal(one[0], one[1])
+    with pytest.raises(ValueError, match="warp"):
+        SpecAugmentConfig(warp=0.9)

@@ -159,6 +159,22 @@ def test_rows_without_an_id_pair_by_their_number(tmp_path: Path) -> None:
     assert scored(tmp_path, ("a.csv", table), ("a.csv", table)).score.words == Counts(3, 1, 0, 0)
 
 
+@pytest.mark.parametrize("header", ["Utt-ID\tText", "file name\tTranscription", "ID\tspeaker id\tsentence"])
+def test_names_of_columns_are_known_however_they_are_written(tmp_path: Path, header: str) -> None:
+    rows = [["b7", "x", "the river"], ["b8", "x", "is wide"]]
+    columns = header.count("\t")
+    lines = [header, *("\t".join([row[0], *row[3 - columns :]]) for row in rows)]
+    assert dict(read_transcripts(write(tmp_path, "a.tsv", "\n".join(lines))).texts) == {
+        "b7": "the river",
+        "b8": "is wide",
+    }
+
+
+def test_two_columns_without_a_header_are_ids_and_texts(tmp_path: Path) -> None:
+    found = read_transcripts(write(tmp_path, "a.tsv", "intro\tthe river is wide\nb8\tcold\n"))
+    assert dict(found.texts) == {"intro": "the river is wide", "b8": "cold"}
+
+
 def test_recordings_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
     lines = [json.dumps({"audio_filepath": f"{folder}/1.wav", "text": folder}) for folder in ("a", "b")]
     assert dict(read_transcripts(write(tmp_path, "m.jsonl", "\n".join(lines))).texts) == {"a/1": "a", "b/1": "b"}
@@ -184,6 +200,7 @@ def test_ids_with_blanks_and_scores_of_pocketsphinx(tmp_path: Path, content: str
         ("a.txt", "LJ1-1|the river|the river\nLJ1-2|is wide|is wide\n"),
         ("a.tsv", "clip\tphrase\nb7.wav\tthe river\nb8.wav\tis wide\n"),
         ("a.txt", "name\twords\nanna\tthe river\nberta\tis wide\n"),
+        ("a.tsv", "clip name\twhat was said\nb7.wav\tthe river\nb8.wav\tis wide\n"),
         ("a.txt", "SPEAKER talk 1 0.5 1.4 <NA> <NA> anna <NA> <NA>\n"),
         ("a.txt", "00:01 the river\n00:02 is wide\n"),
         ("a.txt", "0.5 1.9 the river\n2.0 3.0 is wide\n"),
@@ -316,6 +333,16 @@ def test_a_byte_order_mark_is_in_no_text(tmp_path: Path, name: str) -> None:
         assert list(read_transcripts(path).texts.values()) == ["the river"]
     path.write_bytes(contents[name].encode("utf-8-sig"))
     assert list(read_transcripts(path, encoding="utf-8").texts.values()) == ["the river"]
+
+
+def test_a_ctm_has_no_blanks_in_its_ids(tmp_path: Path) -> None:
+    reference = (
+        '{"id": "my take 1", "text": "the river"}\n{"id": "a_b", "text": "cold"}\n{"id": "a b", "text": "wide"}\n'
+    )
+    ctm = "my_take_1 1 0 0.5 the\nmy_take_1 1 0.5 0.5 river\na_b 1 0 1 cold\n"
+    report = scored(tmp_path, ("r.jsonl", reference), ("h.ctm", ctm), missing="delete")
+    assert report.score.words == Counts(3, 0, 1, 0)
+    assert report.inputs["missing"] == ["a b"]
 
 
 def test_pairing_keeps_odd_names(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_right_answer(texts: dict[str, tuple[str, str]], names: tuple[str, str],
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(*INPUTS, st.sampled_from(["error", "delete", "skip"]))
-@examples(2500)
+@examples(4000)
 def test_no_traceback_at_length(
     reference: str, hypothesis: str, suffixes: tuple[str, str], form: str, missing: str
 ) -> None:

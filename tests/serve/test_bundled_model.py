@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
+from asr.audio.read import read_audio
 from asr.serve.app import Service
 from asr.serve.engine import Engine, warm_up
 from asr.serve.settings import ServeOptions
@@ -25,7 +29,7 @@ openai = pytest.importorskip("openai", reason="needs the package openai")
 
 @pytest.fixture(scope="module")
 def bundled() -> Iterator[tuple[Running, Any]]:
-    recognizer = load_model()
+    recognizer = load_model(precision="float32")
     warm_up(recognizer)
     with running(Service(Engine(recognizer), "default", ServeOptions(port=0))) as started:
         yield started, recognizer
@@ -56,48 +60,37 @@ def test_a_prompt_makes_its_words_likelier(bundled: tuple[Running, Any]) -> None
 
 
 def test_the_delay_of_live_speech(bundled: tuple[Running, Any]) -> None:
-    """Real time: provisional texts at least every second, and each segment soon after its pause."""
-    import soundfile
-
+    """In real time: provisional texts every second, and each segment soon after its pause."""
     server, _ = bundled
-    gaps, delays, said = [], [], []
+    heard = _speak_in_real_time(server, ["river", "bread", "lamp"])
+    times = [at for at, message in heard if message["type"] == "provisional"]
+    gaps = [after - before for before, after in pairwise(times) if after - before < 5.0]  # longer ones are pauses
+    delays = [at - message["end"] for at, message in heard if message["type"] == "segment"]
+    print(f"\nload average {os.getloadavg()[0]:.1f}")
+    print(f"provisional text every {np.mean(gaps):.2f} s, at most {max(gaps):.2f} s")
+    print(f"segments {np.mean(delays):.2f} s after their last word, at most {max(delays):.2f} s")
+    assert len(delays) == 3
+    if os.getloadavg()[0] < (os.cpu_count() or 1):  # by the clock only where nothing else takes the processor
+        assert np.median(gaps) < 1.2
+        assert np.median(delays) < 2.0
+
+
+def _speak_in_real_time(server: Running, names: list[str]) -> list[tuple[float, dict[str, Any]]]:
+    """Samples with pauses between them; every message with the seconds of sound that had been sent by then."""
+    quiet = np.random.default_rng(0).normal(0, 1e-4, 24_000).astype(np.float32)
+    parts = [read_audio(path) for name in names for path in SAMPLES if path.stem == name]
+    samples = np.concatenate([part for sample in parts for part in (sample, quiet)])
+    heard: list[tuple[float, dict[str, Any]]] = []
     with connect(server) as socket:
         socket.send('{"type": "start"}')
-        assert json.loads(socket.recv(30))["type"] == "ready"
-        began, sent = time.monotonic(), 0
-
-        def play(samples: np.ndarray) -> None:
-            nonlocal sent
-            for start in range(0, len(samples), 1600):
-                socket.send(pcm(samples[start : start + 1600]))
-                sent += len(samples[start : start + 1600])
-                while time.monotonic() - began < sent / 16000:
-                    drain(began + sent / 16000)
-
-        last = None
-
-        def drain(until: float) -> None:
-            nonlocal last
-            try:
-                message = json.loads(socket.recv(max(0.0, until - time.monotonic())))
-            except TimeoutError:
-                return
-            now = time.monotonic() - began
-            if message["type"] == "provisional":
-                if last is not None:
-                    gaps.append(now - last)
-                last = now
-            elif message["type"] == "segment":
-                delays.append(now - message["end"])
-                said.append(message["text"])
-                last = None
-
-        for name in ("river", "bread", "lamp"):
-            samples, _ = soundfile.read(next(path for path in SAMPLES if path.stem == name), dtype="float32")
-            play(samples)
-            play(np.random.default_rng(0).normal(0, 1e-4, 24000).astype(np.float32))
-    print(
-        f"\nprovisional every {np.mean(gaps):.2f} s (at most {max(gaps):.2f}); segments {np.mean(delays):.2f} s after"
-    )
-    assert len(said) == 3
-    assert np.median(gaps) < 2.0
+        assert json.loads(socket.recv(60))["type"] == "ready"
+        began = time.monotonic()
+        for start in range(0, len(samples), 1600):
+            socket.send(pcm(samples[start : start + 1600]))
+            while (left := began + (start + 1600) / 16000 - time.monotonic()) > 0:
+                with suppress(TimeoutError):
+                    message = json.loads(socket.recv(left))
+                    heard.append((time.monotonic() - began, message))
+        socket.send('{"type": "stop"}')
+        heard += [(time.monotonic() - began, json.loads(message)) for message in socket]
+    return heard

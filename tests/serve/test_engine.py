@@ -91,7 +91,11 @@ def test_a_short_one_overtakes_a_long_one(engine: Engine, files: list[Path], tmp
 def test_hotwords_have_a_search_of_their_own(recognizer: Any, tiny_model: Path, files: list[Path]) -> None:
     from asr.transcription.recognizer import load_model
 
-    expected = load_model(tiny_model, threads=2, hotwords=["FOX"]).transcribe(files[1], case="model").segments
+    expected = (
+        load_model(tiny_model, threads=2, precision="float32", hotwords=["FOX"])
+        .transcribe(files[1], case="model")
+        .segments
+    )
     engine = Engine(recognizer, DecodeOptions(), threads=2)
     plain, pushed = Waiting(files[1]), Waiting(files[1], ("FOX",))
     for each in (plain, pushed):
@@ -111,7 +115,7 @@ def test_a_fault_in_the_network_is_told_to_everybody_in_the_batch(recognizer: An
         def emissions(self, batch: object) -> Any:
             raise MemoryError("no room")
 
-    broken = Broken(recognizer.model)
+    broken = Broken(recognizer.model, precision="float32")
     engine = Engine(broken, DecodeOptions(), threads=2)
     waiting = [Waiting(path) for path in files[:3]]
     for each in waiting:

@@ -14,7 +14,7 @@ from tests.serve.test_api import SAMPLES
 @pytest.mark.slow
 def test_forty_clients_for_half_a_minute(tiny_model: Path, recognizer: Any) -> None:
     expected = {path: recognizer.transcribe(path).text for path in SAMPLES}
-    process, port = start_server(str(tiny_model), "--queue", "32")
+    process, port = start_server(str(tiny_model), "--queue", "32", "--precision", "float32")
     try:
         load = put_load(process, port, expected, clients=40, seconds=30)
     finally:

@@ -80,12 +80,12 @@ def render_board_json(board: Board) -> str:
     head = {"schema": BOARD_SCHEMA, "wer": board.reports[0].score.wer, "best": board.reports[0].name}
     rows = []
     for utterances in zip(*(report.score.utterances for report in board.reports), strict=True):
-        said = utterances[0]
-        heard = {
+        first = utterances[0]
+        texts = {
             report.name: {"hypothesis": each.hypothesis, "alignment": each.operations, "errors": each.words.errors}
             for report, each in zip(board.reports, utterances, strict=True)
         }
-        rows.append({"id": said.id, "speaker": said.speaker, "reference": said.reference, "systems": heard})
+        rows.append({"id": first.id, "speaker": first.speaker, "reference": first.reference, "systems": texts})
     whole = {**head, "systems": systems, "differences": differences, "utterances": rows}
     return json.dumps(whole, ensure_ascii=False, indent=1, default=str) + "\n"
 

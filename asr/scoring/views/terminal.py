@@ -133,7 +133,7 @@ def _most_frequent(report: Report) -> Iterator[Text]:
 
 
 def _aligned(utterance: ScoredUtterance) -> Text:
-    """The errors among the right words: `[said -> heard]`, `[-deleted]`, `[+inserted]`."""
+    """The errors among the right words: `[reference -> hypothesis]`, `[-deleted]`, `[+inserted]`."""
     line = Text("  ")
     for kind, reference, hypothesis in utterance.pairs:
         if kind == "replace":
@@ -183,9 +183,9 @@ def _board_lines(board: Board, by: tuple[str, ...]) -> Iterator[Text]:
     yield Text(f"Differences (matched pairs, Holm's correction over {len(board.differences)})", "bold")
     for each in board.differences:
         points = f"{each.comparison.difference * 100:+.2f} points, {format_p_value(each.p_value)}"
-        said = "chance does not explain it" if each.significant else "may be chance"
+        verdict = "chance does not explain it" if each.significant else "may be chance"
         style = "green" if each.significant else ""
-        yield Text(f"  {each.second.name} against {each.first.name}: {points}: {said}", style)
+        yield Text(f"  {each.second.name} against {each.first.name}: {points}: {verdict}", style)
     for field in by:
         yield from _board_breakdown(board, field)
 

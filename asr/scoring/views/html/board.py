@@ -79,10 +79,10 @@ def _differences(board: Board, stem: str) -> str:
             difference = board.between(better, worse)
             link = quote(pair_page(board, difference, stem))
             kind = "better" if difference.significant else "soft"
-            said = "not chance" if difference.significant else "may be chance"
+            verdict = "not chance" if difference.significant else "may be chance"
             cells.append(
                 f'<td><a href="{link}"><b class="{kind}">{charts.signed(difference.comparison.difference)}</b></a>'
-                f"<small>{format_p_value(difference.p_value)}, {said}</small></td>"
+                f"<small>{format_p_value(difference.p_value)}, {verdict}</small></td>"
             )
         rows.append(f'<tr><th scope="row">{escape(better.name)}</th>{"".join(cells)}</tr>')
     lead = "points of WER, row minus column; each opens the comparison"

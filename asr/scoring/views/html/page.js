@@ -126,7 +126,7 @@
     return cell;
   }
 
-  // One running line: right words plain, errors colored, the reference struck through before what was heard.
+  // One running line: right words plain, errors colored, the reference struck through before the hypothesis.
   function inline(reference, hypothesis, operations) {
     const nodes = [];
     for (const [letter, left, right] of columns(reference, hypothesis, operations)) {
@@ -229,7 +229,7 @@
   // Words with their bounds: those of the reference stand where their columns do, deleted ones in the gap between.
   function placed(item, times, seconds) {
     const found = [], all = columns(item[REFERENCE], item[HYPOTHESIS], item[OPERATIONS]);
-    let heard = 0, last = 0, gap = [];
+    let place = 0, last = 0, gap = [];
     const fill = (next) => {
       gap.forEach((text, index) => {
         const step = Math.max(next - last, 0.1) / gap.length;
@@ -239,8 +239,8 @@
     };
     for (const [letter, left, right] of all) {
       if (letter === "D") { gap.push(left); continue; }
-      const start = times[2 * heard], end = times[2 * heard + 1];
-      heard++;
+      const start = times[2 * place], end = times[2 * place + 1];
+      place++;
       fill(start);
       if (left !== null) found.push([0, left, letter, start, end]);
       found.push([1, right, letter, start, end]);
@@ -251,7 +251,7 @@
   }
 
   function aligned(reference, hypothesis, operations, times, hear) {
-    let heard = 0;
+    let place = 0;
     const box = element("div", "aligned");
     box.dir = "auto";
     const lead = element("span", "lead");
@@ -262,7 +262,7 @@
       column.append(
         element("span", left === null ? "gap" : "", left ?? "·"),
         right === null ? element("span", "gap", "·")
-          : times ? word(right, "", ...times.slice(2 * heard, 2 * ++heard), hear) : element("span", "", right),
+          : times ? word(right, "", ...times.slice(2 * place, 2 * ++place), hear) : element("span", "", right),
         element("small", "", letter === "C" ? "" : letter));
       box.append(column);
     }
