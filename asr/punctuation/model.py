@@ -136,10 +136,8 @@ class PunctuationModel:
             (row, at - start, min(WINDOW, len(pieces) - at))
             for row, ((start, _), at) in enumerate(zip(spans, starts, strict=True))
         ]
-        return (
-            torch.cat([logits[row, first : first + count].log_softmax(dim=1) for row, first, count in own])
-            for logits in (marks, cases)
-        )  # type: ignore[return-value]
+        parts = [[logits[row, first : first + count] for row, first, count in own] for logits in (marks, cases)]
+        return torch.cat(parts[0]).log_softmax(dim=1), torch.cat(parts[1]).log_softmax(dim=1)
 
     def _pieces(self, word: str) -> list[int]:
         known = self._known.get(word)
