@@ -37,7 +37,7 @@ class AudioStream:
         channel: Channel = "mix",
         offset: float = 0.0,
         duration: float | None = None,
-        block_seconds: float = 10.0,
+        block_seconds: float = 4.0,
     ) -> None:
         self.sample_rate = sample_rate
         self.channel = channel

@@ -59,7 +59,7 @@ Reference = Annotated[
     ),
 ]
 Hypotheses = Annotated[
-    list[Path], typer.Argument(metavar="HYP...", help="Hypotheses of the system to be scored, or of several systems.")
+    list[Path], typer.Argument(metavar="HYP", help="Hypotheses of the system to be scored, or of several systems.")
 ]
 Names = Annotated[list[str] | None, typer.Option("--name", help="What to call a system; once for each, in order.")]
 Against = Annotated[Path | None, typer.Option(metavar="HYP2", help="Another system's hypotheses to compare with.")]

@@ -203,6 +203,7 @@ def test_a_second_part_joins_the_first(tmp_path: Path) -> None:
         tar((link("Corpus/device", "", tarfile.CHRTYPE), b"")),
         tar(("Corpus\\..\\escaped", b"x")),
     ],
+    ids=lambda content: type(content).__name__,
 )
 @pytest.mark.parametrize("filtered", [True, False])
 def test_a_hostile_archive_writes_nothing(
@@ -222,7 +223,9 @@ def test_a_hostile_archive_writes_nothing(
     assert not OUTSIDE.exists()
 
 
-@pytest.mark.parametrize("keep", [0, 100, len(CORPUS) // 2, len(CORPUS) * 3 // 4])
+@pytest.mark.parametrize(
+    "keep", [0, 100, len(CORPUS) // 2, len(CORPUS) * 3 // 4], ids=["nothing", "a little", "half", "most"]
+)
 def test_a_torn_archive_unpacks_nothing(tmp_path: Path, keep: int) -> None:
     (tmp_path / "x.tar.gz").write_bytes(CORPUS[:keep])
     with pytest.raises(DataError, match="torn"):

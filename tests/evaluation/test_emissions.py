@@ -55,7 +55,7 @@ def test_what_is_heard_is_what_the_recognizer_hears(tiny_model, manifest, tmp_pa
     recognizer = load_model(tiny_model, precision="float32", search=DecodeOptions(greedy=True))
     examples = manifest_emissions(recognizer, manifest, tmp_path / "emissions.npz")
     for number in range(3):
-        text = recognizer.transcribe(tmp_path / f"{number}.wav", words=False, case="upper").text
+        text = recognizer.transcribe(tmp_path / f"{number}.wav", words=False, case="upper", punctuation=False).text
         best = np.concatenate(examples[number].chunks).argmax(axis=1)
         tokens = [t for i, t in enumerate(best.tolist()) if t and (i == 0 or t != best[i - 1])]
         assert spell(recognizer.model.tokenizer.vocabulary, tokens).upper() == text

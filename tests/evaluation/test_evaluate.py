@@ -79,7 +79,7 @@ def test_parts_of_a_recording_are_decoded_apart(recognizer: Recognizer, manifest
     samples, rate = soundfile.read(tmp_path / "long.wav", dtype="float32")
     for number, part in enumerate([samples[:rate], samples[rate:]]):
         assert texts[f"part-{number}"].seconds == pytest.approx(1.0)
-        assert texts[f"part-{number}"].text == recognizer.transcribe(part, case="upper").text
+        assert texts[f"part-{number}"].text == recognizer.transcribe(part, case="upper", punctuation=False).text
 
 
 class Stopped(Recognizer):

@@ -71,7 +71,7 @@ def test_sentences_score_as_the_file_says(tmp_path: Path, sentence: str, expecte
         ARPA.replace("-0.2\thome </s>", "-0.2\thome </s>\t0"),
         ARPA.replace("ngram 3=1", "ngram 3 = 1"),
     ],
-    ids=["spaces", "crlf", "byte order mark", "remarks", "upper-case unk", "blank lines", "back-off 0", "spaced counts"],
+    ids=["spaces", "crlf", "byte order mark", "remarks", "upper-case unk", "blank lines", "back-off 0", "spaced"],
 )
 def test_spellings_of_other_toolkits(tmp_path: Path, text: str) -> None:
     assert log10_score(write(tmp_path, text), "go home away") == pytest.approx(-0.95 - 0.15 - 0.1 - 1 - 0.7, abs=1e-5)

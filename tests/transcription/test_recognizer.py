@@ -89,7 +89,8 @@ def test_stream_gives_the_segments_of_transcribe(recognizer):
 def test_text_without_words_is_the_same_text(recognizer):
     samples = noisy(30.0, 5)
     bare = recognizer.transcribe(samples, words=False)
-    assert bare.text == recognizer.transcribe(samples).text
+    # Punctuation may differ, which hears the pauses between words.
+    assert bare.plain().text == recognizer.transcribe(samples).plain().text
     assert not bare.words
 
 
@@ -257,19 +258,15 @@ class TestPrecision:
 
 
 def test_the_first_segment_comes_before_half_a_minute_has_been_read(recognizer) -> None:
-    heard = threading.Event()
-    read = 0
+    heard, samples = threading.Event(), noisy(100.0, 4)
 
     def blocks() -> Iterator[np.ndarray]:
-        nonlocal read
-        for number in range(300):
-            if read >= 30 * 16000:
-                assert heard.wait(100), "half a minute was read, and nothing came"
-            block = noisy(1.0, number)
-            read += len(block)
-            yield block
+        for start in range(0, len(samples), 16000):
+            if start >= 30 * 16000:
+                assert heard.wait(220), "half a minute was read, and nothing came"
+            yield samples[start : start + 16000]
 
-    for _ in recognizer.stream(blocks(), words=False):
+    for _ in recognizer.stream(blocks(), words=False, punctuation=False):
         heard.set()
     assert heard.is_set()
 
