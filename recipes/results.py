@@ -22,6 +22,7 @@ from typing import Any
 import compare
 
 from asr.io import write_text
+from asr.transcription.decoder import FAST_BEAM
 
 HEAD = (
     "| manifest | search | utterances | words | WER % | 95 % | CER % | × real time | command |",
@@ -85,7 +86,12 @@ def command(settings: dict[str, Any]) -> str:
     language = "" if is_own(ngram, model) else f" --lm {brief(ngram)}"
     if "rescore" in decoding and not is_own(decoding["rescore"], model):
         language += f" --rescore {brief(decoding['rescore'])}"
-    options = " --greedy" if decoding["search"] == "greedy" else language
+    if decoding["search"] == "greedy":
+        options = " --greedy"
+    elif decoding["beam_size"] == FAST_BEAM and decoding.get("rescore") == "none":
+        options = " --fast"
+    else:
+        options = language
     return f"asr evaluate {brief(model)} {brief(settings['data']['manifest'])}{options}"
 
 
