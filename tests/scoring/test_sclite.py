@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import jiwer
@@ -102,11 +103,11 @@ def test_matched_pairs_equal_sc_stats(references: dict[str, str], tmp_path: Path
         for number, heard in enumerate(systems)
     )
     command = [tool("sc_stats"), "-p", "-t", "mapsswe", "-v", "-n", "-"]
-    verbose = subprocess.run(command, input=alignments, capture_output=True, text=True, errors="replace", check=True)
+    # It leaves files of its own where it runs.
+    ask = partial(subprocess.run, input=alignments, cwd=tmp_path, capture_output=True, text=True, check=True)
+    verbose = ask(command, errors="replace")
     found = re.search(r"# segs: (\d+)\).*\(mean: +(\S+)\) \(std dev: +(\S+)\) \(Z Stat: +(\S+)\)", verbose.stdout)
-    unified = subprocess.run(
-        [*command[:4], "-u", "-n", "-"], input=alignments, capture_output=True, text=True, check=True
-    )
+    unified = ask([*command[:4], "-u", "-n", "-"])
     p_value = re.search(r"\|  +MP .*?(<?)(0\.\d+)", unified.stdout)
     assert found is not None
     assert p_value is not None
