@@ -202,7 +202,7 @@ def test_a_word_is_heard_and_stands_under_the_waveform(browser: Any, corpus: Inv
     wait(lambda: page.evaluate("document.querySelector('audio').paused"))
     assert 0.9 <= page.evaluate(position) < 1.3  # the word is over at 0.95 s
     page.locator(".wave canvas").click(position={"x": 2, "y": 10})
-    wait(lambda: page.evaluate(position) < 0.9, 30)
+    wait(lambda: page.evaluate(position) < 0.9)
     visit.clean()
 
 

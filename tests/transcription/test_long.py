@@ -14,10 +14,11 @@ import soundfile
 from tests.audio.recordings import noisy
 
 PROGRAM = """
-import resource, sys
+import sys
 import asr
+from tests.memory import peak_mib
 transcript = asr.load_model(sys.argv[1], threads=1).transcribe(sys.argv[2], words=False)
-print(transcript.duration, len(transcript.segments), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(transcript.duration, len(transcript.segments), peak_mib())
 """
 
 
