@@ -66,6 +66,14 @@ language_model() {
     if [ -e "$file" ]; then echo "$file"; return; fi
   done
 }
+# keep_language_models ORIGIN MODEL: they go along with a fine-tuned model, with the weights that were tuned for them.
+keep_language_models() {
+  local origin_folder file
+  origin_folder=$(model_folder "$1")
+  for file in "$origin_folder"/lm.* "$origin_folder"/rnn "$origin_folder"/decoding.json; do
+    [ ! -e "$file" ] || cp -r "$file" "$2/"
+  done
+}
 
 # training FOLDER SUBCOMMAND ARGUMENT...: start one whose output is the folder, or go on where it stopped. Large pages of
 # memory, where the C library knows them (glibc 2.35 or newer), make a training step on a CPU 8 % faster.

@@ -52,11 +52,7 @@ if begin 4 "train"; then
 fi
 if begin 5 "make the model"; then
   asr average "$exp" -o "$model"
-  # The language models go along, with the weights that were tuned for them.
-  origin_folder=$(model_folder "$origin")
-  for file in "$origin_folder"/lm.* "$origin_folder"/rnn "$origin_folder"/decoding.json; do
-    [ ! -e "$file" ] || cp -r "$file" "$model/"
-  done
+  keep_language_models "$origin" "$model"
 fi
 if begin 6 "error rate after"; then
   asr evaluate "$model" "$test" -o "$exp/reports/after"
