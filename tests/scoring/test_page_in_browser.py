@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,17 @@ import soundfile
 
 from asr.scoring.files import board_of_files, report_on_files
 from asr.scoring.views import write_board, write_report
+from tests import browser as browsing
+from tests.browser import chromium, wait
 from tests.scoring.conftest import Invented, invent
 
 pytestmark = pytest.mark.slow
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright from PyPI")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs the Debian package chromium")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -48,30 +34,11 @@ def corpus(tmp_path: Path) -> Invented:
     return invent(tmp_path, audio=Path("tone.wav"))
 
 
-class Visit:
-    """An opened page that remembers its console and its requests."""
+class Visit(browsing.Visit):
+    """An opened page of files: nothing is fetched but the page, its icon and recordings from disk."""
 
     def __init__(self, browser: Any, file: Path, path: str = "", **options: Any) -> None:
-        self.page = browser.new_context(**options).new_page()
-        self.messages: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.messages.append(message.text))
-        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri() + path)
-
-    def clean(self) -> None:
-        """Nothing on the console; nothing fetched but the page, its icon and recordings from disk."""
-        assert self.messages == []
-        assert [url for url in self.requests if not url.startswith(("file:", "data:"))] == []
-
-
-def wait(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait in Python: the page's policy forbids the evaluated waits of the driver, as it should."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        super().__init__(browser, file.as_uri() + path, ("file:", "data:"), **options)
 
 
 def texts(page: Any, selector: str) -> list[str]:

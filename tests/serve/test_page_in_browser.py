@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,58 +14,32 @@ import soundfile
 import srt
 import webvtt
 
+from tests import browser as browsing
+from tests.browser import chromium
 from tests.serve.conftest import Running
 
 pytestmark = pytest.mark.slow
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
+FLAGS = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+wait = partial(browsing.wait, seconds=60)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright from PyPI")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs the Debian package chromium")
     voice = tmp_path_factory.mktemp("microphone") / "voice.wav"
     samples, rate = soundfile.read(SAMPLES / "river.wav")
     quiet = np.random.default_rng(0).normal(0, 1e-4, 2 * rate)
     soundfile.write(voice, np.concatenate([quiet[: rate // 2], samples, quiet]), rate)
-    with playwright.sync_playwright() as driver:
-        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={voice}"]
-        opened = driver.chromium.launch(executable_path=path, args=flags)
+    with chromium(*FLAGS, f"--use-file-for-fake-audio-capture={voice}") as opened:
         yield opened
-        opened.close()
 
 
-class Visit:
-    """An opened page that remembers its console and its requests."""
+class Visit(browsing.Visit):
+    """An opened page of the server, with a microphone: nothing is asked of another host."""
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.page = browser.new_context(permissions=["microphone"], accept_downloads=True, **options).new_page()
-        self.messages: list[str] = []
-        self.requests: list[str] = []
-        self.address = address
-        self.page.on("console", lambda message: self.messages.append(message.text))
-        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
-
-    def clean(self) -> None:
-        """Nothing on the console, nothing asked of another host."""
-        assert self.messages == []
-        own = (self.address, self.address.replace("http", "ws"), f"blob:{self.address}", "data:")
-        assert [url for url in self.requests if not url.startswith(own)] == []
+        own = (address, address.replace("http", "ws"), f"blob:{address}", "data:")
+        super().__init__(browser, address, own, permissions=["microphone"], accept_downloads=True, **options)
 
     def wait_for_done(self) -> None:
         wait(lambda: self.page.locator("#status").inner_text().find("Done") >= 0)
@@ -75,14 +48,6 @@ class Visit:
         self.page.set_input_files("#file", [str(path) for path in paths])
         wait(lambda: self.page.locator("#title").inner_text() == paths[-1].name)
         self.wait_for_done()
-
-
-def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait in Python: the page's policy forbids the evaluated waits of the driver, as it should."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_a_file_becomes_words_that_can_be_clicked(browser: Any, server: Running, recognizer: Any) -> None:
