@@ -51,11 +51,6 @@ class CrfLoss:
         priors = self.ngram.log_probabilities(targets.cpu().numpy(), target_lengths.cpu().numpy())
         return ctc - torch.from_numpy(priors).to(ctc) + denominators, ctc
 
-    def log_denominators(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
-        """log of the sum over all label strings, natural log, (B, T, V) → (B,), float32."""
-        result: Tensor = _LogDenominator.apply(log_probs, lengths, self)
-        return result
-
     @cached_property
     def cpu_tables(self) -> tuple[Floats, Floats, Floats]:
         """What the compiled kernels read: the n-gram as the forward and the backward pass want it, and the ends."""

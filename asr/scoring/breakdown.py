@@ -79,7 +79,6 @@ _DERIVED: dict[str, tuple[str, Callable[[ScoredUtterance], Value]]] = {
     "speaking_rate": ("words/s", _rate),
     "level_db": ("dBFS", lambda utterance: utterance.number("level_db")),
 }
-STANDARD: tuple[str, ...] = tuple(_DERIVED)
 
 
 def break_down(score: Score, field: str) -> Breakdown:
