@@ -81,6 +81,11 @@ def modernize(kind: Any, data: Any) -> Any:
     return renamed
 
 
+def modernize_keys(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of a model folder says, its own keys under today's names; what stands below them is as it was."""
+    return {KEYS.get(key, key): value for key, value in description.items()}
+
+
 def modernize_setting(kind: Any, keys: list[str], value: Any) -> tuple[list[str], Any]:
     """As `modernize`, of one setting by its path of keys, which is empty where there is no such setting any more."""
     nested = value

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import UsageError
-from asr.lm.ngram import BEGIN_ID, UNKNOWN_ID, Floats, Ints, NgramModel, block_starts, minimal_states
+from asr.lm.ngram import BEGIN_ID, UNKNOWN_ID, Floats, Ints, NgramModel, block_starts, link
 from asr.lm.perplexity import token_scores
 from asr.lm.prune import Doubles, normalized_backoffs, parents
 
@@ -47,19 +47,8 @@ def interpolate(
     del log_prob
     lowered[0] = 0
     lowered[1 + BEGIN_ID] = models[0].log_prob[1 + BEGIN_ID]
-    first_child = (np.searchsorted(parent[1:], np.arange(len(parent) + 1)) + 1).astype(np.int32)
     backoff = normalized_backoffs(lowered, parent, suffix, starts)
-    merged = NgramModel(
-        order=len(starts) - 2,
-        words=models[0].words,
-        word=word,
-        log_prob=lowered,
-        backoff=backoff,
-        first_child=first_child,
-        suffix=suffix,
-        state=minimal_states(starts, backoff, first_child, suffix),
-    )
-    return merged, occurs
+    return link(models[0].words, starts, word, lowered, backoff, parent, suffix), occurs
 
 
 def fit_weights(scores: NDArray[Any]) -> list[float]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from asr.errors import UsageError
 from asr.lm.counts import PART, Longs, OrderCounts, count_ngrams
-from asr.lm.ngram import BEGIN_ID, NgramModel, block_starts, minimal_states
+from asr.lm.ngram import BEGIN_ID, NgramModel, block_starts, link
 from asr.lm.text import Tokens
 
 # Taken where a text is too small or too odd for its counts of counts to give discounts.
@@ -117,17 +117,7 @@ def _assemble(
         if index + 1 < len(orders):
             backoff[block] = np.log(np.maximum(gammas[index + 1], 1e-300))
     log_prob[1 + BEGIN_ID] = NEVER
-    first_child = (np.searchsorted(parent[1:], np.arange(total + 1)) + 1).astype(np.int32)
-    model = NgramModel(
-        order=len(orders),
-        words=tokens.words,
-        word=word,
-        log_prob=log_prob,
-        backoff=backoff,
-        first_child=first_child,
-        suffix=suffix,
-        state=minimal_states(starts, backoff, first_child, suffix),
-    )
+    model = link(tokens.words, starts, word, log_prob, backoff, parent, suffix)
     occurrences[0] = np.sum(orders[0].count) - orders[0].count[BEGIN_ID]
     with np.errstate(divide="ignore"):
         context_log_prob = np.log(occurrences / occurrences[0])

@@ -103,6 +103,23 @@ def block_starts(counts: Sequence[int]) -> list[int]:
     return starts
 
 
+def link(
+    words: list[str], starts: Sequence[int], word: Ints, log_prob: Floats, backoff: Floats, parent: Ints, suffix: Ints
+) -> NgramModel:
+    """The trie of nodes that know their `parent` (N,), children of one parent side by side; what follows is derived."""
+    first_child = (np.searchsorted(parent[1:], np.arange(len(parent) + 1)) + 1).astype(np.int32)
+    return NgramModel(
+        order=len(starts) - 2,
+        words=words,
+        word=word,
+        log_prob=log_prob,
+        backoff=backoff,
+        first_child=first_child,
+        suffix=suffix,
+        state=minimal_states(starts, backoff, first_child, suffix),
+    )
+
+
 def minimal_states(starts: Sequence[int], backoff: Floats, first_child: Ints, suffix: Ints) -> Ints:
     """For every n-gram, the longest of its suffixes that is a context worth remembering.
 

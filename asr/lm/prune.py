@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import UsageError
-from asr.lm.ngram import BEGIN_ID, END_ID, Ints, NgramModel, block_starts, minimal_states
+from asr.lm.ngram import BEGIN_ID, END_ID, Ints, NgramModel, block_starts, link
 
 Doubles = NDArray[np.float64]
 TINY = 1e-12
@@ -114,18 +114,8 @@ def _select(model: NgramModel, kept: NDArray[np.bool_]) -> NgramModel:
     parent = new_node[parents(model)[kept]]
     suffix = new_node[model.suffix[kept]]
     log_prob = model.log_prob[kept]
-    first_child = (np.searchsorted(parent[1:], np.arange(len(parent) + 1)) + 1).astype(np.int32)
     backoff = normalized_backoffs(log_prob, parent, suffix, starts)
-    return NgramModel(
-        order=len(counts),
-        words=model.words,
-        word=model.word[kept],
-        log_prob=log_prob,
-        backoff=backoff,
-        first_child=first_child,
-        suffix=suffix,
-        state=minimal_states(starts, backoff, first_child, suffix),
-    )
+    return link(model.words, starts, model.word[kept], log_prob, backoff, parent, suffix)
 
 
 def normalized_backoffs(log_prob: NDArray[Any], parent: Ints, suffix: Ints, starts: list[int]) -> NDArray[np.float32]:

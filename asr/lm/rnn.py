@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
+from asr.former_names import modernize_keys
 from asr.io import write_whole
 from asr.lm.ngram import Ints
 from asr.nn.rnn import run_stack
@@ -272,7 +273,7 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
 
     folder = Path(folder)
     try:
-        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        description = modernize_keys(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         if description.get("kind") != KIND:
             raise ModelError(
                 f"{folder} is not a recurrent language model", "Train one with `asr train`, `task: rnn_lm`."
@@ -282,7 +283,7 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         )
         weights = load_file(folder / "model.safetensors")
         network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        normalizer = str(description.get("normalizer") or description["normaliser"])
+        normalizer = str(description["normalizer"])
         get_normalizer(normalizer)
         model = RecurrentModel(network.eval(), load_tokenizer(folder), normalizer)
     except FileNotFoundError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.lm.ngram import Floats, Ints, NgramModel, block_starts, minimal_states
+from asr.lm.ngram import Floats, Ints, NgramModel, block_starts, link
 
 
 @dataclass
@@ -50,17 +50,7 @@ def build_model(words: list[str], tables: Sequence[NgramTable]) -> NgramModel:
             missing = starts[order] + np.flatnonzero(np.isnan(log_prob[block]))
             log_prob[missing] = backoff[parent[missing]] + log_prob[suffix[missing]]
     backoff[starts[-2] :] = 0
-    first_child = np.searchsorted(parent[1:], np.arange(total + 1)).astype(np.int32) + 1
-    return NgramModel(
-        order=len(tables),
-        words=words,
-        word=word,
-        log_prob=log_prob,
-        backoff=backoff,
-        first_child=first_child,
-        suffix=suffix,
-        state=minimal_states(starts, backoff, first_child, suffix),
-    )
+    return link(words, starts, word, log_prob, backoff, parent, suffix)
 
 
 def close(tables: list[NgramTable], n_words: int) -> list[NgramTable]:

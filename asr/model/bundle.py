@@ -29,7 +29,7 @@ from torch import Tensor
 
 from asr.config import validate
 from asr.errors import ModelError, UsageError
-from asr.former_names import WEIGHTS
+from asr.former_names import WEIGHTS, modernize_keys
 from asr.io import make_folder, write_whole
 from asr.lexicon import Lexicon, load_lexicon
 from asr.model.acoustic import AcousticConfig, AcousticModel
@@ -225,7 +225,7 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
             raise ModelError(f"{folder}: format {description['format']!r} is not known", "Update this program.")
         config = validate(AcousticConfig, description["acoustic"], f"{folder}/config.json")
         network = AcousticModel(config, int(description["vocabulary"]))
-        normalizer = str(description.get("normalizer") or description["normaliser"])
+        normalizer = str(description["normalizer"])
         get_normalizer(normalizer)
         training = dict(description.get("training", {}))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
@@ -261,4 +261,4 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is damaged: {error}") from error
     if not isinstance(description, dict):
         raise ModelError(f"{path} is damaged: not a JSON object")
-    return description
+    return modernize_keys(description)
