@@ -1,4 +1,4 @@
-"""Hotwords: phrases that the listener expects, and the reward that their letters earn during the search.
+"""Hotwords: phrases that are expected, and the reward that their letters earn during the search.
 
 All phrases live in one automaton over letters (Aho and Corasick, "Efficient string matching", 1975), in which a phrase
 begins and ends at a boundary between words: `▁NEW▁YORK▁`. Being partly through a phrase holds a part of its reward,

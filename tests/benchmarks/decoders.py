@@ -76,8 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for beam in options.beams:
             compare(Task(speech.vocabulary, DecodingConfig(beam_size=beam, word_score=0.0)), speech, None, options.only)
             if model is not None:
-                if not arpa.exists():
-                    write_for_peers(model, arpa)
                 task = Task(speech.vocabulary, DecodingConfig(beam_size=beam), model, arpa, encode, prior)
                 compare(task, speech, tuning, options.only)
 
@@ -161,12 +159,6 @@ def real_speech(model: str, manifest: Path, cache: Path, count: int) -> tuple[Sp
     vocabulary = tokenizer.vocabulary
     speech = Speech(vocabulary, [each.reference for each in chosen], [each.pieces[0] for each in chosen])
     return speech, lambda word: [vocabulary[token] for token in tokenizer.encode(word)]
-
-
-def write_for_peers(model: NgramModel, path: Path) -> None:
-    from asr.lm.arpa import write_arpa
-
-    write_arpa(model, path)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,10 @@ Decode = Callable[[NDArray[np.float32]], str]
 
 @dataclass(frozen=True)
 class Task:
-    """What every decoder is given. Without a language model `model` and `arpa` are None."""
+    """What every decoder is given. Without a language model `model` and `arpa` are None.
+
+    `arpa` is where the model's ARPA file belongs; `written_arpa` writes it there when the first peer asks for it.
+    """
 
     vocabulary: list[str]
     config: DecodingConfig
@@ -32,6 +35,16 @@ class Task:
     arpa: Path | None = None
     encode: Callable[[str], Sequence[str]] | None = None  # a word to its pieces
     prior: tuple[float, ...] = ()  # what the network expects, measured on the speech that is tuned on
+
+    def written_arpa(self) -> str:
+        """The path of the ARPA file. Tens of millions of lines take minutes, which only peers are worth."""
+        from asr.lm.arpa import write_arpa
+
+        assert self.model is not None
+        assert self.arpa is not None
+        if not self.arpa.exists():
+            write_arpa(self.model, self.arpa)
+        return str(self.arpa)
 
 
 def ours(task: Task) -> Decode:
@@ -89,7 +102,7 @@ def flashlight(task: Task) -> Decode:
     words = task.model.words[3:]
     dictionary = create_word_dict({word: [] for word in [*words, "<unk>"]})
     index = {piece: number for number, piece in enumerate(task.vocabulary)}
-    model = KenLM(str(task.arpa), dictionary)
+    model = KenLM(task.written_arpa(), dictionary)
     separator = index["▁"] if "▁" in index and "▁A" not in index and len(index) < 100 else -1
     trie, start = Trie(len(index), max(separator, 0)), model.start(False)
     for word in words:
@@ -141,7 +154,7 @@ def _kenlm(task: Task) -> dict[str, Any]:
     if task.model is None:
         return {}
     return {
-        "kenlm_model_path": str(task.arpa),
+        "kenlm_model_path": task.written_arpa(),
         "unigrams": task.model.words[3:],
         "alpha": task.config.lm_weight,
         "beta": task.config.word_score,
