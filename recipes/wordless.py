@@ -44,9 +44,9 @@ def clicks(length: int, generator: np.random.Generator) -> np.ndarray:
 
 
 KINDS: dict[str, Make] = {
-    "noise": lambda length, generator: distortion.coloured_noise(length, generator.uniform(0, 1.2), generator),
-    "white": lambda length, generator: distortion.coloured_noise(length, distortion.WHITE, generator),
-    "pink": lambda length, generator: distortion.coloured_noise(length, distortion.PINK, generator),
+    "noise": lambda length, generator: distortion.colored_noise(length, generator.uniform(0, 1.2), generator),
+    "white": lambda length, generator: distortion.colored_noise(length, distortion.WHITE, generator),
+    "pink": lambda length, generator: distortion.colored_noise(length, distortion.PINK, generator),
     "hum": lambda length, generator: distortion.hum(length, RATE, generator),
     "chords": lambda length, generator: distortion.chords(length, RATE, generator),
     "tones": tones,

@@ -143,7 +143,7 @@ def augment_waveform(
         noise = distortion.babble(others, length, voices, generator)
         samples = distortion.mix(samples, noise, generator.uniform(*config.babble_snr_db))
     if drawn(config.noise_probability):
-        noise = distortion.coloured_noise(length, generator.uniform(*config.noise_slope), generator)
+        noise = distortion.colored_noise(length, generator.uniform(*config.noise_slope), generator)
         samples = distortion.mix(samples, noise, generator.uniform(*config.noise_snr_db))
     if drawn(config.hum_probability):
         noise = distortion.hum(length, sample_rate, generator)

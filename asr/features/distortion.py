@@ -36,7 +36,7 @@ def mix(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     return np.asarray(mixed.numpy())
 
 
-def coloured_noise(length: int, slope: float, generator: np.random.Generator) -> np.ndarray:
+def colored_noise(length: int, slope: float, generator: np.random.Generator) -> np.ndarray:
     """Gaussian noise whose amplitude falls as frequency^−slope, from `WHITE` over `PINK` to `BROWN`; mean power 1."""
     # Drawn as a spectrum, of a length that the transform is quick for: a long prime factor costs twenty times as much.
     size = _quick_length(max(2, length + length % 2))

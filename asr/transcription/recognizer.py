@@ -425,13 +425,7 @@ def load_model(
         known = ", ".join(field.name for field in fields(DecodeOptions))
         raise UsageError(f"load_model was asked for {', '.join(options)}", f"It knows {known}.") from error
     model = _load(name_or_path, threads)
-    workers = min(threads or os.cpu_count() or 1, _MOST_WORKERS)
-    decode = make_decode(model, search, max(1, (threads or os.cpu_count() or 1) // workers))
-    phones = decodes_phones(model, search)
-    kind = calibrated_search(model.path, search)
-    return Recognizer(
-        model, device=device, threads=threads, decode=decode, precision=precision, phones=phones, search=kind
-    )
+    return Recognizer(model, device=device, threads=threads, precision=precision).with_search(search)
 
 
 def load_acoustic_model(

@@ -51,7 +51,7 @@ def white(snr_db: float) -> Condition:
     """White noise."""
 
     def condition(samples: np.ndarray, voices: Voices, generator: np.random.Generator) -> np.ndarray:
-        return distortion.mix(samples, distortion.coloured_noise(len(samples), distortion.WHITE, generator), snr_db)
+        return distortion.mix(samples, distortion.colored_noise(len(samples), distortion.WHITE, generator), snr_db)
 
     return condition
 
@@ -97,8 +97,8 @@ def sounds() -> dict[str, np.ndarray]:
     length = round(SOUND_SECONDS * RATE)
     time = np.arange(length) / RATE
     found = {
-        "white-noise": distortion.coloured_noise(length, distortion.WHITE, _generator("white noise")),
-        "pink-noise": distortion.coloured_noise(length, distortion.PINK, _generator("pink noise")),
+        "white-noise": distortion.colored_noise(length, distortion.WHITE, _generator("white noise")),
+        "pink-noise": distortion.colored_noise(length, distortion.PINK, _generator("pink noise")),
         "dial-tone": sum(np.sin(2 * np.pi * hertz * time) for hertz in DIAL_TONE_HZ),
         "chords": distortion.chords(length, RATE, _generator("chords")),
         "hum": distortion.hum(length, RATE, _generator("hum")),

@@ -29,13 +29,13 @@ def band_db(samples: np.ndarray, low: float, high: float, rate: int = RATE) -> f
 
 @pytest.mark.parametrize("snr", [-5.0, 0.0, 10.0, 30.0])
 def test_noise_is_mixed_at_the_asked_ratio(snr: float) -> None:
-    noise = distortion.mix(TONE, distortion.coloured_noise(len(TONE), PINK, rng()), snr) - TONE
+    noise = distortion.mix(TONE, distortion.colored_noise(len(TONE), PINK, rng()), snr) - TONE
     assert decibel(np.mean(TONE**2) / np.mean(noise**2)) == pytest.approx(snr, abs=0.1)
 
 
 @pytest.mark.parametrize(("slope", "an_octave"), [(WHITE, 0.0), (PINK, -3.01), (BROWN, -6.02)])
-def test_the_colour_of_noise(slope: float, an_octave: float) -> None:
-    noise = distortion.coloured_noise(10 * RATE, slope, rng())
+def test_the_color_of_noise(slope: float, an_octave: float) -> None:
+    noise = distortion.colored_noise(10 * RATE, slope, rng())
     levels = [band_db(noise, low, 2 * low) for low in (125, 250, 500, 1000, 2000, 4000)]
     assert np.polyfit(range(6), levels, 1)[0] == pytest.approx(an_octave, abs=0.2)
     assert np.mean(noise**2) == pytest.approx(1, abs=1e-3)
@@ -43,7 +43,7 @@ def test_the_colour_of_noise(slope: float, an_octave: float) -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 3, 1023, 1024, 16001])
 def test_noise_of_any_length(length: int) -> None:
-    noise = distortion.coloured_noise(length, PINK, rng())
+    noise = distortion.colored_noise(length, PINK, rng())
     assert noise.shape == (length,)
     assert noise.dtype == np.float32
     assert np.isfinite(noise).all()
@@ -88,7 +88,7 @@ def test_convolution_equals_the_sum_it_stands_for() -> None:
 
 
 def test_a_telephone_passes_its_band_alone() -> None:
-    white = distortion.coloured_noise(4 * RATE, WHITE, rng()) * np.float32(0.1)
+    white = distortion.colored_noise(4 * RATE, WHITE, rng()) * np.float32(0.1)
     heard = distortion.telephone(white, RATE)
     assert len(heard) == len(white)
     inside = band_db(heard, 400, 3200)
