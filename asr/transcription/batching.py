@@ -12,28 +12,28 @@ LARGEST_WINDOW = 480.0
 """Seconds of sound among which batches of like lengths are sought."""
 STREAM_WINDOW = 30.0
 """The same where somebody waits for the words."""
-_FIRST_WINDOW = 8.0
+_SECOND_WINDOW = 8.0
 
 
 def windows(
     items: Iterable[RequestChunk | EndOfAudio | None], sample_rate: int, largest: float = LARGEST_WINDOW
 ) -> Iterator[list[RequestChunk | EndOfAudio]]:
-    """Group a stream of chunks, in order, by some seconds of sound at first and by `largest` in the end.
+    """Group a stream of chunks, in order: the first alone, then by some seconds of sound, by `largest` in the end.
 
     Small windows give the first words soon, large ones give batches of like lengths. None among the items, which says
     that none is ready now, comes out as an empty window.
     """
     window: list[RequestChunk | EndOfAudio] = []
-    samples, limit = 0, _FIRST_WINDOW
+    samples, limit = 0, 0.0
     for item in items:
         if item is None:
             yield []
             continue
         window.append(item)
         samples += len(item.chunk.samples) if isinstance(item, RequestChunk) else 0
-        if samples >= limit * sample_rate:
+        if samples > limit * sample_rate:
             yield window
-            window, samples, limit = [], 0, min(2 * limit, largest)
+            window, samples, limit = [], 0, min(max(2 * limit, _SECOND_WINDOW), largest)
     if window:
         yield window
 
