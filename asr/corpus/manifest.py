@@ -12,6 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,10 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
 def _parse(line: str, base: Path, where: str) -> Utterance:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON ({error.msg})") from error
+        if "\\ud" in line.lower():  # half a surrogate pair could never be written again
+            json.dumps(record, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: not a JSON object")
     audio = record.pop("audio_filepath", None)
@@ -117,9 +120,10 @@ def _parse(line: str, base: Path, where: str) -> Utterance:
 
 
 def _number(value: Any, name: str, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        raise DataError(f"{where}: {name} must be a number of seconds, not {value!r}")
-    return float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        with suppress(OverflowError):  # of an integer with hundreds of digits
+            return float(value)
+    raise DataError(f"{where}: {name} must be a number of seconds, not {value!r}")
 
 
 def _relative(audio: Path, base: Path) -> str:

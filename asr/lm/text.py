@@ -42,7 +42,7 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
                     yield sentence
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, line {number}: not UTF-8", "Convert it, for example with iconv.") from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{path}, line {number}: not a line of a manifest with a field `text`") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: the compressed file is torn ({error})") from error

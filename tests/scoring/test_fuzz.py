@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import AsrError
@@ -18,6 +18,7 @@ from asr.scoring import build_report, score, write_report
 from asr.scoring.files import board_of_files, report_on_files
 from asr.scoring.formats import FORMATS
 from asr.scoring.views.terminal import print_report
+from tests.fuzzing import examples
 
 SUFFIXES = [".txt", ".trn", ".tsv", ".csv", ".jsonl", ".json", ".ctm", ".stm", ".srt", ".vtt", "", ".rttm"]
 WORDS = ["river", "the", "wide", "Cold,", "it's", "7", "1.5", "naïve", "地図", "ok:", "a/b", "x|y", "semi;colon"]
@@ -59,22 +60,6 @@ WRITERS: dict[str, Callable[[dict[str, str]], str]] = {
         for name, text in texts.items()
     ),
 }
-
-
-def examples(count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The same `count` inputs in every run."""
-
-    def decorate(test: Callable[..., None]) -> Callable[..., None]:
-        quick = settings(
-            max_examples=count,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        )
-        return seed(20)(quick(test))
-
-    return decorate
 
 
 def _no_traceback(reference: str, hypothesis: str, suffixes: tuple[str, str], form: str, missing: str) -> None:
