@@ -33,6 +33,8 @@ from tests.audio.recordings import FORMATS as CODECS
 from tests.audio.recordings import chirp, encode
 from tests.fuzzing import examples
 
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")  # a traceback, too
+
 RATE = 16000
 SOUND = (np.random.default_rng(1).uniform(-0.5, 0.5, RATE // 2) * 32767).astype("<i2")
 ENCODED = [encode(chirp(0.3), RATE, form, subtype) for form, subtype in CODECS]
@@ -48,7 +50,7 @@ def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
 extra_chunks = st.lists(
     st.builds(
         chunk,
-        st.sampled_from([b"LIST", b"JUNK", b"bext", b"fact", b"id3 ", b"cue "]),
+        st.sampled_from([b"LIST", b"JUNK", b"bext", b"id3 ", b"cue "]),
         st.binary(max_size=40),
     ),
     max_size=3,
@@ -230,8 +232,8 @@ TEXTS = (
     st.sampled_from([".txt", ".jsonl", ".gz", ".bz2"]),
     st.sampled_from([none, librispeech, ljspeech]),
 )
-names = st.one_of(
-    st.text(min_size=1, max_size=12),
+names = st.one_of(  # of files, which hold no NUL
+    st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=12),
     st.lists(
         st.sampled_from([" ", "\t", "\n", "..", "/", ".wav", "a", "é", "-", ";;", "(", "\u2028", "\ud800"]), min_size=1
     ).map("".join),

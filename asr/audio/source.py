@@ -6,7 +6,6 @@ command where it is installed (see `asr.audio.ffmpeg`). Every fault becomes an `
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import stat
@@ -20,7 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from asr.audio import ffmpeg
-from asr.audio.wav import Repair, RepairedFile, find_repair
+from asr.audio.wav import InMemory, Repair, RepairedFile, find_repair
 from asr.errors import AudioError, UsageError
 
 Samples = npt.NDArray[np.float32]
@@ -210,7 +209,7 @@ def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
 def _for_soundfile(data: str | bytes, repair: Repair | None) -> Any:
     if repair is not None:
         return RepairedFile(data, repair)
-    return io.BytesIO(data) if isinstance(data, bytes) else data
+    return InMemory(data) if isinstance(data, bytes) else data
 
 
 def _head(path: str, size: int = 64) -> bytes:

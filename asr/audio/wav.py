@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,16 @@ def _are_chunks(file: Any, place: int, length: int) -> bool:
     return True
 
 
+class InMemory(io.BytesIO):
+    """The bytes of a file for libsndfile, which may seek to before the beginning of a damaged one: it stays then."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file, where there is such a place."""
+        with suppress(ValueError):
+            super().seek(offset, whence)
+        return self.tell()
+
+
 class RepairedFile(io.RawIOBase):
     """The file as it would be with a true header, for libsndfile to read."""
 
@@ -103,8 +114,10 @@ class RepairedFile(io.RawIOBase):
         return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any file."""
-        return int(self._file.seek(offset, whence))
+        """As of any file, where there is such a place."""
+        with suppress(OSError):
+            self._file.seek(offset, whence)
+        return self.tell()
 
     def tell(self) -> int:
         """As of any file."""
@@ -125,4 +138,4 @@ class RepairedFile(io.RawIOBase):
 
 
 def _opened(data: str | bytes) -> Any:
-    return io.BytesIO(data) if isinstance(data, bytes) else Path(data).open("rb")
+    return InMemory(data) if isinstance(data, bytes) else Path(data).open("rb")

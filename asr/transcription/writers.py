@@ -73,8 +73,9 @@ def as_ctm(transcript: Transcript) -> str:
 
 
 def ctm_name(name: str) -> str:
-    """What a CTM calls the recording of that name: a word."""
-    return "_".join(PurePath(name).stem.split()) or "-"
+    """What a CTM calls the recording of that name: a word, and none that begins a remark."""
+    word = "_".join(PurePath(name).stem.split()) or "-"
+    return f"_{word}" if word.startswith(";;") else word
 
 
 def in_one_line(name: str) -> str:
