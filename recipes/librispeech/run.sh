@@ -48,7 +48,7 @@ mapfile -t transcripts < <(sed "s|.*|$manifests/&.jsonl|" <<< "$heard")
 # The corpus that a manifest is made of.
 folder_of() {
   case "$1" in
-    cv-v1) echo CommonVoice-v1 ;;
+    cv-delta) echo CommonVoice-delta ;;
     arctic) echo CMU-ARCTIC ;;
     kathleen) echo Kathleen-arctic ;;
     an4) echo AN4 ;;
@@ -63,7 +63,8 @@ prepare() {
   local folder; folder=$(folder_of "$1")
   [ ! -e "$manifests/$1.jsonl" ] || return 0
   case "$1" in
-    cv-v1) asr prepare folder --root "$corpora/$folder" --name cv-v1 -o "$manifests" ;;
+    cv-delta)
+      asr prepare folder --root "$corpora/$folder" --name cv-delta --speaker-from '([0-9a-f]{12})/' -o "$manifests" ;;
     arctic) asr prepare folder --root "$corpora/$folder" --name arctic --speaker-from '^([^/]+)/' -o "$manifests" ;;
     kathleen) asr prepare folder --root "$corpora/$folder" --name kathleen --speaker kathleen -o "$manifests" ;;
     *-rest) "$python" recipes/everyday/prepare.py "$corpora" "$manifests" ;;
