@@ -100,7 +100,9 @@ def tune(
     with shown(count, quiet) as progress:
         examples = manifest_emissions(recognizer, manifest, folder / "emissions.npz", progress.advance)
     examples = evenly(examples, utterances) if utterances else examples
-    decoder = make_decoder(saved, replace(start, prior=prior_of(examples)), language_model)
+    # What a prior corrects is in the loss of CTC-CRF.
+    prior = () if saved.phone_ngram is not None else prior_of(examples)
+    decoder = make_decoder(saved, replace(start, prior=prior), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
         tuning = search(examples, decoder, threads=threads, on_progress=progress.advance)
     best, rescored = tuning.best, None

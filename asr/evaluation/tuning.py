@@ -136,7 +136,7 @@ def describe_tuning(tuning: Tuning) -> dict[str, object]:
 
 
 RESCORE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-RESCORE_BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+RESCORE_BONUSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
 TOGETHER = 64
 """Chunks searched and rescored at a time: sentences of like length then find each other."""
 

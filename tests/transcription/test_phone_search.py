@@ -13,9 +13,9 @@ from asr.decoding import greedy
 from asr.errors import ModelError, UsageError
 from asr.lexicon import Lexicon
 from asr.lexicon.phones import VOCABULARY
-from asr.model.bundle import load_saved_model
+from asr.model.bundle import BUNDLED, ModelFolder, load_saved_model
 from asr.transcription.align import align_text
-from asr.transcription.decoder import DecodeOptions, decodes_phones, make_decode
+from asr.transcription.decoder import DecodeOptions, decodes_phones, make_decode, read_settings
 from tests.audio.recordings import encode, noisy
 
 WORDS = {"THE", "QUICK", "BROWN", "FOX", "KNOWS", "NOSE", "A", "EYE"}
@@ -122,6 +122,10 @@ def test_tuning_searches_what_the_network_hears(tiny_phone_model, tmp_path, caps
         main.app([*arguments, "-o", str(tmp_path / "tuning")])
     assert end.value.code == 0
     assert "% with lm.arpa" in capsys.readouterr().out
-    assert len(asr.transcription.decoder.read_settings(folder).prior) == len(VOCABULARY)
+    assert len(read_settings(folder).prior) == len(VOCABULARY)
+    shutil.copy(ModelFolder(BUNDLED).phone_ngram, folder)
+    with pytest.raises(SystemExit):
+        main.app([*arguments, "-o", str(tmp_path / "again")])
+    assert read_settings(folder).prior == (), "CTC-CRF wants no prior taken away"
     assert asr.load_model(folder).transcribe(noisy(2.0, 1), case="upper")
     assert asr.load_model(folder, lm="none", beam_size=5).transcribe(noisy(2.0, 1), case="upper")
