@@ -39,7 +39,7 @@ class Decode(Protocol):
         """One hypothesis for each of the B rows."""
 
 
-FAST_BEAM = 30
+FAST_BEAM = 100
 """Prefixes that a fast search keeps: the knee of the curve of word error rate over time (docs/transcribing.md)."""
 
 

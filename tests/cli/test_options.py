@@ -43,4 +43,4 @@ def test_what_is_given_arrives_in_one_object() -> None:
 
 def test_two_ways_to_search_at_once_are_a_usage_error() -> None:
     result = CliRunner().invoke(app, ["transcribe", "x.wav", "--fast", "--greedy"])
-    assert "a fast search is one with a beam of 30" in str(result.exception)
+    assert "a fast search is one with a beam of 100" in str(result.exception)

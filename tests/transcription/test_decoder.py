@@ -105,7 +105,7 @@ def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_l
         ({"lm": "none"}, {"search": "greedy"}),
         ({"greedy": True}, {"search": "greedy"}),
         ({"fast": True}, {"search": "greedy"}),  # without a language model nothing is faster
-        ({"fast": True, "hotwords": ["A"]}, {"search": "beam", "beam_size": 30, "rescore": "none"}),
+        ({"fast": True, "hotwords": ["A"]}, {"search": "beam", "beam_size": 100, "rescore": "none"}),
     ],
 )
 def test_what_is_described(folder: Path, options: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ def test_what_is_described(folder: Path, options: dict[str, Any], wanted: dict[s
 
 @pytest.mark.parametrize("options", [{"greedy": True}, {"beam_size": 10}, {"rescore": "rnn/best"}])
 def test_a_fast_search_is_one_and_no_other(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="a fast search is one with a beam of 30"):
+    with pytest.raises(UsageError, match="a fast search is one with a beam of 100"):
         DecodeOptions(fast=True, **options)
 
 
