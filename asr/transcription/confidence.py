@@ -142,7 +142,11 @@ def with_products(features: Floats) -> Floats:
 
 
 def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) -> Calibration:
-    """The logistic regression of `correct` (W,) on `features` (W, F) and their products, by Newton's method."""
+    """The logistic regression of `correct` (W,) on `features` (W, F) and their products, by Newton's method.
+
+    A step that would make the fit worse is halved until it does not: where a few words lie far from all others, whole
+    steps lead ever further away.
+    """
     center, spread = features.mean(axis=0), features.std(axis=0)
     spread[spread < TINY] = 1.0  # a feature that is always the same tells nothing
     expanded = with_products((features - center) / spread)
@@ -150,11 +154,19 @@ def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) 
     weights = np.zeros(expanded.shape[1])
     precision = np.full(len(weights), ridge)
     precision[0] = TINY
+
+    def cost(weights: Floats) -> float:
+        margins = np.where(correct, 1.0, -1.0) * (expanded @ weights)
+        return float(np.logaddexp(0.0, -margins).sum() + precision @ weights**2 / 2)
+
     for _ in range(50):
         predicted = sigmoid(expanded @ weights)
         gradient = expanded.T @ (correct - predicted) - precision * weights
         curvature = (expanded * (predicted * (1 - predicted))[:, None]).T @ expanded + np.diag(precision)
         step = np.linalg.solve(curvature, gradient)
+        now = cost(weights)
+        while cost(weights + step) > now and np.abs(step).max() > 1e-9:
+            step /= 2
         weights += step
         if np.abs(step).max() < 1e-9:
             break

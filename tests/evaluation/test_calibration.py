@@ -69,6 +69,16 @@ def test_a_feature_that_never_changes_is_left_alone():
     assert calibration.predict(features).mean() == pytest.approx(0.7, abs=0.05)
 
 
+def test_words_far_from_all_others_lead_nowhere():
+    """With whole steps of Newton's method the weights went to a thousand million here."""
+    random = np.random.default_rng(0)
+    features = -np.exp(random.normal(0, 2.5, size=(3000, 3)))
+    correct = random.random(3000) < sigmoid(4 + features[:, 0].clip(-8, 0))
+    calibration = fit(features, correct, ridge=1e-2)
+    assert calibration.predict(features).mean() == pytest.approx(correct.mean(), abs=1e-3)
+    assert quality(calibration.predict(features), correct).auroc > 0.9
+
+
 def test_products_of_each_two():
     expanded = with_products(np.array([[2.0, 3.0, 5.0]]))
     assert expanded.tolist() == [[2, 3, 5, 4, 6, 9, 10, 15, 25]]
