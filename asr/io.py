@@ -6,6 +6,7 @@ A fingerprint is a short name of their exact content.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -91,6 +92,21 @@ def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` whole or not at all (see `write_whole`)."""
     with write_whole(path) as file:
         file.write(text)
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """The JSON that anybody may have written. `options` are those of `json.loads`.
+
+    Raises `ValueError` for whatever is wrong with it: brackets too deep and numbers too long to be read, and half a
+    surrogate pair, which could never be written again.
+    """
+    try:
+        value = json.loads(text, **options)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("its brackets are too deep") from error
+    return value
 
 
 def clear_unfinished(folder: Path) -> None:

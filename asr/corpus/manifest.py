@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
-from asr.io import write_whole
+from asr.io import parse_json, write_whole
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,8 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
 
 def _parse(line: str, base: Path, where: str) -> Utterance:
     try:
-        record = json.loads(line)
-        if "\\ud" in line.lower():  # half a surrogate pair could never be written again
-            json.dumps(record, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+        record = parse_json(line)
+    except ValueError as error:
         raise DataError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: not a JSON object")

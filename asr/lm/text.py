@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import json
 import zlib
 from array import array
 from collections import defaultdict
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import AsrError, DataError
+from asr.io import parse_json
 from asr.lm.columns import Column, spans
 from asr.lm.ngram import BEGIN_ID, CONTROL_WORDS, END_ID, SPECIAL_WORDS, UNKNOWN_ID, Ints
 from asr.text.normalize import Normalizer, none, refuse_tags
@@ -36,13 +36,13 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
             for raw in file:
                 number += 1
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                sentence = json.loads(line)["text"] if path.suffix == ".jsonl" else line.strip()
+                sentence = parse_json(line)["text"] if path.suffix == ".jsonl" else line.strip()
                 refuse_tags(sentence)
                 if sentence := normalize(sentence):
                     yield sentence
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, line {number}: not UTF-8", "Convert it, for example with iconv.") from error
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}, line {number}: not a line of a manifest with a field `text`") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: the compressed file is torn ({error})") from error

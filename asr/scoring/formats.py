@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from asr.errors import DataError
+from asr.io import parse_json
 from asr.scoring.alignment import TimedWord
 
 Format = Literal[
@@ -222,17 +223,19 @@ def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Parsed:
 def _parse_json(lines: list[str], path: Path, side: Side) -> Parsed:
     """One document: a list of entries, or what a recognizer wrote of one recording. Else JSON lines by another name."""
     try:
-        document = json.loads("\n".join(lines), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        document = parse_json("\n".join(lines), parse_constant=_refuse_constant)
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: not valid JSON ({error})") from error
+    except ValueError:
         return _parse_jsonl(lines, path, side)
     if isinstance(document, list) and all(isinstance(item, dict) for item in document):
-        records = [(number, _checked(item, path, number)) for number, item in enumerate(document, 1)]
+        records = list(enumerate(document, 1))
         return _from_records("json", records, path, side)
     if not isinstance(document, dict):
         raise DataError(f"{path}: neither a list of utterances nor the text of a recording")
     if any(name in document for name in _IDS + _PATHS[:1]):
-        return _from_records("jsonl", [(1, _checked(document, path, 1))], path, side)
-    return _parse_recording(_checked(document, path, 1), path)
+        return _from_records("jsonl", [(1, document)], path, side)
+    return _parse_recording(document, path)
 
 
 def _parse_recording(document: Mapping[str, Any], path: Path) -> Parsed:
@@ -387,20 +390,11 @@ def _cue_lines(lines: list[str]) -> Iterator[str]:
 
 def _load(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
-        record = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        record = parse_json(line, parse_constant=_refuse_constant)
+    except ValueError as error:
         raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
     if not isinstance(record, dict):
         raise DataError(f"{path}, line {number}: not a JSON object")
-    return _checked(record, path, number)
-
-
-def _checked(record: dict[str, Any], path: Path, number: int) -> dict[str, Any]:
-    """Half a surrogate pair could never be written again."""
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
     return record
 
 

@@ -10,7 +10,6 @@ pause, which does not change any more; `error`; and `done` after the last segmen
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import soxr
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from asr.io import parse_json
 from asr.serve.answers import live_segment
 from asr.serve.engine import Engine
 from asr.serve.metrics import Metrics
@@ -225,7 +225,7 @@ def _read(message: Any) -> dict[str, Any] | None:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     try:
-        data = json.loads(message.get("text") or "")
-    except (ValueError, RecursionError):
+        data = parse_json(message.get("text") or "")
+    except ValueError:
         return None
     return data if isinstance(data, dict) else None

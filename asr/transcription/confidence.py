@@ -159,15 +159,15 @@ def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) 
         margins = np.where(correct, 1.0, -1.0) * (expanded @ weights)
         return float(np.logaddexp(0.0, -margins).sum() + precision @ weights**2 / 2)
 
+    now = cost(weights)
     for _ in range(50):
         predicted = sigmoid(expanded @ weights)
         gradient = expanded.T @ (correct - predicted) - precision * weights
         curvature = (expanded * (predicted * (1 - predicted))[:, None]).T @ expanded + np.diag(precision)
         step = np.linalg.solve(curvature, gradient)
-        now = cost(weights)
-        while cost(weights + step) > now and np.abs(step).max() > 1e-9:
+        while (then := cost(weights + step)) > now and np.abs(step).max() > 1e-9:
             step /= 2
-        weights += step
+        weights, now = weights + step, then
         if np.abs(step).max() < 1e-9:
             break
     return Calibration(
