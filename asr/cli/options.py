@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Fast = Annotated[
     bool,
-    typer.Option("--fast", help="A narrower beam and no rescoring: most of the accuracy in three fifths of the time."),
+    typer.Option(
+        "--fast", help="A narrower beam and no rescoring: most of the accuracy in three quarters of the time."
+    ),
 ]
 Beam = Annotated[int | None, typer.Option("--beam", help="Beam search that keeps this many hypotheses.", min=1)]
 Rescore = Annotated[
