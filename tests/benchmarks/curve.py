@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import asr
 from asr.corpus.manifest import Utterance, read_manifest
@@ -101,21 +100,25 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullLocator
 
     figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
     for line in sorted({point.line for point in points if point.line}):
         some = sorted((each for each in points if each.line == line), key=lambda each: each.seconds)
         axes.plot([each.seconds for each in some], [each.wer for each in some], marker=".", label=line)
+    right = max(point.seconds for point in points)
     for point in points:
         if point.name.startswith("beam"):
             continue
         axes.plot(point.seconds, point.wer, "o", color="black")
-        axes.annotate(
-            f"{point.name}, {point.wer:.1f} %", (point.seconds, point.wer), (6, 6), textcoords="offset points"
-        )
-    settings: dict[str, Any] = {"xlabel": "processor seconds for an hour of sound", "ylabel": "WER %"}
-    axes.set(**settings, xlim=(0, None))
-    axes.margins(0.12)
+        label = f"{point.name}, {point.wer:.1f} %"
+        axes.annotate(label, (point.seconds, point.wer), (-6, -14), textcoords="offset points", ha="right")
+    # Greedy search is so far above the rest that equal ratios, not equal differences, are drawn equally long.
+    axes.set(xlabel="processor seconds for an hour of sound", ylabel="WER %", xlim=(0, 1.1 * right), yscale="log")
+    axes.set_yticks([tick for tick in (5, 7, 10, 15, 20, 30, 50, 70, 100) if tick <= 1.5 * points[0].wer])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.margins(y=0.15)
     axes.legend()
     with write_whole(path, "wb") as file:
         figure.savefig(file, format=path.suffix.lstrip(".") or "svg")

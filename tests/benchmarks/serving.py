@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,13 +120,20 @@ def resident_megabytes(pid: int) -> float:
 def expect(files: list[Path], model: str) -> tuple[dict[Path, str], float]:
     """What `asr transcribe` says of each file, and its speed as a multiple of real time over three rounds."""
     import asr
+    from asr.transcription.readable import Readable
 
     recognizer = asr.load_model(None if model == "default" else model, precision="float32")
     requests = [asr.Request(path, str(path)) for path in files]
-    texts = {Path(each.name): each.in_case("sentence").text for each in recognizer.transcribe_many(requests)}
-    began, seconds = time.monotonic(), 0.0
-    for outcome in recognizer.transcribe_many(requests * 3):
-        seconds += outcome.duration
+    readable = Readable(recognizer.model.path)
+
+    def transcripts(times: int) -> Iterator[asr.Transcript]:
+        for outcome in readable.transcripts(recognizer.transcribe_many(requests * times)):
+            assert isinstance(outcome, asr.Transcript), outcome
+            yield outcome.in_case("sentence")
+
+    texts = {Path(each.name): each.text for each in transcripts(1)}
+    began = time.monotonic()
+    seconds = sum(each.duration for each in transcripts(3))
     return texts, seconds / (time.monotonic() - began)
 
 
