@@ -48,3 +48,24 @@ def test_a_manifest_that_was_not_heard_whole_is_refused(tmp_path: Path) -> None:
     done = workspace.run("python", "recipes/pseudo_labels.py", "heard", "said.jsonl", "labeled.jsonl")
     assert done.returncode == 1
     assert "nothing was heard" in done.stderr
+
+
+def test_labels_of_another_recognizer_stay_where_both_nearly_agree(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    heard_of = {
+        "THE SEA WAS CALM": "THE SEE WAS CALM",  # 1 of 13 letters
+        "A RED BARN": "A RED BAR N",  # the same letters
+        "GOOD MORNING": "GOOD EVENING",  # 4 of 11
+        "NOBODY SPOKE": "",
+    }
+    utterances = [Utterance(f"u{n}", tmp_path / f"{n}.wav", 1.0, text) for n, text in enumerate(heard_of)]
+    write_manifest(tmp_path / "said.jsonl", utterances)
+    (tmp_path / "heard").mkdir()
+    lines = [{"id": one.id, "pred_text": heard_of[one.text]} for one in utterances]
+    (tmp_path / "heard" / "hypotheses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = ("python", "recipes/pseudo_labels.py", "heard", "said.jsonl", "labeled.jsonl", "--agree")
+    done = workspace.run(*command, "0.1")
+    assert done.returncode == 0, done.stderr
+    assert [one.text for one in read_manifest(tmp_path / "labeled.jsonl")] == ["THE SEA WAS CALM", "A RED BARN"]
+    assert workspace.run(*command, "0").returncode == 0
+    assert [one.text for one in read_manifest(tmp_path / "labeled.jsonl")] == ["A RED BARN"]
