@@ -1,21 +1,24 @@
 """Choose the bias of each mark by its F1 on the validation books, and write it into the model's folder.
 
-    python recipes/punctuation/tune_bias.py MODEL TEXT_DIR [--words 100000]
+    python recipes/punctuation/tune_bias.py MODEL TEXT_DIR [--words 100000] [--pauses CONF.yaml]
 
-The most probable mark makes the fewest errors, which leaves out rare marks; readers miss those.
+The most probable mark makes the fewest errors, which leaves out rare marks; readers miss those. With --pauses the words
+are read twice, alone and with pauses drawn by that configuration, and both readings count.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from evaluate import Numbers
+from evaluate import Numbers, draw_pauses
 from numpy.typing import NDArray
 
+from asr.config import read_yaml
 from asr.punctuation.model import PunctuationModel, load_punctuation, pause_classes, save_punctuation, word_pieces
-from asr.punctuation.tags import COMMA, MARKS, NONE
+from asr.punctuation.tags import COMMA, MARKS
 from asr.training.punctuation_data import Words
 
 STEPS = np.arange(-0.6, 1.61, 0.2)
@@ -28,39 +31,43 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("text", type=Path)
     parser.add_argument("--words", type=int, default=100_000)
+    parser.add_argument("--pauses", type=Path, help="a configuration by which pauses are drawn for the words")
     options = parser.parse_args()
     text = Words.load(options.text / "validation")
     names = ["", *(options.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")]
     model = load_punctuation(options.model)
     words = [names[number] for number in text.words[: options.words].tolist()]
     pieces = np.array([word_pieces(model.tokenizer, word) for word in words])
-    log_probs = model.log_probs(pieces, pause_classes([None] * len(words)))[0].numpy()
     true = (text.labels[: options.words] & 3).astype(np.int64)
-    bias = best_bias(log_probs, true)
-    print(
-        f"mean F1 {mean_f1(log_probs, true):.3f} → {mean_f1(log_probs + bias, true):.3f}, bias {bias.round(2).tolist()}"
-    )
+    silences = [[None] * len(words)]
+    if options.pauses:
+        silences.append(draw_pauses(read_yaml(options.pauses)["pauses"], true).tolist())
+    readings = [model.log_probs(pieces, pause_classes(each))[0].numpy() for each in silences]
+    bias = best_bias(readings, true)
+    before, after = mean_f1(readings, true, np.zeros(len(MARKS))), mean_f1(readings, true, bias)
+    print(f"mean F1 {before:.3f} → {after:.3f}, bias {bias.round(2).tolist()}")
     tuned = PunctuationModel(model.network, model.tokenizer, model.mixed, bias.tolist())
     save_punctuation(options.model, tuned, facts=model.facts)
 
 
-def best_bias(log_probs: NDArray[np.float32], true: Numbers) -> NDArray[np.float64]:
+def best_bias(readings: Sequence[NDArray[np.float32]], true: Numbers) -> NDArray[np.float64]:
     """The bias (4,) of the greatest mean F1, one mark after the other; nothing has none."""
     bias = np.zeros(len(MARKS))
     for _ in range(ROUNDS):
         for mark in range(COMMA, len(MARKS)):
             tried = [np.where(np.arange(len(MARKS)) == mark, step, bias) for step in STEPS]
-            bias = max(tried, key=lambda each: mean_f1(log_probs + each, true))
+            bias = max(tried, key=lambda each: mean_f1(readings, true, each))
     return bias
 
 
-def mean_f1(scores: NDArray[np.floating], true: Numbers) -> float:
-    """The mean F1 of the marks."""
-    chosen = scores.argmax(axis=1)
+def mean_f1(readings: Sequence[NDArray[np.float32]], true: Numbers, bias: NDArray[np.float64]) -> float:
+    """The mean F1 of the marks, over all readings of the same words: log-probabilities (N, 4)."""
     values = []
-    for mark in range(NONE + 1, len(MARKS)):
-        both = int(((chosen == mark) & (true == mark)).sum())
-        values.append(2 * both / max(1, int((chosen == mark).sum()) + int((true == mark).sum())))
+    for log_probs in readings:
+        chosen = (log_probs + bias).argmax(axis=1)
+        for mark in range(COMMA, len(MARKS)):
+            both = int(((chosen == mark) & (true == mark)).sum())
+            values.append(2 * both / max(1, int((chosen == mark).sum()) + int((true == mark).sum())))
     return float(np.mean(values))
 
 
