@@ -21,6 +21,7 @@ import json
 import mmap
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -123,22 +124,30 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
     first_child = np.full(total + 1, total, np.int32)
     first_child[0] = 1
     suffix, state = np.zeros(total, np.int32), np.zeros(total, np.int32)
-    for order, count in enumerate(counts, start=1):
-        above, start, end = starts[order - 1], starts[order], starts[order + 1]
-        _unpack_floats(parts, f"log_prob{order}", log_prob[start:end])
-        if order == 1:
-            word[start:end] = np.arange(count)
-        elif former:
-            place = _former_ints(parts, f"place{order}", count)
-            gaps = _gaps(place, np.repeat(np.arange(start - above), np.diff(first_child[above : start + 1])))
-            place_children(*_bytes_of(gaps), above, start, first_child, suffix, word)
-        else:
-            place_children(*_unpack_bytes(parts, f"gap{order}", count), above, start, first_child, suffix, word)
-        if order < highest:
-            _unpack_floats(parts, f"backoff{order}", backoff[start:end])
-            name = f"children{order}"
-            children = _bytes_of(_former_ints(parts, name, count)) if former else _unpack_bytes(parts, name, count)
-            count_children(*children, start, first_child)
+    # How the n-grams hang together is a chain from order to order; what they weigh is unpacked beside it.
+    with ThreadPoolExecutor(1) as beside:
+        weights = []
+        for order in range(1, highest + 1):
+            span = slice(starts[order], starts[order + 1])
+            weights.append(beside.submit(_unpack_floats, parts, f"log_prob{order}", log_prob[span]))
+            if order < highest:
+                weights.append(beside.submit(_unpack_floats, parts, f"backoff{order}", backoff[span]))
+        for order, count in enumerate(counts, start=1):
+            above, start, end = starts[order - 1], starts[order], starts[order + 1]
+            if order == 1:
+                word[start:end] = np.arange(count)
+            elif former:
+                place = _former_ints(parts, f"place{order}", count)
+                gaps = _gaps(place, np.repeat(np.arange(start - above), np.diff(first_child[above : start + 1])))
+                place_children(*_bytes_of(gaps), above, start, first_child, suffix, word)
+            else:
+                place_children(*_unpack_bytes(parts, f"gap{order}", count), above, start, first_child, suffix, word)
+            if order < highest:
+                name = f"children{order}"
+                children = _bytes_of(_former_ints(parts, name, count)) if former else _unpack_bytes(parts, name, count)
+                count_children(*children, start, first_child)
+        for weight in weights:
+            weight.result()
     fill_states(starts[-2], backoff, first_child, suffix, state)
     return NgramModel(
         order=highest,
