@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import mmap
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -126,12 +126,7 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
     suffix, state = np.zeros(total, np.int32), np.zeros(total, np.int32)
     # How the n-grams hang together is a chain from order to order; what they weigh is unpacked beside it.
     with ThreadPoolExecutor(1) as beside:
-        weights = []
-        for order in range(1, highest + 1):
-            span = slice(starts[order], starts[order + 1])
-            weights.append(beside.submit(_unpack_floats, parts, f"log_prob{order}", log_prob[span]))
-            if order < highest:
-                weights.append(beside.submit(_unpack_floats, parts, f"backoff{order}", backoff[span]))
+        weights = beside.submit(_unpack_weights, parts, starts, log_prob, backoff)
         for order, count in enumerate(counts, start=1):
             above, start, end = starts[order - 1], starts[order], starts[order + 1]
             if order == 1:
@@ -146,8 +141,7 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
                 name = f"children{order}"
                 children = _bytes_of(_former_ints(parts, name, count)) if former else _unpack_bytes(parts, name, count)
                 count_children(*children, start, first_child)
-        for weight in weights:
-            weight.result()
+        weights.result()
     fill_states(starts[-2], backoff, first_child, suffix, state)
     return NgramModel(
         order=highest,
@@ -159,6 +153,18 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
         suffix=suffix,
         state=state,
     )
+
+
+def _unpack_weights(
+    parts: Mapping[str, bytes | memoryview], starts: Sequence[int], log_prob: Floats, backoff: Floats
+) -> None:
+    """Fill both for the n-grams of every order; those of the highest have no backoff."""
+    highest = len(starts) - 2
+    for order in range(1, highest + 1):
+        own = slice(starts[order], starts[order + 1])
+        _unpack_floats(parts, f"log_prob{order}", log_prob[own])
+        if order < highest:
+            _unpack_floats(parts, f"backoff{order}", backoff[own])
 
 
 def _pack_floats(name: str, values: Floats, quantize: bool) -> dict[str, bytes]:

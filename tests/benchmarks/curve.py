@@ -106,7 +106,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     for line in sorted({point.line for point in points if point.line}):
         some = sorted((each for each in points if each.line == line), key=lambda each: each.seconds)
         axes.plot([each.seconds for each in some], [each.wer for each in some], marker=".", label=line)
-    right = max(point.seconds for point in points)
+    right, top = max(point.seconds for point in points), max(point.wer for point in points)
     for point in points:
         if point.name.startswith("beam"):
             continue
@@ -115,7 +115,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
         axes.annotate(label, (point.seconds, point.wer), (-6, -14), textcoords="offset points", ha="right")
     # Greedy search is so far above the rest that equal ratios, not equal differences, are drawn equally long.
     axes.set(xlabel="processor seconds for an hour of sound", ylabel="WER %", xlim=(0, 1.1 * right), yscale="log")
-    axes.set_yticks([tick for tick in (5, 7, 10, 15, 20, 30, 50, 70, 100) if tick <= 1.5 * points[0].wer])
+    axes.set_yticks([tick for tick in (5, 7, 10, 15, 20, 30, 50, 70, 100) if tick <= 1.5 * top])
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.margins(y=0.15)

@@ -119,8 +119,12 @@ def test_a_stopped_run_has_its_curve(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (config.output / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_second_ctrl_c_ends_at_once_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    config, handler = experiment(tmp_path), signal.getsignal(signal.SIGINT)
+def test_a_second_ctrl_c_ends_at_once_and_keeps_the_last_checkpoint(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, outer))
+    config = experiment(tmp_path)
 
     def before(place: str, count: int) -> None:
         if (place, count) == ("loss", 6):
@@ -130,7 +134,7 @@ def test_a_second_ctrl_c_ends_at_once_and_keeps_the_last_checkpoint(tmp_path: Pa
     with pytest.raises(KeyboardInterrupt):
         begin(config, before)
     assert load_checkpoint(config.output / "last.pt")[0].update == 4
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_killed_for_real(tmp_path: Path, unbroken: Path) -> None:
