@@ -25,7 +25,7 @@ def average(
     """
     from asr.errors import UsageError
     from asr.model.average import average_models, last_models
-    from asr.model.bundle import model_folder
+    from asr.model.folder import model_folder
 
     if len(folders) == 1:
         chosen = last_models(model_folder(folders[0]), last)

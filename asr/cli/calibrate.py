@@ -28,7 +28,7 @@ def calibrate(
     """
     from asr.corpus.manifest import read_manifest
     from asr.evaluation.calibration import calibrate_all
-    from asr.model.bundle import ModelFolder, model_folder
+    from asr.model.folder import ModelFolder, model_folder
     from asr.transcription.confidence import save_calibrations
 
     if out is None and ModelFolder(model_folder(model)).is_bundled:

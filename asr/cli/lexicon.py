@@ -40,7 +40,7 @@ def build(
     """Write the lexicon of the words of some files, or of all of CMUdict; words that it lacks are predicted."""
     from asr.lexicon.build import build_lexicon, find_g2p
     from asr.lm.load import read_words
-    from asr.model.bundle import model_folder
+    from asr.model.folder import model_folder
 
     files = [*(words or []), *(more or [])]  # `--words A B` gives B to the second
     wanted = [word for path in files for word in read_words(path)] if files else None

@@ -66,7 +66,7 @@ def tune(
     from asr.evaluation.tuning import tune as search
     from asr.io import write_text
     from asr.lm.load import load_language_model
-    from asr.model.bundle import ModelFolder, model_folder
+    from asr.model.folder import ModelFolder, model_folder
     from asr.transcription.decoder import (
         DecodeOptions,
         load_rescorer,

@@ -15,7 +15,7 @@ from asr.audio.source import Samples
 from asr.corpus.manifest import Utterance
 from asr.errors import DataError
 from asr.evaluation.decode import request_of
-from asr.model.bundle import ModelFolder
+from asr.model.folder import ModelFolder
 from asr.scoring.alignment import find_edits, iterate_pairs
 from asr.transcription.align import align_text
 from asr.transcription.confidence import Calibration, Floats, Search, fit

@@ -13,7 +13,7 @@ from typing import Any
 from asr.corpus.manifest import Utterance
 from asr.evaluation.decode import PART
 from asr.io import fingerprint_files, fingerprint_text
-from asr.model.bundle import ModelFolder
+from asr.model.folder import ModelFolder
 
 
 def describe_files(folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from asr.errors import DataError, ModelError, UsageError
 from asr.former_names import modernize_keys
 from asr.io import write_whole
 from asr.lm.ngram import Ints
+from asr.lm.rnn_steps import Steps
 from asr.nn.rnn import run_stack
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
@@ -33,7 +35,6 @@ from asr.weights import write_weights
 BOUNDARY = 0
 PADDING = -1
 LONGEST_SAMPLE = 1000
-SENTENCES_AT_ONCE = 2048
 SCORES_AT_ONCE = 1 << 24
 """Numbers of the output layer in memory at once."""
 KIND = "recurrent language model"
@@ -70,11 +71,6 @@ class RecurrentNetwork(nn.Module):
         """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
         return self._project(run_stack(self.dropout(self.embedding(ids)), self.gru))
 
-    def step(self, ids: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """As of `encode`, for sentences that have come to a state (L, B, H), and the state after them."""
-        encoded, state = self.gru(self.dropout(self.embedding(ids)), state)
-        return self._project(encoded), state
-
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
         scores = self(inputs).float().flatten(0, 1)
@@ -110,6 +106,30 @@ def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: flo
     return network
 
 
+def widened(origin: RecurrentModel, units: int, dropout: float) -> RecurrentNetwork:
+    """The network of `origin` with more units, to be trained further: it foretells the same at first.
+
+    What was learned keeps its place among the first units; nothing listens to the new ones yet, which begin at random
+    (that a larger network need not begin from nothing: Chen et al., "Net2Net", 2016). Raises `UsageError` for fewer
+    units than it has.
+    """
+    old_units = origin.network.config.units
+    if units < old_units:
+        raise UsageError(f"the model to go on from has {old_units} units, more than {units}")
+    network = RecurrentNetwork(
+        replace(origin.network.config, units=units, dropout=dropout), len(origin.tokenizer.vocabulary)
+    )
+    new = network.state_dict()  # shares the memory of the parameters
+    for name, learned in origin.network.state_dict().items():
+        rows = new[name]
+        if name.startswith("gru."):
+            learned, rows = learned.unflatten(0, (3, -1)), rows.unflatten(0, (3, -1))  # the gates r, z, n
+            rows = rows[:, :old_units]
+        rows.zero_()
+        rows[tuple(slice(size) for size in learned.shape)] = learned
+    return network
+
+
 def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Tensor]:
     """What the network reads and what it shall foretell, both (B, U + 1): the boundary goes before and after.
 
@@ -128,27 +148,33 @@ def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Te
 
 @dataclass(frozen=True, eq=False)
 class RecurrentModel:
-    """A trained network with its tokenizer and the name of the normalizer of its texts."""
+    """A network that learns no more, with its tokenizer and the name of the normalizer of its texts."""
 
     network: RecurrentNetwork
     tokenizer: Tokenizer
     normalizer: str
+    dtype: torch.dtype = torch.float32
+    """The arithmetic of the products of `rescore`."""
+
+    @cached_property
+    def _steps(self) -> Steps:
+        return Steps(self.network.eval(), self.dtype)
 
     @torch.inference_mode()
-    def rescore(self, texts: Sequence[str], sentences_at_once: int = SENTENCES_AT_ONCE) -> list[float]:
+    def rescore(self, texts: Sequence[str], sentences_at_once: int | None = None) -> list[float]:
         """Natural-log probability of each text as a whole sentence, its end included.
 
         A text is first written as the model's normalizer writes; an empty one is the sentence that ends at once.
-        An n-best list begins alike: what texts begin with is computed once. The result does not depend on which texts
-        come together. Raises `DataError` naming characters that the normalizer cannot write or the tokenizer does not
-        have.
+        An n-best list begins alike: what texts begin with is computed once. In float32 the result does not depend on
+        which texts come together. Raises `DataError` naming characters that the normalizer cannot write or the
+        tokenizer does not have.
         """
-        self.network.eval()
+        at_once = sentences_at_once or max(1, SCORES_AT_ONCE // len(self.tokenizer.vocabulary))
         sentences = [self._encode(text) for text in texts]
         order = sorted(range(len(texts)), key=sentences.__getitem__)  # neighbors share the most
         scores = [0.0] * len(texts)
-        for start in range(0, len(texts), sentences_at_once):
-            chosen = order[start : start + sentences_at_once]
+        for start in range(0, len(texts), at_once):
+            chosen = order[start : start + at_once]
             together = self._score_sorted([sentences[index] for index in chosen])
             for index, score in zip(chosen, together.tolist(), strict=True):
                 scores[index] = score
@@ -160,32 +186,26 @@ class RecurrentModel:
         tokens = torch.full((len(sentences), int(lengths.max()) + 1), BOUNDARY)  # (S, U + 1): each and its end
         for row, sentence in enumerate(sentences):
             tokens[row, : len(sentence)] = torch.tensor(sentence, dtype=torch.long)
-        device, embedding = self.network.bias.device, self.network.embedding.weight
+        device = self.network.bias.device
         tokens, lengths = tokens.to(device), lengths.to(device)
         scores = torch.zeros(len(sentences), device=device)
         going = torch.arange(len(sentences), device=device)  # sentences that have not ended
         beginning = torch.zeros_like(going)  # of each of them, its number among the N beginnings
-        reads = torch.zeros(1, dtype=torch.long, device=device)  # the last token of each beginning
-        state: Tensor | None = None
+        reads = torch.full((1,), BOUNDARY, device=device)  # the last token of each beginning
+        states = self._steps.begin(1)
         for depth in range(tokens.shape[1]):
-            encoded, state = self.network.step(reads[:, None], state)
-            encoded, column = encoded[:, 0], tokens[going, depth]
-            wanted = (encoded[beginning] * embedding[column]).sum(1).float() + self.network.bias[column]
-            scores[going] += wanted - self._sums(encoded)[beginning]
+            log_probs, states = self._steps.read(reads, states)
+            column = tokens[going, depth]
+            scores[going] += log_probs[beginning, column]
             goes_on = lengths[going] > depth
             going, beginning, column = going[goes_on], beginning[goes_on], column[goes_on]
             if not len(going):
                 break
             new = torch.ones_like(going, dtype=torch.bool)  # sorted, so that equal beginnings are neighbors
             new[1:] = (beginning[1:] != beginning[:-1]) | (column[1:] != column[:-1])
-            reads, state = column[new], state[:, beginning[new]].contiguous()
+            reads, states = column[new], states[:, beginning[new]]
             beginning = new.cumsum(0) - 1
         return scores
-
-    def _sums(self, encoded: Tensor) -> Tensor:
-        """log Σ exp (N,) of the scores of all tokens after each of N beginnings (N, E)."""
-        at_once = max(1, SCORES_AT_ONCE // len(self.network.bias))
-        return torch.cat([self.network.score(rows).float().logsumexp(1) for rows in encoded.split(at_once)])
 
     def unreadable(self, letters: Sequence[str]) -> list[str]:
         """Those of `letters` that `rescore` would refuse inside a word."""
@@ -196,12 +216,11 @@ class RecurrentModel:
     @torch.inference_mode()
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> str:
         """One sentence drawn from the model; cut after 1,000 tokens. Low temperatures write what is likely."""
-        self.network.eval()
-        token, state = BOUNDARY, None
+        token, states = BOUNDARY, self._steps.begin(1)
         written: list[int] = []
         while len(written) < LONGEST_SAMPLE:
-            encoded, state = self.network.step(torch.tensor([[token]]), state)
-            chances = torch.softmax(self.network.score(encoded[0, 0]).float() / temperature, 0)
+            log_probs, states = self._steps.read(torch.tensor([token]), states)
+            chances = torch.softmax(log_probs[0] / temperature, 0)
             token = int(torch.multinomial(chances, 1, generator=generator))
             if token == BOUNDARY:
                 break

@@ -1,25 +1,11 @@
-"""A model on disk: the folder that `asr transcribe -m` reads, whole.
+"""A model on disk, whole: read and written. What lies where is `folder`'s to know.
 
-| file                             | what it holds                                                            |
-|----------------------------------|--------------------------------------------------------------------------|
-| `config.json`                    | sizes of the network, text normalizer, how it was trained                |
-| `model.safetensors`              | its weights                                                              |
-| `tokenizer.json` (`.model`)      | its word pieces or characters                                            |
-| `lexicon/`                       | pronunciations and the G2P model, of a network that has an output of phones |
-| `phone_ngram.safetensors`        | how phones follow one another, of a network that was trained by CTC-CRF  |
-| `lm.*`                           | the n-gram language model that the beam search weighs, if any            |
-| `rnn/`                           | the recurrent language model that rescores its n-best list, if any       |
-| `decoding.json`                  | settings of the search, tuned for these language models                  |
-| `confidence.json`                | the calibration of word confidences                                      |
-| `README.md`                      | the model card                                                           |
-
-Nobody else knows these names. Loading reads numbers and text only; nothing in the folder is executed.
+Loading reads numbers and text only; nothing in the folder is executed.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,116 +16,16 @@ from torch import Tensor
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.former_names import WEIGHTS, modernize_keys
-from asr.io import make_folder, write_whole
+from asr.io import write_whole
 from asr.lexicon import Lexicon, load_lexicon
 from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.folder import ModelFolder, model_folder
 from asr.model.phone_ngram import PhoneNgram, load_phone_ngram
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import read_weights, write_weights
 
 FORMAT = 1
-BUNDLED = Path(__file__).resolve().parents[1] / "pretrained"
-
-
-def model_folder(name_or_path: Path | str | None = None) -> Path:
-    """The folder of a model; None and "default" name the bundled one. Whether it is there is not asked."""
-    return BUNDLED if name_or_path in (None, "default") else Path(str(name_or_path))
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """Where in a model folder everything lies."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """Sizes of the network; the file without which a folder is no model."""
-        return self.path / "config.json"
-
-    @property
-    def weights(self) -> Path:
-        """The network's weights."""
-        return self.path / "model.safetensors"
-
-    @property
-    def phone_ngram(self) -> Path:
-        """The phone n-gram that CTC-CRF training goes on with."""
-        return self.path / "phone_ngram.safetensors"
-
-    @property
-    def decoding(self) -> Path:
-        """The tuned settings of the search."""
-        return self.path / "decoding.json"
-
-    @property
-    def calibration(self) -> Path:
-        """The calibration of word confidences."""
-        return self.path / "confidence.json"
-
-    @property
-    def language_model(self) -> Path | None:
-        """The n-gram language model, where there is one."""
-        return next(iter(sorted(self.path.glob("lm.*"))), None)
-
-    @property
-    def rescorer(self) -> Path | None:
-        """The folder of the recurrent language model, where there is one."""
-        return self.path / "rnn" if (self.path / "rnn").is_dir() else None
-
-    @property
-    def punctuation(self) -> Path | None:
-        """The folder of the tagger for punctuation and capitals, where there is one."""
-        return self.path / "punctuation" if (self.path / "punctuation").is_dir() else None
-
-    @property
-    def is_bundled(self) -> bool:
-        """Whether it is the installed package's own, which nobody rewrites in passing."""
-        return self.path.resolve() == BUNDLED
-
-    def acoustic_files(self) -> list[Path]:
-        """The files that decide the emissions."""
-        return sorted([*self.path.glob("model.*"), *self.path.glob("tokenizer.*"), self.config])
-
-    def files(self) -> list[Path]:
-        """Every file that decides a transcript, those of the folders within included; not the card."""
-        hidden = (path for path in self.path.rglob("*") if path.is_file())
-        return sorted(path for path in hidden if path.suffix != ".md" and path.name[0] != ".")
-
-    def copy_to(self, target: Path) -> ModelFolder:
-        """The same model in another folder. Raises `UsageError` where one is already."""
-        if (target / self.config.name).exists():
-            raise UsageError(f"{target} already holds a model", "Choose another folder.")
-        make_folder(target)
-        for path in self.files():
-            make_folder((target / path.relative_to(self.path)).parent)
-            shutil.copyfile(path, target / path.relative_to(self.path))
-        return ModelFolder(target)
-
-    def install(self, language_model: Path | None = None, rescorer: Path | None = None) -> None:
-        """Make language models the folder's own: a copy of an n-gram file, and of a recurrent model's folder."""
-        if language_model is not None and not _same(language_model, self.language_model):
-            former = self.language_model
-            suffixes = "".join(
-                language_model.suffixes[-2:] if language_model.suffix == ".gz" else [language_model.suffix]
-            )
-            _copy_whole(language_model, self.path / f"lm{suffixes}")
-            if former is not None and former.name != f"lm{suffixes}":
-                former.unlink()
-        if rescorer is not None and not _same(rescorer, self.rescorer):
-            shutil.rmtree(self.path / "rnn", ignore_errors=True)
-            for path in sorted(path for path in rescorer.iterdir() if path.is_file()):
-                _copy_whole(path, self.path / "rnn" / path.name)
-
-
-def _same(path: Path, other: Path | None) -> bool:
-    return other is not None and path.exists() and path.resolve() == other.resolve()
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    with source.open("rb") as reader, write_whole(target, "wb") as writer:
-        shutil.copyfileobj(reader, writer)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from asr.lm.rnn import (
     load_recurrent,
     pad_sentences,
     save_recurrent,
+    widened,
     with_other_pieces,
     word_perplexity,
 )
@@ -55,6 +56,8 @@ class RecurrentExperiment:
     says of them only the dropout counts."""
     other_pieces: bool = False
     """With `init_from`: it goes on with pieces of this run's `tokenizer`."""
+    widen_to: int = 0
+    """With `init_from`: units of the wider network that goes on with what was learned; 0 leaves it as wide as it is."""
     tokenizer: TokenizerConfig = field(default_factory=lambda: TokenizerConfig("unigram", 512))
     network: RecurrentConfig = field(default_factory=RecurrentConfig)
     sampled: int = 0
@@ -83,6 +86,8 @@ class RecurrentExperiment:
             raise UsageError("train must name at least one text")
         if self.other_pieces and self.init_from is None:
             raise UsageError("other_pieces needs a model to go on from", "Set init_from, or leave other_pieces out.")
+        if self.widen_to and (self.init_from is None or self.other_pieces):
+            raise UsageError("widen_to needs a model to go on from, with its own pieces", "Set init_from alone.")
         if self.loop.patience and not self.validation:
             raise UsageError("loop.patience needs a validation text")
 
@@ -101,14 +106,12 @@ class RecurrentTask:
         if not len(self.tokens):
             raise UsageError("the text to train on has no words")
         torch.manual_seed(config.loop.seed)
-        dropout = config.network.dropout
-        sizes = replace(origin.network.config, dropout=dropout) if origin else config.network
-        self.config = replace(config, network=sizes)
+        if origin is None:
+            self.network = RecurrentNetwork(config.network, len(self.tokenizer.vocabulary))
+        else:
+            self.network = self._going_on(origin, config)
+        self.config = replace(config, network=self.network.config)
         """With the network's true sizes, which `init_from` may have decided."""
-        self.network = RecurrentNetwork(sizes, len(self.tokenizer.vocabulary))
-        if origin:
-            network = with_other_pieces(origin, self.tokenizer, dropout) if config.other_pieces else origin.network
-            self.network.load_state_dict(network.state_dict())
         self.sampled = SampledSoftmax(self._counts(), config.sampled) if config.sampled else None
         self.module: nn.Module = self.network
         self.validation = list(self._sentences(config.validation))
@@ -160,6 +163,12 @@ class RecurrentTask:
     def model(self) -> RecurrentModel:
         """The network as it is now, ready to use."""
         return RecurrentModel(self.network, self.tokenizer, self.normalizer)
+
+    def _going_on(self, origin: RecurrentModel, config: RecurrentExperiment) -> RecurrentNetwork:
+        dropout = config.network.dropout
+        if config.other_pieces:
+            return with_other_pieces(origin, self.tokenizer, dropout)
+        return widened(origin, config.widen_to or origin.network.config.units, dropout)
 
     def _sentences(self, texts: Sequence[Path]) -> Iterator[str]:
         normalize = get_normalizer(self.normalizer)

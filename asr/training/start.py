@@ -9,8 +9,9 @@ from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel
-from asr.model.bundle import ModelFolder, SavedModel, model_folder
+from asr.model.bundle import SavedModel
 from asr.model.crf import CrfLoss
+from asr.model.folder import ModelFolder, model_folder
 from asr.model.phone_ngram import load_phone_ngram
 
 NO_NGRAM = "none"

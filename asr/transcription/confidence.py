@@ -22,7 +22,7 @@ import numpy.typing as npt
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.io import write_text
-from asr.model.bundle import ModelFolder
+from asr.model.folder import ModelFolder
 from asr.model.forced_alignment import TokenAlignment
 
 Floats = npt.NDArray[np.float64]

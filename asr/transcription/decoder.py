@@ -15,7 +15,7 @@ from asr.config import validate
 from asr.decoding import DecodingConfig, Hypothesis, greedy
 from asr.errors import ModelError, UsageError
 from asr.io import write_text
-from asr.model.bundle import ModelFolder
+from asr.model.folder import ModelFolder
 
 if TYPE_CHECKING:
     from asr.decoding.beam_search import BeamDecoder
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel
     from asr.lm.rnn import RecurrentModel
     from asr.model.bundle import SavedModel
+    from asr.nn.precision import Precision
     from asr.transcription.confidence import Search
 
 
@@ -102,8 +103,28 @@ def calibrated_search(folder: Path, options: DecodeOptions | None = None) -> Sea
     return "fast" if options.fast else "beam"
 
 
-def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads: int | None = None) -> Decode:
-    """The search that `options` ask for. Raises `UsageError`, or `ModelError` for a faulty language model."""
+def read_language_model_ahead(folder: Path, options: DecodeOptions) -> None:
+    """Begin to read the n-gram that `make_decode` will want, before PyTorch is there. Errors are left to it."""
+    try:
+        path, rescorer = _models(folder, options)
+    except UsageError:
+        return
+    if path is not None and not _is_greedy(options, path, rescorer):
+        from asr.lm.load import read_ahead
+
+        read_ahead(path)
+
+
+def make_decode(
+    model: SavedModel,
+    options: DecodeOptions | None = None,
+    threads: int | None = None,
+    precision: Precision = "float32",
+) -> Decode:
+    """The search that `options` ask for, rescoring in `precision`.
+
+    Raises `UsageError`, or `ModelError` for a faulty language model.
+    """
     options = options or DecodeOptions()
     path, rescorer = _models(model.path, options)
     if _is_greedy(options, path, rescorer):
@@ -115,7 +136,7 @@ def make_decode(model: SavedModel, options: DecodeOptions | None = None, threads
     from asr.lm.load import load_language_model
 
     config = _config(model.path, options)
-    recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary) if rescorer is not None else None
+    recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary, precision) if rescorer is not None else None
     language_model = load_language_model(path) if path is not None else None
     decoder = make_decoder(model, config, language_model, gather_hotwords(options.hotwords))
 
@@ -170,14 +191,17 @@ def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
     return rescorer
 
 
-def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
-    """A recurrent model that rescores what the pieces of `vocabulary` spell.
+def load_rescorer(folder: Path, vocabulary: Sequence[str], precision: Precision = "float32") -> RecurrentModel:
+    """A recurrent model that rescores what the pieces of `vocabulary` spell, in bfloat16 only where that is fast.
 
     Raises `ModelError` for a faulty one, and for one that lacks some of their letters: a text that it cannot read
     would otherwise end a run that has long begun.
     """
+    import torch
+
     from asr.decoding.lexicon_trie import alphabet_of
     from asr.lm.rnn import load_recurrent
+    from asr.nn.precision import chosen
 
     rescorer = load_recurrent(folder)
     if unreadable := rescorer.unreadable(alphabet_of(vocabulary)):
@@ -185,7 +209,8 @@ def load_rescorer(folder: Path, vocabulary: Sequence[str]) -> RecurrentModel:
             f"the recurrent model {folder} cannot read what the acoustic model writes: {' '.join(unreadable)}",
             "Train it on texts with these letters, with the acoustic model's normalizer.",
         )
-    return rescorer
+    # It stays on the CPU, whatever device the network has.
+    return replace(rescorer, dtype=chosen("float32" if precision == "float32" else "auto", torch.device("cpu")))
 
 
 def read_settings(folder: Path) -> DecodingConfig:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
 
-from asr.model.bundle import BUNDLED, ModelFolder, model_folder
+from asr.model.folder import ModelFolder, model_folder
 from asr.punctuation.model import PunctuationModel, load_punctuation
 from asr.punctuation.tags import Tag, write_words
 from asr.text.tokenizer import WORD_START, load_tokenizer
@@ -34,7 +34,7 @@ def load_punctuation_for(name_or_path: Path | str | None) -> PunctuationModel | 
     tagger = folder.punctuation
     if tagger is None:
         letters = set("".join(load_tokenizer(folder.path).vocabulary[1:])) - {WORD_START}
-        tagger = ModelFolder(BUNDLED).punctuation if _ENGLISH.issuperset(letters) else None
+        tagger = ModelFolder(model_folder()).punctuation if _ENGLISH.issuperset(letters) else None
     return load_punctuation(tagger) if tagger else None
 
 

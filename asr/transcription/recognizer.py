@@ -98,8 +98,8 @@ class Recognizer:
     def with_search(self, search: DecodeOptions) -> Recognizer:
         """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
         other = copy.copy(self)
-        decode, phones = make_decode(self.model, search, self._threads_each), decodes_phones(self.model, search)
-        other._search_with(decode, phones, calibrated_search(self.model.path, search))
+        decode = make_decode(self.model, search, self._threads_each, self.precision)
+        other._search_with(decode, decodes_phones(self.model, search), calibrated_search(self.model.path, search))
         return other
 
     def _search_with(self, decode: Decode, phones: bool, search: Search | None) -> None:

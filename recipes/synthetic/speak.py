@@ -30,7 +30,7 @@ from phonemes import Phonemizer
 from asr.corpus.prepare import share
 from asr.io import write_text, write_whole
 from asr.lexicon.g2p import load_g2p
-from asr.model.bundle import BUNDLED
+from asr.model.folder import BUNDLED
 
 RATE = 16000
 SENTENCE = re.compile(r"[A-Z][A-Z']*( [A-Z][A-Z']*)*")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from asr.cli import main
-from asr.model import bundle
+from asr.model import folder
 from tests.audio.recordings import encode, noisy
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "transcribing.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def workspace(tiny_model, tmp_path, monkeypatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(encode(samples, 16000))
     model = shutil.copytree(tiny_model, tmp_path / "bundled")
-    monkeypatch.setattr(bundle, "BUNDLED", model)
+    monkeypatch.setattr(folder, "BUNDLED", model)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -8,15 +8,28 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError, ModelError
-from asr.lm.load import read_words
+from asr.lm.load import load_language_model, read_ahead, read_words
+
+LINES = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "-1\t<unk>", "-99\t<s>", "-1\t</s>", "-1\tCAT", "", "\\end\\"]
+
+
+def test_what_was_read_ahead_is_what_is_loaded(tmp_path: Path) -> None:
+    model = tmp_path / "lm.arpa"
+    model.write_text("\n".join(LINES) + "\n")
+    read_ahead(model)
+    assert load_language_model(model).words[-1] == "CAT"
+    model.unlink()
+    read_ahead(model)
+    for _ in range(2):  # what was read ahead, and what is read again
+        with pytest.raises(ModelError, match=r"lm\.arpa does not exist"):
+            load_language_model(model)
 
 
 def test_words_of_a_text_a_manifest_and_a_language_model(tmp_path: Path) -> None:
     text, manifest, model = tmp_path / "text.txt", tmp_path / "some.jsonl", tmp_path / "lm.arpa"
     text.write_text("The cat, the café.\nA cat\n", encoding="utf-8")
     manifest.write_text(json.dumps({"id": "a", "audio_filepath": "a.wav", "duration": 1, "text": "A CAT SAT"}) + "\n")
-    lines = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "-1\t<unk>", "-99\t<s>", "-1\t</s>", "-1\tCAT", "", "\\end\\"]
-    model.write_text("\n".join(lines) + "\n")
+    model.write_text("\n".join(LINES) + "\n")
     assert read_words(text) == ["THE", "CAT", "CAFE", "A"]
     assert read_words(manifest) == ["A", "CAT", "SAT"]
     assert read_words(model) == ["CAT"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 
-from asr.errors import DataError, ModelError
+from asr.errors import DataError, ModelError, UsageError
 from asr.lm.rnn import (
     BOUNDARY,
     RecurrentConfig,
@@ -20,8 +21,10 @@ from asr.lm.rnn import (
     load_recurrent,
     pad_sentences,
     save_recurrent,
+    widened,
     word_perplexity,
 )
+from asr.lm.rnn_steps import Steps
 from asr.text.tokenizer import CharacterTokenizer
 
 TEXT = ["ab", "ba", "abba", "a b", "b a a"]
@@ -35,7 +38,7 @@ def model() -> RecurrentModel:
 
 
 def test_what_begins_alike_is_scored_as_by_itself(model: RecurrentModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asr.lm.rnn.SCORES_AT_ONCE", 12)  # three beginnings at a time
+    monkeypatch.setattr("asr.lm.rnn.SCORES_AT_ONCE", 12)  # three sentences at a time
     texts = ["abba", "abba b", "ab", "", "a b a", "abba b a", "b", "abba"]
     sentences = [model.tokenizer.encode(text) for text in texts]
     model.network.eval()
@@ -78,11 +81,11 @@ def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> Non
     assert model.rescore([""])[0] < 0
 
 
-def test_whole_sentences_and_steps_agree(model: RecurrentModel) -> None:
-    """Losses and gradients of our recurrence are those of `nn.GRU`, which goes step by step."""
+def test_whole_sentences_are_read_as_by_pytorch(model: RecurrentModel) -> None:
+    """Losses and gradients of our recurrence are those of `nn.GRU`."""
     network = model.network.eval()
     inputs, targets = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
-    scores = network.score(network.step(inputs, None)[0])
+    scores = network.score(network.project(network.gru(network.embedding(inputs))[0]))
     each = torch.nn.functional.cross_entropy(scores.transpose(1, 2), targets, ignore_index=-1, reduction="none")
     ours, theirs = network.losses(inputs, targets), each.sum(1)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
@@ -90,12 +93,28 @@ def test_whole_sentences_and_steps_agree(model: RecurrentModel) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
-def test_a_sentence_can_be_read_in_parts(model: RecurrentModel) -> None:
-    network = model.network.eval()
-    inputs, _ = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
-    first, state = network.step(inputs[:, :2], None)
-    rest, _ = network.step(inputs[:, 2:], state)
-    torch.testing.assert_close(network.score(torch.cat([first, rest], 1)), network(inputs), rtol=0, atol=1e-5)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_steps_and_whole_sentences_agree(model: RecurrentModel, dtype: torch.dtype, tolerance: float) -> None:
+    steps = Steps(model.network.eval(), dtype)
+    inputs, _ = pad_sentences([[3, 2, 1, 2], [3, 1, 1, 1], [2, 2, 3, 1]])
+    whole = torch.log_softmax(model.network(inputs), 2)
+    states = steps.begin(3)
+    for place in range(inputs.shape[1]):
+        log_probs, states = steps.read(inputs[:, place], states)
+        assert log_probs.dtype == states.dtype == torch.float32
+        torch.testing.assert_close(log_probs, whole[:, place], rtol=0, atol=tolerance)
+
+
+def test_a_wider_network_foretells_the_same_at_first_and_learns_with_all_its_units(model: RecurrentModel) -> None:
+    network = widened(model, 20, 0.0).eval()
+    inputs, targets = pad_sentences([[3, 2, 1, 2], [], [2, 2, 3]])
+    assert network.config == replace(model.network.config, units=20, dropout=0.0)
+    torch.testing.assert_close(network(inputs), model.network.eval()(inputs), rtol=0, atol=1e-5)
+    network.losses(inputs, targets).sum().backward()
+    assert network.project.weight.grad is not None
+    assert bool((network.project.weight.grad[:, 16:] != 0).all())
+    with pytest.raises(UsageError, match="16 units"):
+        widened(model, 12, 0.0)
 
 
 def test_foreign_letters_are_named(model: RecurrentModel) -> None:

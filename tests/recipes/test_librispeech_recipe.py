@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.model.bundle import BUNDLED, ModelFolder, load_saved_model
+from asr.model.bundle import load_saved_model
+from asr.model.folder import BUNDLED, ModelFolder
 from tests.recipes.workspace import TINY, Workspace, write_librispeech
 
 RUN = "recipes/librispeech/run.sh"

@@ -96,7 +96,7 @@ def test_a_model_hears_phones_and_others_go_on_from_it(tmp_path: Path, spoken: P
 
 
 def test_the_bundled_models_lexicon_is_the_default_one(tmp_path: Path, spoken: Path, monkeypatch) -> None:
-    monkeypatch.setattr("asr.model.bundle.BUNDLED", spoken)
+    monkeypatch.setattr("asr.model.folder.BUNDLED", spoken)
     assert task(tmp_path, Path("default")).lexicon.lookup(["AB"]) == {"AB": ("ʌb",)}
 
 

@@ -74,6 +74,17 @@ def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
     assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
 
 
+def test_a_model_grows_wider_and_goes_on(model: RecurrentModel, tmp_path: Path) -> None:
+    save_recurrent(tmp_path / "before", model)
+    text = tmp_path / "more.txt"
+    text.write_text("a b\nb a\n" * 40)
+    settings = [*SETTINGS, f"init_from={tmp_path / 'before'}", "widen_to=24"]
+    after = load_recurrent(trained(configured([text], [text], tmp_path / "on", settings)))
+    assert after.network.config.units == 24
+    with pytest.raises(UsageError, match="init_from"):
+        configured([text], [text], tmp_path / "none", [*SETTINGS, "widen_to=24"]).check()
+
+
 PIECES = [*SETTINGS, "tokenizer.kind=unigram", "tokenizer.size=22", "loop.epochs=2"]
 
 

@@ -13,7 +13,8 @@ from asr.decoding import greedy
 from asr.errors import ModelError, UsageError
 from asr.lexicon import Lexicon
 from asr.lexicon.phones import VOCABULARY
-from asr.model.bundle import BUNDLED, ModelFolder, load_saved_model
+from asr.model.bundle import load_saved_model
+from asr.model.folder import BUNDLED, ModelFolder
 from asr.transcription.align import align_text
 from asr.transcription.decoder import DecodeOptions, decodes_phones, make_decode, read_settings
 from tests.audio.recordings import encode, noisy

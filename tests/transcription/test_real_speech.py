@@ -14,7 +14,7 @@ from asr.audio.read import read_audio
 from asr.corpus.librispeech import prepare_librispeech
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.evaluation.calibration import measure_quality
-from asr.model.bundle import BUNDLED
+from asr.model.folder import BUNDLED
 from asr.scoring import score
 from asr.scoring.alignment import find_edits, iterate_pairs
 from asr.transcription.align import align_text
