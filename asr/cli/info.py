@@ -48,7 +48,7 @@ def facts(thing: str) -> list[tuple[str, str]]:
     if path.suffix == ".jsonl":
         from asr.corpus.describe import describe_manifest
 
-        return describe_manifest(path).rows()
+        return describe_manifest(path)
     from asr.audio.probe import probe_audio
 
     return probe_audio(path).rows()

@@ -67,23 +67,26 @@ def test_malformed_lines_are_named(tmp_path: Path, line: str, named: str) -> Non
 
 def test_a_summary_counts(tmp_path: Path) -> None:
     here = write_tone(tmp_path / "a.wav")
-    summary = describe_utterances(
+    rows = describe_utterances(
         [
             Utterance("1", here, 1800.0, "A B", "x", extra={"level_db": -20.0}),
             Utterance("2", here, 900.0, "A", "y", extra={"level_db": -30.0}),
             Utterance("3", tmp_path / "gone.wav", 900.0, "A"),
         ]
     )
-    assert (summary.utterances, summary.duration, summary.words, summary.distinct_words) == (3, 3600.0, 4, 2)
-    assert (summary.speakers, summary.hours_by_speaker) == (2, {"x": 0.5, "y": 0.25})
-    assert summary.missing == [tmp_path / "gone.wav"]
-    rows = dict(summary.rows())
-    assert rows["hours"] == "1.00"
-    assert rows["characters"] == "AB"
-    assert rows["duration"].startswith("900.00 to 1800.00 s, median 900.00")
-    assert rows["level"] == "-30 to -20 dBFS, median -25"
+    assert rows == [
+        ("utterances", "3"),
+        ("hours", "1.00"),
+        ("words", "4 (2 distinct)"),
+        ("distinct texts", "2"),
+        ("characters", "AB"),
+        ("speakers", "2 (most speech: x, 30.0 min)"),
+        ("duration", "900.00 to 1800.00 s, median 900.00, 95 % below 1710.00"),
+        ("level", "-30 to -20 dBFS, median -25"),
+        ("missing audio", f"1 files, the first {tmp_path / 'gone.wav'}"),
+    ]
 
 
 def test_an_empty_summary_has_no_spreads() -> None:
-    named = [name for name, _ in describe_utterances([]).rows()]
+    named = [name for name, _ in describe_utterances([])]
     assert named == ["utterances", "hours", "words", "distinct texts", "characters"]
