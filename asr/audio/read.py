@@ -1,4 +1,4 @@
-"""Read a recording whole: one channel, the wanted rate, float32."""
+"""A recording as a whole: all its samples, or what its header says of it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.audio.source import AudioInput, Samples
+from asr.audio.source import AudioInput, Samples, Source, open_source
 from asr.audio.stream import AudioStream, Channel
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording in memory.
-
-    `samples` is (N,) float32 in [-1, 1] at `sample_rate` Hz; `source_rate` and `channels` are the file's own;
-    `notices` are phrases for a person ("has 2 channels, …", "is clipped …"); `level_db` is the RMS in dBFS.
-    """
-
-    name: str
-    samples: Samples
-    sample_rate: int
-    source_rate: int
-    channels: int
-    level_db: float
-    notices: tuple[str, ...]
-
-    @property
-    def duration(self) -> float:
-        """Length in seconds."""
-        return len(self.samples) / self.sample_rate
 
 
 def read_audio(
@@ -44,25 +22,48 @@ def read_audio(
     `channel` counts from 1; "mix" takes the mean of all. `offset` and `duration` are seconds. A recording without
     sound has zero samples. Raises `AudioError` naming a recording that cannot be read.
     """
-    return read_recording(audio, sample_rate, channel, offset, duration).samples
-
-
-def read_recording(
-    audio: AudioInput,
-    sample_rate: int = 16000,
-    channel: Channel = "mix",
-    offset: float = 0.0,
-    duration: float | None = None,
-) -> Recording:
-    """The same as `read_audio`, with what there is to know about the recording."""
     with AudioStream(audio, sample_rate, channel, offset, duration, block_seconds=60.0) as stream:
         blocks = list(stream)
-        return Recording(
-            name=stream.source.name,
-            samples=blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, np.float32), *blocks]),
-            sample_rate=sample_rate,
-            source_rate=stream.source.sample_rate,
-            channels=stream.source.channels,
-            level_db=stream.level.rms_db,
-            notices=tuple(stream.notices()),
-        )
+    return blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, np.float32), *blocks])
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """The header of a recording; `duration` in seconds, `sample_rate` in Hz."""
+
+    name: str
+    format: str
+    sample_rate: int
+    channels: int
+    frames: int
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and value of each fact, as `asr info` prints them."""
+        return [
+            ("format", self.format),
+            ("duration", f"{self.duration:.2f} s"),
+            ("sample rate", f"{self.sample_rate:,} Hz"),
+            ("channels", str(self.channels)),
+        ]
+
+
+def probe_audio(audio: AudioInput) -> AudioInfo:
+    """Read a recording's header. Raises `AudioError` naming a recording that cannot be opened.
+
+    What only ffmpeg reads is decoded to be measured; a truncated file may claim more than it holds.
+    """
+    with open_source(audio) as source:
+        frames = source.frames if source.frames is not None else _count(source)
+        return AudioInfo(source.name, source.format, source.sample_rate, source.channels, frames)
+
+
+def _count(source: Source) -> int:
+    frames = 0
+    while block := len(source.read(source.sample_rate * 10)):
+        frames += block
+    return frames

@@ -49,6 +49,6 @@ def facts(thing: str) -> list[tuple[str, str]]:
         from asr.corpus.describe import describe_manifest
 
         return describe_manifest(path)
-    from asr.audio.probe import probe_audio
+    from asr.audio.read import probe_audio
 
     return probe_audio(path).rows()

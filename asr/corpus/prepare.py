@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from asr.audio.probe import probe_audio
+from asr.audio.read import probe_audio
 from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.corpus.resume_log import Measurement, ResumeLog, open_resume_log

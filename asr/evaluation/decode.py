@@ -15,8 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from asr.audio.probe import probe_audio
-from asr.audio.read import read_audio
+from asr.audio.read import probe_audio, read_audio
 from asr.corpus.manifest import Utterance
 from asr.errors import AsrError, AudioError
 from asr.transcription.reader import Request

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import IO
 
 from asr.audio import is_audio
-from asr.audio.probe import probe_audio
+from asr.audio.read import probe_audio
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream, walk, write_text
 from asr.text.case import Case

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.level import SILENCE
-from asr.audio.probe import probe_audio
+from asr.audio.read import probe_audio
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
 from asr.audio.source import AudioInput, Samples, SamplesSource
 from asr.audio.stream import AudioStream, Channel

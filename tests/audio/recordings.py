@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
+
+from asr.audio.source import AudioInput, Source
+from asr.audio.stream import AudioStream
 
 FORMATS = [
     ("WAV", "PCM_16"),
@@ -38,3 +42,22 @@ def encode(samples: np.ndarray, sample_rate: int, form: str = "WAV", subtype: st
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, sample_rate, format=form, subtype=subtype)
     return buffer.getvalue()
+
+
+class Heard(NamedTuple):
+    """What a stream gave: (N,) samples at 16 kHz, and what it said of the recording."""
+
+    samples: np.ndarray
+    source: Source
+    notices: list[str]
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / 16000
+
+
+def hear(audio: AudioInput, **options: object) -> Heard:
+    """A recording to its end, with the notices of the stream."""
+    with AudioStream(audio, **options) as stream:
+        return Heard(np.concatenate([np.empty(0, np.float32), *stream]), stream.source, stream.notices())

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.read import read_audio, read_recording
+from asr.audio.read import read_audio
 from asr.audio.stream import AudioStream
 from asr.errors import AudioError
-from tests.audio.recordings import FORMATS, chirp, encode
+from tests.audio.recordings import FORMATS, chirp, encode, hear
 
 STEREO = np.stack([chirp(2.0)] * 2, axis=1)
 
@@ -43,7 +43,7 @@ def test_a_wav_written_to_a_pipe_does_not_know_its_length(size):
     data = bytearray(encode(chirp(1.0), 16000))
     start = data.index(b"data") + 4
     data[start : start + 4] = size.to_bytes(4, "little")
-    assert read_recording(bytes(data)).duration == pytest.approx(1.0, abs=0.001)
+    assert hear(bytes(data)).duration == pytest.approx(1.0, abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_pipe_is_read_like_a_file(tmp_path):
     data = encode(chirp(1.0), 16000)
     writer = threading.Thread(target=pipe.write_bytes, args=(data,))
     writer.start()
-    assert read_recording(pipe).duration == 1.0
+    assert hear(pipe).duration == 1.0
     writer.join()
 
 
@@ -169,10 +169,10 @@ class TestContainersThatNeedFfmpeg:
         wav.write_bytes(encode(STEREO, 16000))
         subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-ar", "48000", path], check=True)
         for audio in (path, path.read_bytes()):
-            recording = read_recording(audio)
+            recording = hear(audio)
             assert recording.duration == pytest.approx(2.0, abs=0.05)
-            assert recording.channels == 2
-        assert read_recording(path, offset=0.5, duration=0.25).duration == pytest.approx(0.25, abs=0.001)
+            assert recording.source.channels == 2
+        assert hear(path, offset=0.5, duration=0.25).duration == pytest.approx(0.25, abs=0.001)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(AudioError, match=rf"a\.{extension}"):
             read_audio(path)

@@ -12,10 +12,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.probe import probe_audio
-from asr.audio.read import read_audio, read_recording
+from asr.audio.read import probe_audio, read_audio
 from asr.audio.wav import find_repair
 from asr.errors import AudioError
+from tests.audio.recordings import hear
 
 RATE = 16000
 SAMPLES = (np.random.default_rng(1).uniform(-0.5, 0.5, 3 * RATE) * 32767).astype("<i2")
@@ -71,7 +71,7 @@ TRUE = 6 * RATE
 def test_the_sound_is_all_there(tmp_path: Path, data: bytes, seconds: float, notice: str, as_path: bool) -> None:
     (tmp_path / "a.wav").write_bytes(data)
     source = tmp_path / "a.wav" if as_path else data
-    recording = read_recording(source)
+    recording = hear(source)
     assert recording.duration == pytest.approx(seconds)
     assert probe_audio(source).duration == pytest.approx(seconds)
     np.testing.assert_allclose(recording.samples, SAMPLES / 32768, atol=2e-4)
@@ -89,7 +89,7 @@ def test_a_stretch_behind_the_stale_end_is_read(tmp_path: Path) -> None:
 def test_a_recording_that_is_cut_short_stays_an_error(tmp_path: Path, missing: float) -> None:
     (tmp_path / "a.wav").write_bytes(wav()[: -round(missing * 2 * RATE)])
     with pytest.raises(AudioError, match="cut short"):
-        read_recording(tmp_path / "a.wav")
+        hear(tmp_path / "a.wav")
 
 
 @settings(max_examples=60, deadline=None)

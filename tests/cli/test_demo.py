@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.audio.probe import probe_audio
+from asr.audio.read import probe_audio
 from asr.cli.demo import main
 from asr.text.normalize import librispeech
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from asr.audio.probe import probe_audio
+from asr.audio.read import probe_audio
 from asr.cli.main import app
 from asr.corpus.batches import BatchConfig
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
