@@ -31,7 +31,6 @@ from asr.cli import (
     train,
     transcribe,
 )
-from asr.cli.help import GroupedCommand, show_version
 from asr.errors import AsrError
 from asr.former_names import modern_options
 
@@ -44,6 +43,15 @@ app = typer.Typer(
 )
 
 
+def show_version(wanted: bool) -> None:
+    """What `asr --version` does."""
+    if wanted:
+        from asr import __version__
+
+        typer.echo(f"asr {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def start(
     version: Annotated[
@@ -54,19 +62,19 @@ def start(
     del version
 
 
-app.command("transcribe", cls=GroupedCommand)(transcribe.transcribe)
-app.command("align", cls=GroupedCommand)(align.align)
+app.command("transcribe")(transcribe.transcribe)
+app.command("align")(align.align)
 app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
 )
-app.command("train", cls=GroupedCommand)(train.train)
-app.command("average", cls=GroupedCommand)(average.average)
-app.command("export", cls=GroupedCommand)(export.export)
-app.command("evaluate", cls=GroupedCommand)(evaluate.evaluate)
-app.command("calibrate", cls=GroupedCommand)(calibrate.calibrate)
-app.command("info", cls=GroupedCommand)(info.info)
-app.command("score", cls=GroupedCommand)(score.score)
-app.command("serve", cls=GroupedCommand)(serve.serve)
+app.command("train")(train.train)
+app.command("average")(average.average)
+app.command("export")(export.export)
+app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
+app.command("info")(info.info)
+app.command("score")(score.score)
+app.command("serve")(serve.serve)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 app.add_typer(lexicon.app, name="lexicon", help="How words are spoken: build a lexicon.")
 
