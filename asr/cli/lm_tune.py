@@ -56,7 +56,6 @@ def tune(
     from asr.evaluation.tuning import (
         BONUSES,
         WEIGHTS,
-        describe_rescoring,
         describe_tuning,
         draw_heat_map,
         prior_of,
@@ -113,8 +112,9 @@ def tune(
         best = rescored.best
 
     description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe_tuning(tuning)}
+    description |= {"greedy_wer": tuning.greedy_wer, "best": asdict(best)}
     if rescored is not None:
-        description |= {"best": asdict(best), "rescore": str(rescorer), "rescoring": describe_rescoring(rescored)}
+        description |= {"rescore": str(rescorer), "rescoring": describe_tuning(rescored)}
     write_text(folder / "tuning.json", json.dumps(description, indent=1) + "\n")
     draw_heat_map(tuning, folder / "heat_map.svg")
     tuned = saved.folder.copy_to(folder / "model") if bundled else saved.folder

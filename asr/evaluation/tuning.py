@@ -8,7 +8,7 @@ and the unknown-word scores matter less and follow one by one (coordinate descen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,9 @@ class Tuning:
     weights: tuple[float, ...]
     bonuses: tuple[float, ...]
     wer: npt.NDArray[np.float64]  # (weights, bonuses), fractions
-    greedy_wer: float | None  # None where tokens are phones, which spell no words by themselves
     best_wer: float
     best: DecodingConfig
+    greedy_wer: float | None = None  # None where tokens are phones, which spell no words by themselves
 
 
 def tune(
@@ -60,20 +60,19 @@ def tune(
     Of settings with the same word error rate the first counts. `on_progress` is told of every setting measured.
     Raises `DataError` when nothing was said.
     """
-    if not any(each.reference.split() for each in examples):
-        raise DataError("there is nothing to tune on: no utterance has a text")
+    _refuse_silence(examples)
+    start = replace(decoder.config, prior_weight=PRIOR_WEIGHT if decoder.config.prior else 0.0)
+
+    def settings(weight: float, bonus: float) -> DecodingConfig:
+        return replace(start, lm_weight=weight, word_score=bonus)
 
     def measure(config: DecodingConfig) -> float:
         rate = word_error_rate(examples, decoder.with_config(config), threads)
         on_progress(1)
         return rate
 
-    start = replace(decoder.config, prior_weight=PRIOR_WEIGHT if decoder.config.prior else 0.0)
-    wer = np.array(
-        [[measure(replace(start, lm_weight=weight, word_score=bonus)) for bonus in bonuses] for weight in weights]
-    )
-    row, column = divmod(int(wer.argmin()), len(bonuses))
-    best, best_wer = replace(start, lm_weight=weights[row], word_score=bonuses[column]), float(wer[row, column])
+    grid = _measure_grid(weights, bonuses, settings, measure)
+    best, best_wer = grid.best, grid.best_wer
     for name, values in OTHERS.items():
         if name == "prior_weight" and not start.prior:
             continue
@@ -83,7 +82,7 @@ def tune(
             if candidate != best and (rate := measure(candidate)) < best_wer:
                 best, best_wer = candidate, rate
     greedy_wer = None if decoder.reads_phones else word_error_rate(examples, None, threads, decoder.vocabulary)
-    return Tuning(tuple(weights), tuple(bonuses), wer, greedy_wer, best_wer, best)
+    return replace(grid, best_wer=best_wer, best=best, greedy_wer=greedy_wer)
 
 
 def prior_of(examples: Sequence[Example]) -> tuple[float, ...]:
@@ -124,14 +123,12 @@ def error_rate(examples: Sequence[Example], texts: Sequence[str]) -> float:
 
 
 def describe_tuning(tuning: Tuning) -> dict[str, object]:
-    """The tuning as plain data, for a JSON file."""
+    """The word error rates as plain data, for a JSON file."""
     return {
         "weights": list(tuning.weights),
         "bonuses": list(tuning.bonuses),
         "wer": tuning.wer.round(6).tolist(),
-        "greedy_wer": tuning.greedy_wer,
         "best_wer": tuning.best_wer,
-        "best": asdict(tuning.best),
     }
 
 
@@ -139,17 +136,6 @@ RESCORE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 RESCORE_BONUSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
 TOGETHER = 64
 """Chunks searched and rescored at a time: sentences of like length then find each other."""
-
-
-@dataclass(frozen=True)
-class Rescoring:
-    """The word error rates of the grid, and the best settings found."""
-
-    weights: tuple[float, ...]
-    bonuses: tuple[float, ...]
-    wer: npt.NDArray[np.float64]  # (weights, bonuses), fractions
-    best_wer: float
-    best: DecodingConfig
 
 
 @dataclass(frozen=True)
@@ -174,27 +160,26 @@ def tune_rescoring(
     bonuses: Sequence[float] = RESCORE_BONUSES,
     threads: int | None = None,
     on_progress: Callable[[int], None] = lambda count: None,
-) -> Rescoring:
+) -> Tuning:
     """Search the n-best lists of `decoder`, let `model` score them, and try every weight and bonus.
 
     Of settings with the same word error rate the first counts. `on_progress` is told of chunks as they are done.
     Raises `DataError` when nothing was said, or for texts that `model` cannot read.
     """
-    if not any(each.reference.split() for each in examples):
-        raise DataError("there is nothing to tune on: no utterance has a text")
+    _refuse_silence(examples)
     lists: list[ScoredNbest] = []
     for some in score_nbests([chunk for each in examples for chunk in each.chunks], decoder, model, threads):
         lists += some
         on_progress(len(some))
-    wer = np.array(
-        [
-            [error_rate(examples, [each.best(weight, bonus) for each in lists]) for bonus in bonuses]
-            for weight in weights
-        ]
-    )
-    row, column = divmod(int(wer.argmin()), len(bonuses))
-    best = replace(decoder.config, rescore_weight=weights[row], rescore_word_score=bonuses[column])
-    return Rescoring(tuple(weights), tuple(bonuses), wer, float(wer[row, column]), best)
+
+    def settings(weight: float, bonus: float) -> DecodingConfig:
+        return replace(decoder.config, rescore_weight=weight, rescore_word_score=bonus)
+
+    def measure(config: DecodingConfig) -> float:
+        texts = [each.best(config.rescore_weight, config.rescore_word_score) for each in lists]
+        return error_rate(examples, texts)
+
+    return _measure_grid(weights, bonuses, settings, measure)
 
 
 def score_nbests(
@@ -214,16 +199,6 @@ def score_nbests(
             )
             for nbest in nbests
         ]
-
-
-def describe_rescoring(rescoring: Rescoring) -> dict[str, object]:
-    """The tuning as plain data, for a JSON file."""
-    return {
-        "weights": list(rescoring.weights),
-        "bonuses": list(rescoring.bonuses),
-        "wer": rescoring.wer.round(6).tolist(),
-        "best_wer": rescoring.best_wer,
-    }
 
 
 def draw_heat_map(tuning: Tuning, path: Path) -> None:
@@ -258,3 +233,20 @@ def draw_heat_map(tuning: Tuning, path: Path) -> None:
     with write_whole(path, "wb") as file:
         figure.savefig(file, format=path.suffix.lstrip(".") or "png")
     pyplot.close(figure)
+
+
+def _refuse_silence(examples: Sequence[Example]) -> None:
+    if not any(each.reference.split() for each in examples):
+        raise DataError("there is nothing to tune on: no utterance has a text")
+
+
+def _measure_grid(
+    weights: Sequence[float],
+    bonuses: Sequence[float],
+    settings: Callable[[float, float], DecodingConfig],
+    measure: Callable[[DecodingConfig], float],
+) -> Tuning:
+    wer = np.array([[measure(settings(weight, bonus)) for bonus in bonuses] for weight in weights])
+    row, column = divmod(int(wer.argmin()), len(bonuses))
+    best = settings(weights[row], bonuses[column])
+    return Tuning(tuple(weights), tuple(bonuses), wer, float(wer[row, column]), best)

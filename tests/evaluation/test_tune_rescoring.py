@@ -12,7 +12,7 @@ from asr.decoding import BeamDecoder, DecodingConfig
 from asr.decoding.rescoring import rescore_nbest
 from asr.errors import DataError
 from asr.evaluation.emissions import Example
-from asr.evaluation.tuning import describe_rescoring, error_rate, tune_rescoring, word_error_rate
+from asr.evaluation.tuning import describe_tuning, error_rate, tune_rescoring, word_error_rate
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
 
 SENTENCES = ["AB BA A B", "A B BAB", "BA A B A", "AB AB A", "B A B A B"]
@@ -59,7 +59,7 @@ def test_one_who_knows_what_was_said_helps(examples, decoder) -> None:
     assert tuned.best_wer == tuned.wer.min() < tuned.wer[0, 0]
     assert tuned.best.rescore_weight > 0
     assert replace(tuned.best, rescore_weight=0.3, rescore_word_score=1.0) == decoder.config
-    assert describe_rescoring(tuned)["best_wer"] == tuned.best_wer
+    assert describe_tuning(tuned)["best_wer"] == tuned.best_wer
 
 
 def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:

@@ -41,7 +41,7 @@ def test_the_best_of_the_grid_is_found_and_reproduces_its_rate(examples, decoder
     for row, weight in enumerate(tuning.weights):
         config = DecodingConfig(beam_size=20, lm_weight=weight, word_score=2.0)
         assert word_error_rate(examples, decoder.with_config(config)) == tuning.wer[row, 2]
-    assert describe_tuning(tuning)["best"]["lm_weight"] == tuning.best.lm_weight
+    assert describe_tuning(tuning)["best_wer"] == tuning.best_wer
 
 
 def test_pieces_of_one_utterance_are_read_one_after_the_other(decoder):
