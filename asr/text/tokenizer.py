@@ -7,10 +7,11 @@ For characters the space is the lone piece "▁"; for sentencepiece models piece
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import ClassVar, Literal
 
 from asr.errors import DataError, ModelError
 from asr.io import write_whole
@@ -20,21 +21,27 @@ BLANK_PIECE = "<blank>"
 WORD_START = "▁"
 
 
-class Tokenizer(Protocol):
-    """What the rest of the system asks of a tokenizer."""
+class Tokenizer(ABC):
+    """Text to token ids and back. `vocabulary` holds all pieces; index 0 is the blank."""
 
-    @property
-    def vocabulary(self) -> list[str]:
-        """All pieces; index 0 is the blank."""
+    kind: ClassVar[str]
 
+    def __init__(self, vocabulary: list[str]) -> None:
+        self.vocabulary = vocabulary
+
+    @abstractmethod
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. Raises `DataError` naming characters that the tokenizer does not have."""
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids, without blanks."""
+        return pieces_to_text(self.vocabulary[i] for i in ids if i != BLANK)
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` (and `tokenizer.model` for sentencepiece) into a model folder."""
+        with write_whole(folder / "tokenizer.json") as file:
+            json.dump({"kind": self.kind, "vocabulary": self.vocabulary}, file, ensure_ascii=False, indent=1)
+            file.write("\n")
 
 
 @dataclass(frozen=True)
@@ -46,24 +53,19 @@ class TokenizerConfig:
     """Pieces, the blank included; ignored for characters."""
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """One token per character."""
 
     kind = "characters"
 
     def __init__(self, characters: Sequence[str]) -> None:
-        self._vocabulary = [BLANK_PIECE, WORD_START, *characters]
-        self._index = {piece: number for number, piece in enumerate(self._vocabulary)}
+        super().__init__([BLANK_PIECE, WORD_START, *characters])
+        self._index = {piece: number for number, piece in enumerate(self.vocabulary)}
 
     @classmethod
     def train(cls, texts: Iterable[str]) -> CharacterTokenizer:
         """The alphabet of `texts`, sorted."""
         return cls(sorted(set().union(*map(set, texts)) - set(" " + WORD_START)))
-
-    @property
-    def vocabulary(self) -> list[str]:
-        """All pieces; index 0 is the blank."""
-        return self._vocabulary
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. Raises `DataError` naming characters that the tokenizer does not have."""
@@ -73,16 +75,8 @@ class CharacterTokenizer:
             raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALIZE)
         return [self._index[piece] for piece in pieces]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Text of token ids, without blanks."""
-        return pieces_to_text(self._vocabulary[i] for i in ids if i != BLANK)
 
-    def save(self, folder: Path) -> None:
-        """Write `tokenizer.json`."""
-        _write_description(folder, {"kind": self.kind, "vocabulary": self._vocabulary})
-
-
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """Word pieces by sentencepiece (Kudo and Richardson 2018): unigram or BPE.
 
     The piece model's `<unk>` sits at id 0 and is never produced, so that id can serve as the blank.
@@ -95,10 +89,9 @@ class SentencePieceTokenizer:
 
         self._model = model
         self._processor = SentencePieceProcessor(model_proto=model)
-        self._vocabulary = [BLANK_PIECE] + [
-            self._processor.id_to_piece(i) for i in range(1, self._processor.get_piece_size())
-        ]
-        self._letters = set("".join(self._vocabulary[1:])) | {" "}
+        pieces = [self._processor.id_to_piece(i) for i in range(1, self._processor.get_piece_size())]
+        super().__init__([BLANK_PIECE, *pieces])
+        self._letters = set("".join(pieces)) | {" "}
 
     @classmethod
     def train(cls, texts: Iterable[str], kind: Literal["unigram", "bpe"], size: int) -> SentencePieceTokenizer:
@@ -127,11 +120,6 @@ class SentencePieceTokenizer:
             raise DataError(f"no {kind} tokenizer of {size} pieces can be trained on these texts: {error}") from error
         return cls(target.getvalue())
 
-    @property
-    def vocabulary(self) -> list[str]:
-        """All pieces; index 0 is the blank."""
-        return self._vocabulary
-
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. Raises `DataError` naming characters that the tokenizer does not have."""
         ids: list[int] = self._processor.encode(text)
@@ -140,15 +128,11 @@ class SentencePieceTokenizer:
             raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALIZE)
         return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Text of token ids, without blanks."""
-        return pieces_to_text(self._vocabulary[i] for i in ids if i != BLANK)
-
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `tokenizer.model`."""
         with write_whole(folder / "tokenizer.model", "wb") as file:
             file.write(self._model)
-        _write_description(folder, {"kind": self.kind, "vocabulary": self._vocabulary})
+        super().save(folder)
 
 
 def pieces_to_text(pieces: Iterable[str]) -> str:
@@ -184,12 +168,6 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
 
 
 _NORMALIZE = "Prepare the corpus with a normalizer that leaves only the model's letters."
-
-
-def _write_description(folder: Path, description: dict[str, Any]) -> None:
-    with write_whole(folder / "tokenizer.json") as file:
-        json.dump(description, file, ensure_ascii=False, indent=1)
-        file.write("\n")
 
 
 def _listed(characters: Sequence[str]) -> str:
