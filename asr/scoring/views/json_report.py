@@ -93,12 +93,7 @@ def render_board_json(board: Board) -> str:
 def rates(score: Score) -> dict[str, Any]:
     """The error rates of a score, all fractions, and the counts behind them."""
     return {
-        "wer": score.wer,
-        "cer": score.cer,
-        "cer_without_spaces": score.cer_without_spaces,
-        "mer": score.mer,
-        "wil": score.wil,
-        "utterance_error_rate": score.utterance_error_rate,
+        **_pick(score, "wer", "cer", "cer_without_spaces", "mer", "wil", "utterance_error_rate"),
         "utterance_count": len(score.utterances),
         "utterances_with_errors": score.utterances_with_errors,
         "words": _counts(score.words),
@@ -107,27 +102,17 @@ def rates(score: Score) -> dict[str, Any]:
     }
 
 
+def _pick(thing: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}
+
+
 def _counts(counts: Counts) -> dict[str, Any]:
-    return {
-        "reference": counts.reference,
-        "hypothesis": counts.hypothesis,
-        "hits": counts.hits,
-        "substitutions": counts.substitutions,
-        "deletions": counts.deletions,
-        "insertions": counts.insertions,
-        "errors": counts.errors,
-        "error_rate": counts.error_rate,
-    }
+    kinds = ("hits", "substitutions", "deletions", "insertions")
+    return _pick(counts, "reference", "hypothesis", *kinds, "errors", "error_rate")
 
 
 def _interval(interval: Interval) -> dict[str, Any]:
-    return {
-        "low": interval.low,
-        "high": interval.high,
-        "units": interval.units,
-        "trusted": interval.trusted,
-        "note": interval.note,
-    }
+    return _pick(interval, "low", "high", "units", "trusted", "note")
 
 
 def _tested(interval: Interval) -> dict[str, Any]:
@@ -146,9 +131,7 @@ def _comparison(comparison: Comparison, report: Report) -> dict[str, Any]:
 def _compared(comparison: Comparison, report: Report) -> dict[str, Any]:
     speakers = comparison.over_speakers
     return {
-        "difference": comparison.difference,
-        "relative": comparison.relative,
-        "significant": comparison.significant,
+        **_pick(comparison, "difference", "relative", "significant"),
         "conclusion": report.conclusion,
         "bootstrap": {
             "utterances": _tested(comparison.over_utterances),
@@ -176,13 +159,7 @@ def _breakdown(breakdown: Breakdown) -> dict[str, Any]:
 
 
 def _vocabulary(share: VocabularyShare) -> dict[str, Any]:
-    return {
-        "words": share.words,
-        "outside": share.outside,
-        "wrong": share.wrong,
-        "wrong_outside": share.wrong_outside,
-        "share_of_errors": share.share,
-    }
+    return _pick(share, "words", "outside", "wrong", "wrong_outside") | {"share_of_errors": share.share}
 
 
 def _words(counter: Counter[str]) -> list[dict[str, Any]]:
@@ -208,9 +185,7 @@ def _utterance(utterance: ScoredUtterance) -> dict[str, Any]:
         "hypothesis": utterance.hypothesis,
         "alignment": utterance.operations,
         "wer": words.error_rate,
-        "substitutions": words.substitutions,
-        "deletions": words.deletions,
-        "insertions": words.insertions,
+        **_pick(words, "substitutions", "deletions", "insertions"),
         "fields": {key: _plain(value) for key, value in utterance.fields.items() if key != "speaker"},
     }
 
