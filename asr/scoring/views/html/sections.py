@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -80,37 +81,19 @@ def breakdowns(report: Report) -> str:
 def words(report: Report) -> str:
     """The words that go wrong; choosing one shows its utterances."""
     confusions = report.confusions
-    lists = [
-        (
-            "Substituted",
-            [
-                _word({"kind": "S", "reference": left, "hypothesis": right}, (left, right), f"{count:,}")
-                for (left, right), count in confusions.substitutions.most_common(LISTED)
-            ],
-        ),
-        (
-            "Deleted",
-            [
-                _word({"kind": "D", "reference": word}, (word,), f"{count:,}")
-                for word, count in confusions.deletions.most_common(LISTED)
-            ],
-        ),
-        (
-            "Inserted",
-            [
-                _word({"kind": "I", "hypothesis": word}, (word,), f"{count:,}")
-                for word, count in confusions.insertions.most_common(LISTED)
-            ],
-        ),
-        (
-            "Most often wrong",
-            [
-                _word({"kind": "W", "reference": word}, (word,), f"{count:,} of {confusions.occurrences[word]:,}")
-                for word, count in confusions.wrong.most_common(LISTED)
-            ],
-        ),
+    tables: list[tuple[str, str, Counter[Any]]] = [
+        ("Substituted", "S", confusions.substitutions),
+        ("Deleted", "D", confusions.deletions),
+        ("Inserted", "I", confusions.insertions),
+        ("Most often wrong", "W", confusions.wrong),
     ]
-    cards = [_card(title, f'<ul class="words">{"".join(items)}</ul>') for title, items in lists if items]
+    cards = []
+    for title, kind, counter in tables:
+        items = ""
+        for words, count in counter.most_common(LISTED):
+            spoken = f" of {confusions.occurrences[words]:,}" if kind == "W" else ""
+            items += _word(kind, words if kind == "S" else (words,), f"{count:,}{spoken}")
+        cards += [_card(title, f'<ul class="words">{items}</ul>')] if items else []
     if not cards:
         return ""
     return (
@@ -207,7 +190,9 @@ def _errors_per_utterance(report: Report) -> list[tuple[str, int]]:
     return [(f"{errors}" if errors < 8 else "8+", count) for errors, count in enumerate(counts)]
 
 
-def _word(data: Mapping[str, str], shown: tuple[str, ...], count: str) -> str:
+def _word(kind: str, shown: tuple[str, ...], count: str) -> str:
+    sides = ("hypothesis",) if kind == "I" else ("reference", "hypothesis")
+    data = {"kind": kind, **dict(zip(sides, shown, strict=False))}
     attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
     text = '<span class="arrow">→</span>'.join(map(escape, shown))
     return f'<li><button type="button" {attributes}><span>{text}</span><b>{count}</b></button></li>'
