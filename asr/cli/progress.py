@@ -24,12 +24,6 @@ class Counter:
         if self._bar is not None:
             self._bar.advance(self._task, count)
 
-    def count(self, items: Iterable[T]) -> Iterator[T]:
-        """The same items, each counted once it is done with."""
-        for item in items:
-            yield item
-            self.advance(1)
-
 
 @contextmanager
 def shown(total: int, quiet: bool = False) -> Iterator[Counter]:

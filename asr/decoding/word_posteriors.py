@@ -15,16 +15,16 @@ from rapidfuzz.distance import Levenshtein
 from asr.decoding.hypothesis import Hypothesis
 
 
-def word_posteriors(nbest: Sequence[Hypothesis], scale: float = 1.0) -> list[float]:
+def word_posteriors(nbest: Sequence[Hypothesis]) -> list[float]:
     """The share of the hypotheses' probability that has each word of the first hypothesis, in (0, 1].
 
-    A hypothesis's probability is proportional to exp(scale · score). Readings are aligned with the first one by the
+    A hypothesis's probability is proportional to exp(score). Readings are aligned with the first one by the
     fewest word edits.
     """
     if not nbest:
         return []
     words = nbest[0].text.split()
-    scores = scale * np.array([hypothesis.score for hypothesis in nbest])
+    scores = np.array([hypothesis.score for hypothesis in nbest])
     shares = np.exp(scores - np.logaddexp.reduce(scores))
     posteriors = np.zeros(len(words))
     for hypothesis, share in zip(nbest, shares.tolist(), strict=True):

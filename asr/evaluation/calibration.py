@@ -43,17 +43,15 @@ class Quality:
     auroc: float
 
 
-def calibrate(
-    recognizer: Recognizer, utterances: Sequence[Utterance], wordless: Sequence[Samples] | None = None
-) -> Calibration:
+def calibrate(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibration:
     """Fit the confidences of `recognizer` and its search on utterances with known texts, and give them to it.
 
-    `wordless` are sounds in which every word is wrong, by default `sounds_without_words`. Raises `DataError` where all
-    words are right or all wrong: nothing can be learnt from them; and `AsrError` naming a recording that is unreadable.
+    In `sounds_without_words` every word is wrong. Raises `DataError` where all words are right or all wrong: nothing
+    can be learnt from them; and `AsrError` naming a recording that is unreadable.
     """
     with _features_kept(recognizer):
         words, correct = recognized_words(recognizer, utterances)
-        sounds = sounds_without_words(recognizer.model.sample_rate) if wordless is None else wordless
+        sounds = sounds_without_words(recognizer.model.sample_rate)
         wrong = [word for sound in sounds for word in recognizer.transcribe(sound).words]
     recognizer.confidence = _fit([*words, *wrong], np.append(correct, np.zeros(len(wrong), np.bool_)))
     return recognizer.confidence

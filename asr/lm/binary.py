@@ -45,28 +45,28 @@ Rows = tuple[Row, Row, Row, Row]
 HINT = "The file is torn or was changed: write it again."
 
 
-def write_binary(model: NgramModel, path: Path | str, *, quantize: bool = True) -> None:
-    """Write `model` in the binary form; `quantize=False` keeps every number as float32."""
-    content = pack(model, quantize=quantize)
+def write_binary(model: NgramModel, path: Path | str) -> None:
+    """Write `model` in the binary form."""
+    content = pack(model)
     with write_whole(path, "wb") as file:
         file.write(content)
 
 
-def pack(model: NgramModel, *, quantize: bool = True) -> bytes:
+def pack(model: NgramModel) -> bytes:
     """The binary form of `model`."""
-    parts = _pack_parts(model, quantize)
+    parts = _pack_parts(model)
     body = b"".join(parts.values())
     sizes = {name: len(data) for name, data in parts.items()}
     header = json.dumps({"counts": model.counts, "parts": sizes, "crc32": zlib.crc32(body)}).encode()
     return MAGIC + len(header).to_bytes(LENGTH_BYTES, "little") + header + body
 
 
-def _pack_parts(model: NgramModel, quantize: bool) -> dict[str, bytes]:
+def _pack_parts(model: NgramModel) -> dict[str, bytes]:
     parts = {"words": zlib.compress("\n".join(model.words).encode(), 9)}
     for order, block in enumerate(model.blocks[1:], start=1):
-        parts |= _pack_floats(f"log_prob{order}", model.log_prob[block], quantize)
+        parts |= _pack_floats(f"log_prob{order}", model.log_prob[block])
         if order < model.order:
-            parts |= _pack_floats(f"backoff{order}", model.backoff[block], quantize)
+            parts |= _pack_floats(f"backoff{order}", model.backoff[block])
             parts |= _pack_ints(f"children{order}", np.diff(model.first_child[block.start : block.stop + 1]))
         if order > 1:
             parent = np.searchsorted(model.first_child, np.arange(block.start, block.stop), side="right") - 1
@@ -167,8 +167,8 @@ def _unpack_weights(
             _unpack_floats(parts, f"backoff{order}", backoff[own])
 
 
-def _pack_floats(name: str, values: Floats, quantize: bool) -> dict[str, bytes]:
-    if not quantize or len(values) <= CODES:
+def _pack_floats(name: str, values: Floats) -> dict[str, bytes]:
+    if len(values) <= CODES:
         return {name: values.astype("<f4").tobytes()}
     book = fit_codebook(values)
     codes = np.searchsorted((book[1:] + book[:-1]) / 2, values).astype(np.uint8)

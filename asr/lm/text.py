@@ -74,16 +74,10 @@ class Tokens:
     sentences: int
 
 
-def tokenize(
-    sentences: Iterable[str], limit: int | None = None, words: list[str] | None = None, folder: Path | None = None
-) -> Tokens:
-    """Number the words of `sentences`; words outside the vocabulary become `<unk>`.
-
-    The vocabulary is `words`, or else every word, or else the `limit` most frequent ones (of equally frequent ones
-    the first in the alphabet). With a `folder` the numbers are kept there in files, and only words in memory.
-    """
-    numbered = number_words(sentences, folder)
-    return renumber(numbered, most_frequent([numbered], [1.0], limit) if words is None else words)
+def tokenize(sentences: Iterable[str], words: list[str] | None = None) -> Tokens:
+    """Number the words of `sentences`; words outside the vocabulary `words` (by default every word) become `<unk>`."""
+    numbered = number_words(sentences)
+    return renumber(numbered, most_frequent([numbered], [1.0]) if words is None else words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +90,7 @@ class Numbered:
 
 
 def number_words(sentences: Iterable[str], folder: Path | None = None) -> Numbered:
-    """Every sentence as `<s>`, its words, `</s>`; with a `folder`, in a file there."""
+    """Every sentence as `<s>`, its words, `</s>`; with a `folder`, in a file there, and only words in memory."""
     known: defaultdict[str, int] = defaultdict()
     known.default_factory = known.__len__
     for special in SPECIAL_WORDS:
@@ -123,7 +117,7 @@ def number_words(sentences: Iterable[str], folder: Path | None = None) -> Number
 def most_frequent(texts: Sequence[Numbered], weights: Sequence[float], limit: int | None = None) -> list[str]:
     """The special words, then the `limit` most frequent others of all texts, sorted.
 
-    What counts is a word's share of each text, by the texts' weights.
+    What counts is a word's share of each text, by the texts' weights; of equal ones the first in the alphabet is kept.
     """
     shares: defaultdict[str, float] = defaultdict(float)
     for text, weight in zip(texts, weights, strict=True):

@@ -24,7 +24,3 @@ class Dropout(nn.Module):
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         keep = (draws.view(torch.uint8)[: x.numel()] >= self.cut).view(x.shape)
         return x * keep.to(x.dtype).mul_(256 / (256 - self.cut))
-
-    def extra_repr(self) -> str:
-        """The share, for printing."""
-        return f"{self.cut}/256"

@@ -78,8 +78,8 @@ _STRUCTURES = [
 class Transcripts:
     """The texts of one file by utterance id, in the file's order; of a doubled id the first text is kept.
 
-    `absent` are ids that stand in the file without a text. `times` are the words with their bounds in seconds, where
-    the format has them. `text_field` is the column or key that the texts were taken from.
+    `times` are the words with their bounds in seconds, where the format has them. `text_field` is the column or key
+    that the texts were taken from.
     """
 
     path: Path
@@ -87,7 +87,6 @@ class Transcripts:
     texts: Mapping[str, str]
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     doubled: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
     times: Mapping[str, tuple[TimedWord, ...]] = field(default_factory=dict)
     text_field: str = ""
 
@@ -109,20 +108,20 @@ def read_transcripts(
     fields: dict[str, dict[str, Any]] = {}
     times: dict[str, tuple[TimedWord, ...]] = {}
     doubled: dict[str, None] = {}
-    absent: dict[str, None] = {}
+    absent: set[str] = set()  # ids that stand in the file without a text
     for entry in parsed.entries:
         if entry.id in texts or entry.id in absent:
             doubled[entry.id] = None
             continue
         if entry.text is None:
-            absent[entry.id] = None
+            absent.add(entry.id)
             continue
         texts[entry.id] = entry.text
         if entry.fields:
             fields[entry.id] = entry.fields
         if entry.times:
             times[entry.id] = entry.times
-    return Transcripts(path, parsed.format, texts, fields, tuple(doubled), tuple(absent), times, parsed.field)
+    return Transcripts(path, parsed.format, texts, fields, tuple(doubled), times, parsed.field)
 
 
 def _lines(path: Path, encoding: str | None) -> list[str]:

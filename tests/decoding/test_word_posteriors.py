@@ -34,10 +34,6 @@ def test_literally(nbest, posteriors):
         assert result == pytest.approx(posteriors)
 
 
-def test_a_scale_of_nothing_counts_readings():
-    assert word_posteriors(hypotheses(("A B", 0.9), ("A C", 0.1)), scale=0.0) == pytest.approx([1, 0.5])
-
-
 def test_scores_far_from_zero():
     nbest = [Hypothesis((), (), -1000.0 - rank, 0.0, 0.0, text) for rank, text in enumerate(("A B", "A C"))]
     assert word_posteriors(nbest) == pytest.approx([1, 1 / (1 + math.exp(-1))])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from asr.errors import UsageError
 from asr.lm.kneser_ney import FALLBACK, discounts_of, train_ngram
 from asr.lm.ngram import BEGIN_ID, END_ID, NgramModel
-from asr.lm.text import tokenize
+from asr.lm.text import most_frequent, number_words, tokenize
 from tests.lm.test_ngram import ngrams_of
 
 
@@ -141,7 +141,8 @@ def test_probabilities_sum_to_one(sentences: list[str], order: int, cutoffs: lis
 
 
 def test_the_vocabulary_limit_makes_the_rest_unknown() -> None:
-    tokens = tokenize(["b a c a", "a b d"], limit=2)
+    sentences = ["b a c a", "a b d"]
+    tokens = tokenize(sentences, most_frequent([number_words(sentences)], [1.0], limit=2))
     assert tokens.words == ["<unk>", "<s>", "</s>", "a", "b"]
     assert tokens.unknown == 2
     model = train_ngram(tokens, order=2).model
@@ -154,7 +155,8 @@ def test_a_vocabulary_limit_does_not_distort_the_discounts() -> None:
     """Counts of words 1, 1, 1, 1, 2, 2, 3, 4 give discounts; when the four rare ones are unknown they must not."""
     text = ["a"] * 4 + ["b"] * 3 + ["c", "d"] * 2 + ["e", "f", "g", "h"]
     assert train_ngram(tokenize(text), order=1).discounts[0] != FALLBACK
-    assert train_ngram(tokenize(text, limit=4), order=1).discounts[0] == FALLBACK
+    frequent = tokenize(text, most_frequent([number_words(text)], [1.0], limit=4))
+    assert train_ngram(frequent, order=1).discounts[0] == FALLBACK
 
 
 @pytest.mark.parametrize("cutoffs", [[1], [1, 0], [0, 0, 0]])

@@ -65,14 +65,11 @@ def export_onnx(model: SavedModel, path: Path | str) -> Path:
 class OnnxNetwork:
     """An exported file, called like the network that it came from."""
 
-    def __init__(self, path: Path | str, threads: int | None = None) -> None:
+    def __init__(self, path: Path | str) -> None:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own errors have no public base class
             raise AsrError(f"{path} cannot be run: {error}") from error
 

@@ -22,11 +22,11 @@ class Graph:
         self._constants: list[Any] = []
         self._known: dict[tuple[Any, ...], str] = {}
 
-    def __call__(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Add a node; the name of its first output."""
-        names = [f"{kind.lower()}_{len(self._nodes)}"] + [f"unused_{len(self._nodes)}_{n}" for n in range(1, outputs)]
-        self._nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
-        return names[0]
+    def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node; the name of its (first) output."""
+        name = f"{kind.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
 
     def constant(self, value: Tensor | np.ndarray[Any, Any], name: str = "") -> str:
         """A tensor of the graph's own."""
