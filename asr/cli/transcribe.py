@@ -169,11 +169,10 @@ def transcribe(
         with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
             outcomes: Iterator[Transcript | Failure]
             if engine is Engine.ray:
-                from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
+                from asr.transcription.ray_engine import transcribe_with_ray
 
-                cluster = RayOptions(threads=threads or 1)
                 outcomes = transcribe_with_ray(
-                    requests, model, words=wants_words, device=device.value, search=options, options=cluster
+                    requests, model, words=wants_words, device=device.value, search=options, threads=threads or 1
                 )
             else:
                 from asr.nn.precision import bfloat16_is_fast

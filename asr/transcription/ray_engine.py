@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,18 +23,6 @@ _CHUNK = 16
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class RayOptions:
-    """How to use the cluster."""
-
-    workers: int | None = None
-    """How many; as many as the cluster's processors allow if not given."""
-    threads: int = 1
-    """Processors of each worker."""
-    address: str | None = None
-    """The cluster's address; `RAY_ADDRESS`, or a local instance, if not given."""
-
-
 def transcribe_with_ray(
     requests: Sequence[Request],
     model: Path | str | None = None,
@@ -43,10 +30,11 @@ def transcribe_with_ray(
     words: bool = True,
     device: str = "auto",
     search: DecodeOptions | None = None,
-    options: RayOptions | None = None,
+    threads: int = 1,
 ) -> Iterator[Transcript | Failure]:
     """The outcome of each request in order, as `Recognizer.transcribe_many` gives them.
 
+    The cluster of `RAY_ADDRESS`, or else a local one, runs as many workers of `threads` processors as it has room for.
     Every worker must find the model and the recordings under the same paths; all run on processors. Raises `UsageError`
     when Ray is not installed, for a GPU and for a faulty search, `ModelError` when a model cannot be loaded.
     """
@@ -57,13 +45,12 @@ def transcribe_with_ray(
     ray: Any = import_module("ray")
 
     make_decode(load_saved_model(model), search)  # what is wrong with these is to be told here, not by every worker
-    options = options or RayOptions()
     if not ray.is_initialized():
-        ray.init(address=options.address, log_to_driver=False, configure_logging=False)
+        ray.init(log_to_driver=False, configure_logging=False)
     chunks = [list(requests[start : start + _CHUNK]) for start in range(0, len(requests), _CHUNK)]
-    available = int(ray.cluster_resources().get("CPU", 1)) // options.threads
-    count = max(1, min(options.workers or available, len(chunks)))
-    crew = _Crew(count, options.threads, (str(model) if model is not None else None, "cpu", options.threads, search))
+    available = int(ray.cluster_resources().get("CPU", 1)) // threads
+    count = max(1, min(available, len(chunks)))
+    crew = _Crew(count, threads, (str(model) if model is not None else None, "cpu", threads, search))
     try:
         yield from crew.transcribe(chunks, words)
     finally:
@@ -122,7 +109,7 @@ class _Crew:
             yield from done.pop(turn)
 
     def dismiss(self) -> None:
-        """EndOfAudio all workers."""
+        """End all workers."""
         for worker in [*self._idle, *(worker for _, worker in self._busy.values())]:
             self._ray.kill(worker)
 

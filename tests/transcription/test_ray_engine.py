@@ -45,9 +45,9 @@ def test_what_no_worker_could_load_is_told_at_once(tiny_model, tmp_path):
 
 
 def test_the_same_as_without_and_a_killed_worker_loses_nothing(tiny_model, cluster, requests):
-    from asr.transcription.ray_engine import RayOptions, transcribe_with_ray
+    from asr.transcription.ray_engine import transcribe_with_ray
 
-    outcomes = transcribe_with_ray(requests, tiny_model, options=RayOptions(workers=2))
+    outcomes = transcribe_with_ray(requests, tiny_model)
     first = next(outcomes)
     killer = threading.Thread(target=kill_one_worker)
     killer.start()
