@@ -25,7 +25,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from asr.errors import DataError
 from asr.io import parse_json
@@ -35,20 +35,8 @@ Format = Literal[
     "auto", "trn", "jsonl", "json", "whisper", "ctm", "stm", "srt", "vtt", "csv", "tsv", "segments", "kaldi", "plain"
 ]
 Side = Literal["reference", "hypothesis"]
-FORMATS: tuple[Format, ...] = (
-    "auto",
-    "trn",
-    "jsonl",
-    "json",
-    "ctm",
-    "stm",
-    "srt",
-    "vtt",
-    "csv",
-    "tsv",
-    "kaldi",
-    "plain",
-)
+FORMATS: tuple[Format, ...] = tuple(form for form in get_args(Format) if form not in ("whisper", "segments"))
+"""Those that a file may be said to be in; the other two are told by what stands in it."""
 RECORDINGS: frozenset[Format] = frozenset({"whisper", "srt", "vtt", "segments"})
 """Formats that hold the text of one recording and no ids."""
 
