@@ -36,18 +36,7 @@ _LAZY: dict[str, str] = {
     "load_model": "asr.transcription.recognizer",
     "score": "asr.scoring",
 }
-__all__ = [
-    "DecodeOptions",
-    "Failure",
-    "Recognizer",
-    "Request",
-    "Segment",
-    "Transcript",
-    "Word",
-    "__version__",
-    "load_model",
-    "score",
-]
+__all__ = ["__version__", *_LAZY]
 
 
 if not TYPE_CHECKING:  # else every misspelled name would be of type Any
