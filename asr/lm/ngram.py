@@ -46,7 +46,7 @@ class NgramModel:
     backoff: Floats  # (N,) natural log, 0 where the n-gram is no context
     first_child: Ints  # (N + 1,) node
     suffix: Ints  # (N,) node of the same n-gram without its first word
-    state: Ints  # (N,) node of the longest context that can still matter after this n-gram (see `minimal_states`)
+    state: Ints  # (N,) node of the longest context that can still matter after this n-gram (see `fill_states`)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -107,7 +107,12 @@ def link(
     words: list[str], starts: Sequence[int], word: Ints, log_prob: Floats, backoff: Floats, parent: Ints, suffix: Ints
 ) -> NgramModel:
     """The trie of nodes that know their `parent` (N,), children of one parent side by side; what follows is derived."""
+    from asr.lm.unpacking import COMPILER, fill_states
+
+    COMPILER.announce()
     first_child = (np.searchsorted(parent[1:], np.arange(len(parent) + 1)) + 1).astype(np.int32)
+    state = np.zeros(len(parent), np.int32)
+    fill_states(starts[-2], backoff, first_child, suffix, state)
     return NgramModel(
         order=len(starts) - 2,
         words=words,
@@ -116,21 +121,5 @@ def link(
         backoff=backoff,
         first_child=first_child,
         suffix=suffix,
-        state=minimal_states(starts, backoff, first_child, suffix),
+        state=state,
     )
-
-
-def minimal_states(starts: Sequence[int], backoff: Floats, first_child: Ints, suffix: Ints) -> Ints:
-    """For every n-gram, the longest of its suffixes that is a context worth remembering.
-
-    A node without children and with back-off 0 predicts exactly as its suffix does, so hypotheses that end in either
-    may be merged; so do n-grams of the highest order, which are never contexts. `starts` as from `block_starts`.
-    """
-    state = np.arange(len(backoff), dtype=np.int32)
-    highest = starts[-2]
-    useless = (first_child[1 : highest + 1] == first_child[:highest]) & (backoff[:highest] == 0)
-    for start, end in pairwise(starts[1:-1]):
-        shortened = start + np.flatnonzero(useless[start:end])
-        state[shortened] = state[suffix[shortened]]
-    state[highest:] = state[suffix[highest:]]
-    return state
