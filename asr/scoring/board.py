@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -26,14 +26,7 @@ class Difference:
             self.second,
             comparison=self.comparison,
             baseline=self.first.name,
-            inputs={
-                **self.second.inputs,
-                "baseline": self.first.inputs.get("hypothesis"),
-                **{
-                    f"baseline_{key.removeprefix('hypothesis_')}": self.first.inputs.get(key)
-                    for key in ("hypothesis_format", "hypothesis_field", "missing", "extra", "doubled")
-                },
-            },
+            inputs={**self.second.inputs, **baseline_inputs(self.first.inputs)},
         )
 
     @property
@@ -70,3 +63,10 @@ def build_board(reports: Sequence[Report]) -> Board:
         for (worse, better), comparison, p_value in zip(pairs, comparisons, adjusted, strict=True)
     ]
     return Board(tuple(ranked), tuple(differences))
+
+
+def baseline_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
+    """What a comparison says of its baseline, from the `inputs` of the baseline's own report."""
+    kept = ("hypothesis_format", "hypothesis_field", "missing", "extra", "doubled")
+    named = {f"baseline_{key.removeprefix('hypothesis_')}": inputs.get(key) for key in kept}
+    return {"baseline": inputs.get("hypothesis"), **named}

@@ -10,7 +10,7 @@ from typing import Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import Aligner
-from asr.scoring.board import Board, build_board
+from asr.scoring.board import Board, baseline_inputs, build_board
 from asr.scoring.pairing import Missing, Pairing, Tags, pair
 from asr.scoring.readers import Format, Transcripts, read_transcripts
 from asr.scoring.report import Report, build_report
@@ -72,6 +72,7 @@ def report_on_files(
     inputs = _inputs(references, systems[0])
     if against is None:
         return build_report(systems[0].score, name=named[0], by=by, vocabulary=known, inputs=inputs)
+    doubled = list(systems[1].transcripts.doubled)  # without those of the references, which stand in `doubled`
     return build_report(
         systems[0].score,
         name=named[0],
@@ -79,7 +80,7 @@ def report_on_files(
         against=systems[1].score,
         baseline=named[1],
         vocabulary=known,
-        inputs=inputs | _baseline_inputs(systems[1]),
+        inputs=inputs | baseline_inputs(_inputs(references, systems[1])) | {"baseline_doubled": doubled},
     )
 
 
@@ -161,15 +162,4 @@ def _inputs(references: Transcripts, system: _System) -> dict[str, object]:
         "extra": list(system.pairing.extra),
         "doubled": list(system.pairing.doubled),
         "tags": dict(system.pairing.tags),
-    }
-
-
-def _baseline_inputs(system: _System) -> dict[str, object]:
-    return {
-        "baseline": _shown(system.transcripts.path),
-        "baseline_format": system.transcripts.format,
-        "baseline_field": system.transcripts.text_field,
-        "baseline_missing": list(system.pairing.missing),
-        "baseline_extra": list(system.pairing.extra),
-        "baseline_doubled": list(system.transcripts.doubled),  # those of the references stand in `doubled`
     }
