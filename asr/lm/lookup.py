@@ -24,15 +24,21 @@ def find_child(word: Array, first_child: Array, state: int, sought: int) -> int:
     """The node of the n-gram `state` + word id `sought`, or -1 where it is not listed."""
     if state == ROOT:
         return 1 + sought  # every word has its unigram
-    low, end = first_child[state], first_child[state + 1]
+    return search_children(word, first_child, state, sought)
+
+
+@COMPILER.inner
+def search_children(key: Array, first_child: Array, node: int, sought: int) -> int:
+    """The child of `node` whose `key` is `sought`, or -1; children stand in the order of their keys."""
+    low, end = first_child[node], first_child[node + 1]
     high = end
     while low < high:
         middle = (low + high) >> 1
-        if word[middle] < sought:
+        if key[middle] < sought:
             low = middle + 1
         else:
             high = middle
-    return low if low < end and word[low] == sought else -1
+    return low if low < end and key[low] == sought else -1
 
 
 @COMPILER.inner

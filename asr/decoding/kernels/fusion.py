@@ -18,9 +18,10 @@ from asr.decoding.hotwords import HotwordStates
 from asr.decoding.kernels.compiler import inner
 from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
 from asr.lm.lookup import score as ngram_score
+from asr.lm.lookup import search_children
 from asr.lm.ngram import END_ID, UNKNOWN_ID
 
-STRANGE = -1  # lexicon node of a beginning that no known word has
+STRANGE = -1  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
 NO_WORD = -1  # in place of a word's id: none ends here, or one that is not known
 FORBIDDEN = -float("inf")
 
@@ -227,14 +228,4 @@ def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
 @inner
 def next_node(lexicon: LexiconTrie, node: int, letter: int) -> int:
     """The child of a lexicon node by its letter, or `STRANGE`."""
-    if node == STRANGE:
-        return STRANGE
-    low, end = lexicon.first_child[node], lexicon.first_child[node + 1]
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if lexicon.letter[middle] < letter:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < end and lexicon.letter[low] == letter else STRANGE
+    return STRANGE if node == STRANGE else search_children(lexicon.letter, lexicon.first_child, node, letter)
