@@ -23,7 +23,7 @@ def export(
         raise UsageError("export needs the onnx package", "Install it with: pip install 'asr[onnx]'")
 
     from asr.model.bundle import load_saved_model
-    from asr.model.onnx.export import export_onnx, largest_difference
+    from asr.model.onnx import export_onnx, largest_difference
 
     saved = load_saved_model(model)
     path = export_onnx(saved, output)

@@ -16,7 +16,7 @@ from asr.text.tokenizer import CharacterTokenizer
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs asr[onnx]")
 pytest.importorskip("onnx", reason="needs asr[onnx]")
 
-from asr.model.onnx.export import OnnxNetwork, export_onnx, largest_difference  # noqa: E402
+from asr.model.onnx import OnnxNetwork, export_onnx, largest_difference  # noqa: E402
 
 
 def model(tmp_path, features: FeatureConfig, encoder: EncoderConfig) -> SavedModel:
