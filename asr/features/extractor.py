@@ -8,8 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from asr.features.filterbank import SHIFT_MS, Filterbank
-from asr.features.mfcc import MEL_BANDS, Mfcc
+from asr.features.filterbank import MEL_BANDS, SHIFT_MS, Filterbank, Mfcc
 
 TINY = 1e-5
 

@@ -1,4 +1,4 @@
-"""Log-mel filterbank energies, equal to Kaldi's (`compute-fbank-feats`, dither 0).
+"""Log-mel filterbank energies and cepstra, equal to Kaldi's (`compute-fbank-feats`, `compute-mfcc-feats`, dither 0).
 
 Each frame of 25 ms is freed of its mean, pre-emphasized (0.97), multiplied by Povey's window (a Hann window to the
 power 0.85), transformed (power spectrum of the next power of two), summed in triangular mel bands and logged.
@@ -24,6 +24,10 @@ FLOOR = torch.finfo(torch.float32).eps
 # more. A GPU wants many, of all utterances together; these take half a gigabyte of its memory.
 CPU_BLOCK = 512
 GPU_BLOCK = 65536
+# Of cepstral coefficients.
+MEL_BANDS = 23
+LIFTER = 22.0
+DELTA_REACH = 2
 
 
 class Filterbank(nn.Module):
@@ -98,6 +102,40 @@ def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:
     return triangles.float()
 
 
+class Mfcc(nn.Module):
+    """Mel-frequency cepstral coefficients, with first and second differences where `deltas` says so.
+
+    Waveforms (B, N) and lengths in samples → (B, T, coefficients) or, with differences, (B, T, 3 × coefficients).
+    The zeroth coefficient is the cepstral one (Kaldi's `--use-energy=false`); cepstra are liftered with 22.
+    """
+
+    transform: Tensor
+
+    def __init__(
+        self, sample_rate: int = 16000, coefficients: int = 13, deltas: bool = True, shift_ms: float = SHIFT_MS
+    ) -> None:
+        super().__init__()
+        self.filterbank = Filterbank(sample_rate, MEL_BANDS, shift_ms)
+        self.deltas = deltas
+        self.size = coefficients * (3 if deltas else 1)
+        k = torch.arange(coefficients)
+        lifter = 1.0 + 0.5 * LIFTER * torch.sin(math.pi * k / LIFTER)
+        self.register_buffer("transform", cosine_transform(MEL_BANDS, coefficients) * lifter, persistent=False)
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """Whole frames in signals of `lengths` samples."""
+        return self.filterbank.frames(lengths)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Cepstra (B, T, F), float32, and the number of frames of each utterance."""
+        energies, frames = self.filterbank(waveforms, lengths)
+        cepstra = energies @ self.transform
+        if not self.deltas:
+            return cepstra, frames
+        first = differences(cepstra, frames)
+        return torch.cat([cepstra, first, differences(first, frames)], dim=2), frames
+
+
 def cosine_transform(bands: int, coefficients: int) -> Tensor:
     """Orthonormal DCT-II matrix (bands, coefficients)."""
     n = torch.arange(bands, dtype=torch.float64).unsqueeze(1) + 0.5
@@ -105,3 +143,22 @@ def cosine_transform(bands: int, coefficients: int) -> Tensor:
     matrix = torch.cos(math.pi / bands * n * k) * math.sqrt(2.0 / bands)
     matrix[:, 0] = math.sqrt(1.0 / bands)
     return matrix.float()
+
+
+def differences(features: Tensor, lengths: Tensor) -> Tensor:
+    """Regression slope over ±2 frames (B, T, F), each utterance's own first and last frame repeated at its edges.
+
+    Σ n (x[t+n] − x[t−n]) / (2 Σ n²), Furui 1986.
+    """
+    steps = torch.arange(features.shape[1], device=features.device)
+    last = (lengths - 1).clamp_min(0).unsqueeze(1)
+    total = torch.zeros_like(features)
+    for n in range(1, DELTA_REACH + 1):
+        later = torch.minimum(steps + n, last)
+        earlier = torch.minimum((steps - n).clamp_min(0), last)
+        total += n * (_pick(features, later) - _pick(features, earlier))
+    return total / (2 * sum(n * n for n in range(1, DELTA_REACH + 1)))
+
+
+def _pick(features: Tensor, index: Tensor) -> Tensor:
+    return features.gather(1, index.unsqueeze(2).expand(-1, -1, features.shape[2]))

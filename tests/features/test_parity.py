@@ -7,8 +7,7 @@ import pytest
 import torch
 from torchaudio.compliance import kaldi
 
-from asr.features.filterbank import FRAME_SECONDS, PREEMPHASIS, Filterbank
-from asr.features.mfcc import Mfcc, differences
+from asr.features.filterbank import FRAME_SECONDS, PREEMPHASIS, Filterbank, Mfcc, differences
 from tests.features.signals import speechlike
 
 RATES = [8000, 16000, 22050]
