@@ -8,24 +8,28 @@ A recording that cannot be read or a text that cannot be written never stops the
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TextIO
 
 from asr.audio.read import probe_audio
 from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
-from asr.corpus.resume_log import Measurement, ResumeLog, open_resume_log
 from asr.errors import AsrError, AudioError, DataError
 from asr.text.normalize import Normalizer, refuse_tags
 
 OVERSHOOT = 0.5  # seconds that a stretch may end after its recording, as in Kaldi's extract-segments
 SILENCE_DB = -120.0  # the level written for digital silence, whose true level (minus infinity) JSON cannot hold
 
+Measurement = tuple[float, float]
+"""Duration in seconds, level in dBFS."""
 Track = Callable[[Iterable[Utterance], int], Iterable[Utterance]]
 
 
@@ -182,6 +186,58 @@ def _without_doubles(drafts: Iterable[Utterance], problems: list[str]) -> Iterat
             yield draft
         else:
             problems.append(f"{draft.id}: {draft.audio} comes under an id that is taken")
+
+
+class ResumeLog:
+    """What has been measured so far, by recording and stretch: an interrupted preparation goes on where it stopped.
+
+    It is kept beside the manifest to be and appended to line by line, so that it outlives a killed run too; a last line
+    torn by the kill is passed over. A recording that has changed since (another size or time of change) is measured
+    again.
+    """
+
+    def __init__(self, file: TextIO, known: dict[str, Measurement]) -> None:
+        self._file = file
+        self._known = known
+
+    def find(self, draft: Utterance) -> Measurement | None:
+        """What an earlier, interrupted run measured; None for what it did not reach or cannot be looked up."""
+        return self._known.get(_key(draft))
+
+    def add(self, draft: Utterance, measurement: Measurement) -> None:
+        """Remember a measurement, on disk at once."""
+        self._file.write(json.dumps([_key(draft), *measurement]) + "\n")
+        self._file.flush()
+
+
+@contextmanager
+def open_resume_log(path: Path) -> Iterator[ResumeLog]:
+    """The log at `path`, gone again when the block ends well. Raises `AsrError` when it cannot be written."""
+    known = dict(_read_log(path)) if path.exists() else {}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise AsrError(f"cannot write to {path.parent}: {error.strerror}") from error
+    with file:
+        file.write("\n")  # parts what follows from a torn last line
+        yield ResumeLog(file, known)
+    path.unlink(missing_ok=True)
+
+
+def _read_log(path: Path) -> Iterator[tuple[str, Measurement]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError, TypeError):
+            key, duration, level = json.loads(line)
+            yield key, (duration, level)
+
+
+def _key(draft: Utterance) -> str:
+    try:
+        status = draft.audio.stat()
+    except OSError:
+        return ""
+    return f"{draft.audio.absolute()}|{status.st_size}|{status.st_mtime_ns}|{draft.offset}|{draft.duration}"
 
 
 def alternate(speakers: Iterable[str]) -> tuple[list[str], list[str]]:
