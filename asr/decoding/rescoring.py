@@ -2,7 +2,7 @@
 
     score = acoustic + language (n-gram, word bonus, hotwords) + weight · log p(text) + bonus · words
 
-a log-linear interpolation with what the search has used already.
+a log-linear interpolation with what the search has used already. The list then tells how sure each word is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from asr.decoding.hypothesis import Hypothesis
 
@@ -54,3 +57,23 @@ def score_texts(nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel) ->
     """Natural-log probability by `model` of every text in the lists, each rescored once."""
     texts = sorted({hypothesis.text for nbest in nbests for hypothesis in nbest})
     return dict(zip(texts, model.rescore(texts), strict=True))
+
+
+def word_posteriors(nbest: Sequence[Hypothesis]) -> list[float]:
+    """The share of the hypotheses' probability that has each word of the first hypothesis, in (0, 1].
+
+    A hypothesis's probability is proportional to exp(score). Readings are aligned with the first one by the fewest word
+    edits. Where hypotheses that score almost as well have another word, a word is doubtful, however clearly the network
+    heard its pieces: the N-best estimate of word posteriors (Weintraub 1995; Rueber 1997).
+    """
+    if not nbest:
+        return []
+    words = nbest[0].text.split()
+    scores = np.array([hypothesis.score for hypothesis in nbest])
+    shares = np.exp(scores - np.logaddexp.reduce(scores))
+    posteriors = np.zeros(len(words))
+    for hypothesis, share in zip(nbest, shares.tolist(), strict=True):
+        for block in Levenshtein.opcodes(words, hypothesis.text.split()).as_matching_blocks():
+            posteriors[block.a : block.a + block.size] += share
+    result: list[float] = np.minimum(posteriors, 1.0).tolist()
+    return result

@@ -32,7 +32,7 @@ Spans = Sequence[tuple[int, int]]
 Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], Floats]
 """From words, the span of tokens of each, their alignment and their posteriors to a confidence (W,) in [0, 1].
 
-Posteriors (`asr.decoding.word_posteriors`) are empty where the search knew one hypothesis only.
+Posteriors (`word_posteriors`) are empty where the search knew one hypothesis only.
 """
 
 FEATURES = (

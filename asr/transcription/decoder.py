@@ -131,8 +131,7 @@ def make_decode(
         return best_path
 
     from asr.decoding.hotwords import gather_hotwords
-    from asr.decoding.rescoring import in_doubt, rescore_nbest
-    from asr.decoding.word_posteriors import word_posteriors
+    from asr.decoding.rescoring import in_doubt, rescore_nbest, word_posteriors
     from asr.lm.load import load_language_model
 
     config = _config(model.path, options)

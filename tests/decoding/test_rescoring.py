@@ -1,13 +1,14 @@
-"""Rescoring: sums by hand, and the order that they make."""
+"""Rescoring and word posteriors: sums by hand, and the order that they make."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
 
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.rescoring import in_doubt, rescore_nbest
+from asr.decoding.rescoring import in_doubt, rescore_nbest, word_posteriors
 
 
 class Table:
@@ -70,3 +71,32 @@ def test_a_list_of_one_is_not_asked_about() -> None:
     table = Table()
     assert rescore_nbest([NBESTS[0][:1]], table, 1.0) == [NBESTS[0][:1]]
     assert table.asked == []
+
+
+def hypotheses(*shares: tuple[str, float]) -> list[Hypothesis]:
+    return [Hypothesis((), (), math.log(share), 0.0, 0.0, text) for text, share in shares]
+
+
+@pytest.mark.parametrize(
+    ("nbest", "posteriors"),
+    [
+        ([("A B C", 0.5)], [1, 1, 1]),
+        ([("A B C", 0.5), ("A X C", 0.3), ("A B", 0.2)], [1, 0.7, 0.8]),
+        ([("A B", 0.6), ("Z A B", 0.4)], [1, 1]),
+        ([("A B", 0.6), ("B A", 0.4)], [0.6, 1]),  # one of the two must give way; the fewest edits keep B
+        ([("A", 0.75), ("", 0.25)], [0.75]),
+        ([("", 0.9), ("A", 0.1)], []),
+        ([], []),
+    ],
+)
+def test_posteriors_literally(nbest, posteriors):
+    result = word_posteriors(hypotheses(*nbest))
+    if nbest[:1] == [("A B", 0.6)] and nbest[1][0] == "B A":
+        assert sorted(result) == pytest.approx(posteriors)
+    else:
+        assert result == pytest.approx(posteriors)
+
+
+def test_posteriors_of_scores_far_from_zero():
+    nbest = [Hypothesis((), (), -1000.0 - rank, 0.0, 0.0, text) for rank, text in enumerate(("A B", "A C"))]
+    assert word_posteriors(nbest) == pytest.approx([1, 1 / (1 + math.exp(-1))])
