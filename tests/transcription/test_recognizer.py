@@ -83,7 +83,11 @@ def test_words_are_inside_the_recording_and_in_order(recognizer):
 
 def test_stream_gives_the_segments_of_transcribe(recognizer):
     samples = noisy(100.0, 4)
-    assert tuple(recognizer.stream(samples)) == recognizer.transcribe(samples).segments
+    # Punctuation may differ, which hears less of what follows in a stream.
+    assert (
+        tuple(recognizer.stream(samples, punctuation=False))
+        == recognizer.transcribe(samples, punctuation=False).segments
+    )
 
 
 def test_text_without_words_is_the_same_text(recognizer):
