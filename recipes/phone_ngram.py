@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--lexicon", type=Path, required=True, help="a folder that holds lexicon/")
     parser.add_argument("--order", type=int, choices=(1, 2, 3), default=3)
-    parser.add_argument("--every", type=int, default=1, help="take each so-manieth sentence")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth sentence")
     parser.add_argument("--pseudo-counts", type=float, default=PSEUDO_COUNTS)
     asked = parser.parse_args(arguments)
     lexicon = load_lexicon(asked.lexicon)

@@ -21,7 +21,7 @@ def average(
 
     Each epoch's model is already a moving average of its run's weights, so that the best epoch alone is the default.
     Of several, each is a model folder, "default" for the bundled model, or a run, which stands for its best epoch; all
-    must have learned from one another or from the same one.
+    must descend from the same model.
     """
     from asr.errors import UsageError
     from asr.model.average import average_models, last_models

@@ -20,7 +20,7 @@ def export(
 ) -> None:
     """Write a model as one ONNX file: samples in, log-probabilities out."""
     if find_spec("onnx") is None:
-        raise UsageError("export needs the onnx package", "Install it with: pip install 'asr[onnx]'")
+        raise UsageError("export needs the onnx package", "In the project's folder: .venv/bin/pip install -e '.[onnx]'")
 
     from asr.model.bundle import load_saved_model
     from asr.model.onnx import export_onnx, largest_difference

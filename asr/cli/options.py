@@ -40,7 +40,13 @@ Hotwords = Annotated[
 class DecodeArguments:
     """How to search, as it is said on the command line; the fields are those of `DecodeOptions`."""
 
-    greedy: Annotated[bool, typer.Option("--greedy", help="The quickest search, without a language model.")] = False
+    greedy: Annotated[
+        bool,
+        typer.Option(
+            "--greedy",
+            help="No language model: about every second word is wrong. For measuring; for speed take --fast.",
+        ),
+    ] = False
     fast: Fast = False
     beam_size: Beam = None
     lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None

@@ -39,7 +39,12 @@ def serve(
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="Arithmetic of the network; auto takes what is fast here.")
+        Precision,
+        typer.Option(
+            "--precision",
+            metavar="auto|float32|bfloat16",
+            help="Arithmetic of the network; auto takes what is fast here.",
+        ),
     ] = Precision.auto,
 ) -> None:
     """Serve transcripts over HTTP: OpenAI's audio API, a live WebSocket, and a page.
@@ -55,7 +60,9 @@ def serve(
         from asr.serve.engine import Engine, warm_up
         from asr.serve.server import make_server
     except ModuleNotFoundError as error:
-        raise UsageError(f"serving needs the package {error.name}", "pip install 'asr[serve]'") from error
+        raise UsageError(
+            f"serving needs the package {error.name}", "In the project's folder: .venv/bin/pip install -e '.[serve]'"
+        ) from error
     if not options.is_local and token is None:
         print("asr: anybody who reaches this address can use the server; --token asks who it is", file=sys.stderr)
 

@@ -30,7 +30,7 @@ class FormattingErrors:
     def __str__(self) -> str:
         share = f"{self.errors:,} of {self.of:,} errors ({self.errors / self.of * 100:.0f} %) are {self.what} alone"
         if not self.normalizer:
-            return f"{share}: --normalizer whisper would leave it out (pip install 'asr[score]')"
+            return f"{share}: --normalizer whisper would leave it out (.venv/bin/pip install -e '.[score]')"
         return f"{share}: with --normalizer {self.normalizer} the WER is {self.wer * 100:.2f} %"
 
 

@@ -84,7 +84,9 @@ def _whisper() -> Normalizer:
     try:
         from whisper_normalizer.english import EnglishTextNormalizer
     except ImportError as error:
-        raise UsageError("the normalizer 'whisper' is not installed", "pip install 'asr[score]'") from error
+        raise UsageError(
+            "the normalizer 'whisper' is not installed", "In the project's folder: .venv/bin/pip install -e '.[score]'"
+        ) from error
     normalize: Normalizer = EnglishTextNormalizer()
     return lambda text: none(normalize(text))
 

@@ -177,5 +177,7 @@ def find_numbers_with() -> Any:
     try:
         from text_to_num import find_numbers
     except ImportError as error:
-        raise UsageError("--numbers needs text2num", "Install it with: pip install 'asr[numbers]'") from error
+        raise UsageError(
+            "--numbers needs text2num", "In the project's folder: .venv/bin/pip install -e '.[numbers]'"
+        ) from error
     return find_numbers

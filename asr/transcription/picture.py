@@ -28,7 +28,7 @@ def draw_recording(audio: AudioInput, words: Sequence[Word] = (), channel: Chann
     than two minutes.
     """
     if find_spec("matplotlib") is None:
-        raise UsageError("a picture needs matplotlib", "Install it with: pip install 'asr[train]'")
+        raise UsageError("a picture needs matplotlib", "In the project's folder: .venv/bin/pip install -e '.[train]'")
     samples = read_audio(audio, RATE, channel)
     seconds = len(samples) / RATE
     if seconds > LONGEST:

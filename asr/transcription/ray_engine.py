@@ -41,7 +41,7 @@ def transcribe_with_ray(
     if device == "cuda":
         raise UsageError("workers of Ray run on processors", "Leave --device out, or take --engine local.")
     if find_spec("ray") is None:
-        raise UsageError("--engine ray needs Ray", "Install it with: pip install 'asr[ray]'")
+        raise UsageError("--engine ray needs Ray", "In the project's folder: .venv/bin/pip install -e '.[ray]'")
     ray: Any = import_module("ray")
 
     make_decode(load_saved_model(model), search)  # what is wrong with these is to be told here, not by every worker

