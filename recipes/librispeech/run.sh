@@ -122,7 +122,8 @@ if [ -n "$lexicon" ]; then
     fi
   fi
 fi
-# What differs when CTC-CRF takes over from CTC: one view, small batches, frames closer together, all kinds of weather.
+# What differs when CTC-CRF takes over from CTC: one view, small batches, frames closer together, noise, rooms,
+# telephone and codecs.
 crf=(shift_ms=8 phone_weight=0.8 cr_ctc_weight=0 intermediate_layer=0 sortagrad_epochs=0 augment_warmup_epochs=0
   batches.seconds=200 batches.utterances=80 acoustic.encoder.dropout=0.15
   "spec_augment={frequency_masks: 2, frequency_width: 18, time_masks: 5, time_share: 0.04, warp: 1.15}"
