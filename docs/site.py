@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     "README.md",
+    "CONTRIBUTING.md",
     "docs/*.md",
     "recipes/*/*.md",
     "recipes/*/*/*.md",
