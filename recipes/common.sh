@@ -58,7 +58,7 @@ setting() { "$python" recipes/setting.py "$1" "$conf" "${overrides[@]}"; }
 
 # The folder of a model, `default` among them, and the language model in a folder, if any.
 model_folder() {
-  if [ "$1" = default ]; then "$python" -c 'from asr.model.bundle import BUNDLED; print(BUNDLED)'; else echo "$1"; fi
+  if [ "$1" = default ]; then "$python" -c 'from asr.model.folder import BUNDLED; print(BUNDLED)'; else echo "$1"; fi
 }
 language_model() {
   local file
