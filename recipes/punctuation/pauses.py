@@ -13,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from asr.transcription.loading import load_acoustic_model
 from spoken import UNKNOWN, find_labels
 
 from asr.corpus.manifest import read_manifest
@@ -21,6 +20,7 @@ from asr.errors import AsrError
 from asr.punctuation.model import LONGEST_PAUSE, pause_classes
 from asr.punctuation.tags import MARKS
 from asr.transcription.align import align_text
+from asr.transcription.recognizer import load_acoustic_model
 
 
 def main() -> None:
