@@ -149,11 +149,6 @@ def transcribe(
         if skip_existing:
             rest = [each for each in found if not target.is_complete(each.name)]
             summary.skipped, found = len(found) - len(rest), rest
-    if found and engine is Engine.local:
-        from asr.model.folder import model_folder
-        from asr.transcription.decoder import read_language_model_ahead
-
-        read_language_model_ahead(model_folder(model), options)
     if found:
         from asr.cli.progress import sound_shown
         from asr.transcription.outputs import seconds_of

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from pathlib import Path
-from threading import Thread
 
 from asr.errors import ModelError
 from asr.io import is_stream
@@ -14,33 +12,13 @@ from asr.lm.ngram import CONTROL_WORDS, NgramModel
 from asr.lm.text import read_sentences
 from asr.text.normalize import librispeech
 
-_AHEAD: dict[Path, Future[NgramModel]] = {}
-
-
-def read_ahead(path: Path) -> None:
-    """Begin to read a model in a thread, while PyTorch is imported, say; `load_language_model` then waits for it."""
-    ahead: Future[NgramModel] = Future()
-
-    def read() -> None:
-        try:
-            ahead.set_result(_read(path))
-        except BaseException as error:  # for whoever loads it
-            ahead.set_exception(error)
-
-    _AHEAD[path] = ahead
-    Thread(target=read, daemon=True).start()
-
 
 def load_language_model(path: Path | str) -> NgramModel:
     """Read an n-gram model in the binary form or as an ARPA file (plain or gzip); the content tells which.
 
     Raises `ModelError` naming the file when it is missing, torn or neither.
     """
-    ahead = _AHEAD.pop(Path(path), None)
-    return ahead.result() if ahead else _read(Path(path))
-
-
-def _read(path: Path) -> NgramModel:
+    path = Path(path)
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not an n-gram model", "Name a file: .ngram, .arpa or .arpa.gz.")
     if not path.exists():

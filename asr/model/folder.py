@@ -13,7 +13,7 @@
 | `confidence.json`                | the calibration of word confidences                                      |
 | `README.md`                      | the model card                                                           |
 
-Nobody else knows these names. Nothing here needs PyTorch, so that what is slow to read can be begun before it is there.
+Nobody else knows these names.
 """
 
 from __future__ import annotations

@@ -103,18 +103,6 @@ def calibrated_search(folder: Path, options: DecodeOptions | None = None) -> Sea
     return "fast" if options.fast else "beam"
 
 
-def read_language_model_ahead(folder: Path, options: DecodeOptions) -> None:
-    """Begin to read the n-gram that `make_decode` will want, before PyTorch is there. Errors are left to it."""
-    try:
-        path, rescorer = _models(folder, options)
-    except UsageError:
-        return
-    if path is not None and not _is_greedy(options, path, rescorer):
-        from asr.lm.load import read_ahead
-
-        read_ahead(path)
-
-
 def make_decode(
     model: SavedModel,
     options: DecodeOptions | None = None,

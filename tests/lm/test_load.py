@@ -8,21 +8,9 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError, ModelError
-from asr.lm.load import load_language_model, read_ahead, read_words
+from asr.lm.load import read_words
 
 LINES = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "-1\t<unk>", "-99\t<s>", "-1\t</s>", "-1\tCAT", "", "\\end\\"]
-
-
-def test_what_was_read_ahead_is_what_is_loaded(tmp_path: Path) -> None:
-    model = tmp_path / "lm.arpa"
-    model.write_text("\n".join(LINES) + "\n")
-    read_ahead(model)
-    assert load_language_model(model).words[-1] == "CAT"
-    model.unlink()
-    read_ahead(model)
-    for _ in range(2):  # what was read ahead, and what is read again
-        with pytest.raises(ModelError, match=r"lm\.arpa does not exist"):
-            load_language_model(model)
 
 
 def test_words_of_a_text_a_manifest_and_a_language_model(tmp_path: Path) -> None:
