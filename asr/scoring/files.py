@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError, UsageError
-from asr.scoring.alignment import Aligner
+from asr.scoring.alignment import ALIGNERS, Aligner
 from asr.scoring.board import Board, baseline_inputs, build_board
 from asr.scoring.pairing import Missing, Pairing, Tags, pair
-from asr.scoring.readers import Format, Transcripts, read_transcripts
+from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import Score, compose, normalize_word
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How files are read, paired and scored, alike for all systems. Raises `UsageError` for an unknown normalizer."""
+    """How files are read, paired and scored; the same for all systems. Raises `UsageError` for unknown names."""
 
     missing: Missing = "error"
     normalizer: str | Sequence[str] = "none"
@@ -32,6 +32,11 @@ class ScoreOptions:
     encoding: str | None = None
 
     def __post_init__(self) -> None:
+        for form in (self.reference_format, self.hypothesis_format):
+            if form not in FORMATS:
+                raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
+        if self.aligner not in ALIGNERS:
+            raise UsageError(f"unknown aligner {self.aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
         compose([name for name in self.normalizers if name != "none"])
 
     @property
@@ -62,7 +67,7 @@ def report_on_files(
     """Read, pair, score and report, with `options` as in `ScoreOptions`.
 
     `against` is another system's hypotheses (in `hypothesis_format` too); `names` are those of both systems. Raises
-    `UsageError` for an unknown normalizer, `DataError` for files that cannot be read or do not pair.
+    `UsageError` for an unknown option, `DataError` for files that cannot be read or do not pair.
     """
     how = ScoreOptions(**options)
     known = None if vocabulary is None else read_vocabulary(vocabulary, how.encoding, how.normalizers)

@@ -29,7 +29,7 @@ from asr.scoring.formats import (
     is_known_header,
 )
 
-__all__ = ["Format", "Side", "Transcripts", "read_transcripts"]
+__all__ = ["FORMATS", "Format", "Side", "Transcripts", "read_transcripts"]
 
 _BOMS = [
     (codecs.BOM_UTF8, "utf-8-sig"),
