@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,20 +30,18 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path = Path(path)
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    temporary: Path | None = None
+    # Named before it exists: whenever Ctrl-C comes, what must go is known.
+    temporary = path.parent / f".{path.name[:80]}.{secrets.token_hex(4)}.part"
     try:
         if is_stream(path):
             with path.open(mode, **options) as file:
                 yield file
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, mode, **options) as file:
+        with temporary.open(mode.replace("w", "x"), **options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         _discard(temporary)
@@ -136,14 +134,6 @@ def fingerprint_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
-def _discard(temporary: Path | None) -> None:
-    if temporary is not None:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def _umask() -> int:
-    # The only portable way to read the mask is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _discard(temporary: Path) -> None:
+    with suppress(OSError):
+        temporary.unlink()
