@@ -9,7 +9,6 @@ import pytest
 from asr.errors import AsrError
 from asr.io import write_text, write_whole
 
-
 WRITERS = ("asr/io.py", "contextlib.py", "pathlib.py", "pathlib/_local.py")
 
 
