@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +30,7 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     path = Path(path)
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     # Named before it exists: whenever Ctrl-C comes, what must go is known.
-    temporary = path.parent / f".{path.name[:80]}.{secrets.token_hex(4)}.part"
+    temporary = path.parent / f".{path.name[:80]}.{os.urandom(4).hex()}.part"
     try:
         if is_stream(path):
             with path.open(mode, **options) as file:
