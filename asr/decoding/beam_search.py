@@ -223,7 +223,7 @@ def _most_earned(pieces: Pieces, states: HotwordStates) -> float:
 def _no_ngrams() -> tuple[NDArray[Any], ...]:
     """The arrays of a model without words, of the types of `lookup_arrays`."""
     ints, floats = np.zeros(1, np.int32), np.zeros(1, np.float32)
-    return ints, floats, floats, ints, ints, ints
+    return ints, floats, floats, ints, ints
 
 
 def _read_only(arrays: Any) -> Any:

@@ -114,16 +114,16 @@ def read_binary(path: Path | str) -> NgramModel:
 
 
 def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: bool) -> NgramModel:
-    from asr.lm.unpacking import COMPILER, count_children, fill_states, place_children
+    from asr.lm.unpacking import COMPILER, count_children, place_children
 
     COMPILER.announce()
     starts = block_starts(counts)
     total, highest = starts[-1], len(counts)
     word = np.full(total, -1, np.int32)
     log_prob, backoff = np.zeros(total, np.float32), np.zeros(total, np.float32)
-    first_child = np.full(total + 1, total, np.int32)
+    first_child = np.full(starts[-2] + 1, total, np.int32)
     first_child[0] = 1
-    suffix, state = np.zeros(total, np.int32), np.zeros(total, np.int32)
+    suffix = np.zeros(total, np.int32)
     # How the n-grams hang together is a chain from order to order; what they weigh is unpacked beside it.
     with ThreadPoolExecutor(1) as beside:
         weights = beside.submit(_unpack_weights, parts, starts, log_prob, backoff)
@@ -142,7 +142,6 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
                 children = _bytes_of(_former_ints(parts, name, count)) if former else _unpack_bytes(parts, name, count)
                 count_children(*children, start, first_child)
         weights.result()
-    fill_states(starts[-2], backoff, first_child, suffix, state)
     return NgramModel(
         order=highest,
         words=zlib.decompress(parts["words"]).decode().split("\n"),
@@ -151,7 +150,6 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
         backoff=backoff,
         first_child=first_child,
         suffix=suffix,
-        state=state,
     )
 
 

@@ -48,7 +48,6 @@ def score(
     backoff: Array,
     first_child: Array,
     suffix: Array,
-    next_state: Array,
     state: int,
     sought: int,
 ) -> tuple[float, int]:
@@ -59,7 +58,11 @@ def score(
         total += backoff[state]
         state = suffix[state]
         node = find_child(word, first_child, state, sought)
-    return total + log_prob[node], next_state[node]
+    total += log_prob[node]
+    contexts = len(first_child) - 1
+    while node >= contexts or (first_child[node + 1] == first_child[node] and backoff[node] == 0):
+        node = suffix[node]  # see `NgramModel.state`
+    return total, node
 
 
 @COMPILER.kernel
@@ -69,7 +72,6 @@ def score_sequence(
     backoff: Array,
     first_child: Array,
     suffix: Array,
-    next_state: Array,
     begin: int,
     end_word: int,
     ids: Array,
@@ -81,11 +83,11 @@ def score_sequence(
     """
     state = begin
     for position in range(len(ids)):
-        scores[position], state = score(word, log_prob, backoff, first_child, suffix, next_state, state, ids[position])
+        scores[position], state = score(word, log_prob, backoff, first_child, suffix, state, ids[position])
         if ids[position] == end_word:
             state = begin
 
 
-def lookup_arrays(model: NgramModel) -> tuple[Array, Array, Array, Array, Array, Array]:
+def lookup_arrays(model: NgramModel) -> tuple[Array, Array, Array, Array, Array]:
     """The arrays of `model` in the order in which `score` takes them."""
-    return model.word, model.log_prob, model.backoff, model.first_child, model.suffix, model.state
+    return model.word, model.log_prob, model.backoff, model.first_child, model.suffix

@@ -2,7 +2,7 @@
 
 Every n-gram is a node. Nodes are numbered order by order: node 0 is the root (the empty context), node `1 + w` is the
 unigram of word `w`, then all bigrams, and so on. The children of a node lie together in the next order's block, sorted
-by word, so a lookup is one binary search, and a whole model is seven arrays that compiled kernels can walk
+by word, so a lookup is one binary search, and a whole model is five arrays that compiled kernels can walk
 (`asr.lm.lookup`).
 
 Reading a word `w` in the context `h` follows Katz (1987) as written down in every ARPA file:
@@ -33,9 +33,9 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class NgramModel:
-    """The trie. `N` nodes in all; every array that says `node` holds node numbers.
+    """The trie. `N` nodes in all, of them `C` of an order below `order`; arrays that say `node` hold node numbers.
 
-    A state is a node of order below `order`: the words that can still matter. The children of node `i` are the nodes
+    A state is one of those `C`: the words that can still matter. The children of node `i` are the nodes
     `first_child[i] : first_child[i + 1]`.
     """
 
@@ -44,9 +44,8 @@ class NgramModel:
     word: Ints  # (N,) last word of the n-gram, -1 at the root
     log_prob: Floats  # (N,) natural log of p(last word | the words before it)
     backoff: Floats  # (N,) natural log, 0 where the n-gram is no context
-    first_child: Ints  # (N + 1,) node
+    first_child: Ints  # (C + 1,) node
     suffix: Ints  # (N,) node of the same n-gram without its first word
-    state: Ints  # (N,) node of the longest context that can still matter after this n-gram (see `fill_states`)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -58,7 +57,7 @@ class NgramModel:
         """The nodes of each order: `blocks[n]` are the n-grams of n words, `blocks[0]` is the root alone."""
         starts = [0]
         for _ in range(self.order + 1):
-            starts.append(int(self.first_child[starts[-1]]) if starts[-1] < len(self.word) else len(self.word))
+            starts.append(int(self.first_child[starts[-1]]) if starts[-1] < len(self.first_child) else len(self.word))
         return [slice(start, end) for start, end in pairwise(starts)]
 
     @property
@@ -72,7 +71,18 @@ class NgramModel:
 
     def begin_state(self) -> int:
         """The state at the start of a sentence, after `<s>`."""
-        return int(self.state[1 + BEGIN_ID])
+        return self.state(1 + BEGIN_ID)
+
+    def state(self, node: int) -> int:
+        """The longest suffix of the n-gram `node` that is a context worth remembering.
+
+        A node without children and with back-off 0 predicts exactly as its suffix does, so hypotheses that end in
+        either may be merged; so do n-grams of the highest order, which are never contexts.
+        """
+        first, contexts = self.first_child, len(self.first_child) - 1
+        while node >= contexts or (first[node + 1] == first[node] and self.backoff[node] == 0):
+            node = int(self.suffix[node])
+        return node
 
     def score(self, state: int, word: int) -> tuple[float, int]:
         """Natural-log probability of the word id `word` in `state`, and the state after it."""
@@ -81,10 +91,10 @@ class NgramModel:
             first, end = self.first_child[state], self.first_child[state + 1]
             node = int(first + np.searchsorted(self.word[first:end], word))
             if node < end and self.word[node] == word:
-                return total + float(self.log_prob[node]), int(self.state[node])
+                return total + float(self.log_prob[node]), self.state(node)
             total += float(self.backoff[state])
             state = int(self.suffix[state])
-        return total + float(self.log_prob[1 + word]), int(self.state[1 + word])
+        return total + float(self.log_prob[1 + word]), self.state(1 + word)
 
     def score_sentence(self, words: Sequence[str], *, end: bool = True) -> float:
         """Natural-log probability of a whole sentence from `<s>`, with `</s>` unless `end` is false."""
@@ -107,12 +117,7 @@ def link(
     words: list[str], starts: Sequence[int], word: Ints, log_prob: Floats, backoff: Floats, parent: Ints, suffix: Ints
 ) -> NgramModel:
     """The trie of nodes that know their `parent` (N,), children of one parent side by side; what follows is derived."""
-    from asr.lm.unpacking import COMPILER, fill_states
-
-    COMPILER.announce()
-    first_child = (np.searchsorted(parent[1:], np.arange(len(parent) + 1)) + 1).astype(np.int32)
-    state = np.zeros(len(parent), np.int32)
-    fill_states(starts[-2], backoff, first_child, suffix, state)
+    first_child = (np.searchsorted(parent[1:], np.arange(starts[-2] + 1)) + 1).astype(np.int32)
     return NgramModel(
         order=len(starts) - 2,
         words=words,
@@ -121,5 +126,4 @@ def link(
         backoff=backoff,
         first_child=first_child,
         suffix=suffix,
-        state=state,
     )

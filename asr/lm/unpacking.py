@@ -73,18 +73,3 @@ def look_up_codes(book: Array, codes: Array, out: Array) -> None:
     """`book[codes]` into `out`."""
     for index in range(len(codes)):
         out[index] = book[codes[index]]
-
-
-@COMPILER.kernel
-def fill_states(highest: int, backoff: Array, first_child: Array, suffix: Array, state: Array) -> None:
-    """For every n-gram, the longest of its suffixes that is a context worth remembering, into `state`.
-
-    A node without children and with back-off 0 predicts exactly as its suffix does, so hypotheses that end in either
-    may be merged; so do n-grams of the highest order, which are never contexts. `highest` is the first node of those.
-    """
-    state[0] = 0
-    for node in range(1, len(state)):
-        if node < highest and (first_child[node + 1] != first_child[node] or backoff[node] != 0):
-            state[node] = node
-        else:
-            state[node] = state[suffix[node]]

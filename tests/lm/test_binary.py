@@ -15,7 +15,7 @@ from asr.lm.binary import CODES, _gaps, _pack_ints, _unpack_bytes, fit_codebook,
 from asr.lm.load import load_language_model
 from tests.lm.test_ngram import random_model
 
-ARRAYS = ("word", "log_prob", "backoff", "first_child", "suffix", "state")
+ARRAYS = ("word", "log_prob", "backoff", "first_child", "suffix")
 
 
 @settings(max_examples=20, deadline=None)

@@ -31,7 +31,7 @@ def test_parts_and_files_change_no_bit(sentences: list[str], order: int, cutoffs
         tokens = renumber(numbered, most_frequent([numbered], [1.0]))
         assert isinstance(tokens.ids, Column)
         apart = train_ngram(tokens, order, cutoffs[: order - 1], part)
-    for name in ("words", "word", "log_prob", "backoff", "first_child", "suffix", "state"):
+    for name in ("words", "word", "log_prob", "backoff", "first_child", "suffix"):
         assert np.array_equal(getattr(apart.model, name), getattr(whole.model, name)), name
     assert apart.discounts == whole.discounts
     assert np.array_equal(apart.context_log_prob, whole.context_log_prob)

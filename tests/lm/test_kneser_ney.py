@@ -128,7 +128,7 @@ def assert_sums_to_one(model: NgramModel) -> None:
     for node in contexts:
         if model.word[node] == END_ID:
             continue  # nothing follows the end of a sentence
-        state = int(model.state[node])
+        state = model.state(node)
         words = (word for word in range(len(model.words)) if word != BEGIN_ID)
         total = sum(math.exp(model.score(state, word)[0]) for word in words)
         assert total == pytest.approx(1, abs=1e-4)

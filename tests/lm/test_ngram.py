@@ -122,8 +122,9 @@ def ngrams_of(model: NgramModel) -> dict[tuple[int, ...], tuple[float, float, in
     while open_nodes:
         node, ngram = open_nodes.pop()
         found[ngram] = (float(model.log_prob[node]), float(model.backoff[node]), node)
-        for child in range(model.first_child[node], model.first_child[node + 1]):
-            open_nodes.append((child, (*ngram, int(model.word[child]))))
+        if len(ngram) < model.order:
+            for child in range(model.first_child[node], model.first_child[node + 1]):
+                open_nodes.append((child, (*ngram, int(model.word[child]))))
     return found
 
 

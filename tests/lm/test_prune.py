@@ -22,7 +22,7 @@ TEXT = ["a b c", "a b d", "a b c", "b c a", "d a b", "c c", "b a c d", "a d"] * 
 
 def distribution(model: NgramModel, node: int) -> np.ndarray:
     """p(w | context of the node) for every word but `<s>`, by the walk."""
-    state = int(model.state[node])
+    state = model.state(node)
     return np.exp([model.score(state, word)[0] for word in range(len(model.words)) if word != BEGIN_ID])
 
 

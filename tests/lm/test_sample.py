@@ -19,7 +19,7 @@ def model() -> NgramModel:
 def test_the_distribution_is_that_of_the_walk() -> None:
     lm = model()
     for state in range(len(lm.word)):
-        if lm.state[state] == state:
+        if lm.state(state) == state:
             walked = [lm.score(state, word)[0] for word in range(len(lm.words))]
             np.testing.assert_allclose(distribution(lm, state), walked, atol=1e-6)
 

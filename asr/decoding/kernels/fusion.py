@@ -49,7 +49,7 @@ class Rules(NamedTuple):
 class Fusion(NamedTuple):
     """All that the language side knows. Without a language model (`rules.has_model`) its arrays are empty."""
 
-    ngrams: tuple[Array, Array, Array, Array, Array, Array]  # see `asr.lm.lookup.lookup_arrays`
+    ngrams: tuple[Array, Array, Array, Array, Array]  # see `asr.lm.lookup.lookup_arrays`
     lexicon: LexiconTrie
     hotwords: HotwordStates
     rules: Rules
@@ -188,8 +188,8 @@ def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
     """Natural-log probability of `word` in `state` and the state after it."""
     if word >= fusion.rules.known_words:
         word = UNKNOWN_ID
-    in_word, log_prob, backoff, first_child, suffix, next_state = fusion.ngrams
-    return ngram_score(in_word, log_prob, backoff, first_child, suffix, next_state, state, word)
+    in_word, log_prob, backoff, first_child, suffix = fusion.ngrams
+    return ngram_score(in_word, log_prob, backoff, first_child, suffix, state, word)
 
 
 @inner
