@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from asr.errors import DataError, UsageError
 
 _FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
-
-
-class Format(Enum):
-    """Output formats."""
-
-    json = "json"
-    ctm = "ctm"
-    textgrid = "textgrid"
-    png = "png"
 
 
 def align(
@@ -31,13 +21,15 @@ def align(
         str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
     ] = None,
     channel: Annotated[int | None, typer.Option("--channel", help="A channel, counted from 1.", min=1)] = None,
-    form: Annotated[Format, typer.Option("-f", "--format", help="Output format.")] = Format.json,
+    form: Annotated[
+        Literal["json", "ctm", "textgrid", "png"], typer.Option("-f", "--format", help="Output format.")
+    ] = "json",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; printed if not given.")] = None,
 ) -> None:
     """Find the times of the words of a known text, one segment for each of its lines."""
     spoken = _read_text(text)
 
-    if form is Format.png and output is None:
+    if form == "png" and output is None:
         raise UsageError("a picture needs -o, a file to write it to")
 
     from asr.io import write_text, write_whole
@@ -47,14 +39,14 @@ def align(
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
     transcript = align_text(load_acoustic_model(model), recording, spoken, channel or "mix")
-    if output is not None and form is Format.png:
+    if output is not None and form == "png":
         from asr.transcription.picture import draw_recording
 
         picture = draw_recording(recording, transcript.words, channel or "mix")
         with write_whole(output, "wb") as file:
             file.write(picture)
         return
-    rendered = as_textgrid(transcript) if form is Format.textgrid else FORMATS[form.value](transcript)
+    rendered = as_textgrid(transcript) if form == "textgrid" else FORMATS[form](transcript)
     if output is None:
         typer.echo(rendered, nl=False)
     else:

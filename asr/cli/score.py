@@ -6,52 +6,12 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-
-class Missing(str, Enum):
-    """What becomes of a reference without a hypothesis."""
-
-    error = "error"
-    delete = "delete"
-    skip = "skip"
-
-
-class Aligner(str, Enum):
-    """Which alignment counts the errors."""
-
-    levenshtein = "levenshtein"
-    nist = "nist"
-
-
-class Tags(str, Enum):
-    """What becomes of what nobody speaks: [noise], <unk>."""
-
-    skip = "skip"
-    keep = "keep"
-
-
-class Format(str, Enum):
-    """How a file of texts is written."""
-
-    auto = "auto"
-    trn = "trn"
-    kaldi = "kaldi"
-    tsv = "tsv"
-    csv = "csv"
-    jsonl = "jsonl"
-    json = "json"
-    ctm = "ctm"
-    stm = "stm"
-    srt = "srt"
-    vtt = "vtt"
-    plain = "plain"
-
-
+Format = Literal["auto", "trn", "kaldi", "tsv", "csv", "jsonl", "json", "ctm", "stm", "srt", "vtt", "plain"]
 Reference = Annotated[
     Path,
     typer.Argument(
@@ -85,25 +45,28 @@ def score(
     pra: Annotated[Path | None, typer.Option(help="Write alignments as sclite prints them.")] = None,
     sys_table: Annotated[Path | None, typer.Option("--sys", help="Write the table by speaker as sclite does.")] = None,
     missing: Annotated[
-        Missing, typer.Option(help="A reference without a hypothesis: refuse, count its words as deleted, leave out.")
-    ] = Missing.error,
+        Literal["error", "delete", "skip"],
+        typer.Option(help="A reference without a hypothesis: refuse, count its words as deleted, leave out."),
+    ] = "error",
     normalizer: Annotated[
         list[str] | None,
         typer.Option(help="Applied to both sides: none, librispeech, ljspeech, whisper; given twice, in turn."),
     ] = None,
     aligner: Annotated[
-        Aligner, typer.Option(help="Fewest errors, or sclite's costs 4/3/3 and its folding of letter case.")
-    ] = Aligner.levenshtein,
+        Literal["levenshtein", "nist"],
+        typer.Option(help="Fewest errors, or sclite's costs 4/3/3 and its folding of letter case."),
+    ] = "levenshtein",
     case_sensitive: Annotated[
         bool, typer.Option("-s", "--case-sensitive", help="With nist: A is not a, as sclite -s has it.")
     ] = False,
     tags: Annotated[
-        Tags, typer.Option(help="What nobody speaks ([noise], <unk>): leave out and say so, or keep as words.")
-    ] = Tags.skip,
+        Literal["skip", "keep"],
+        typer.Option(help="What nobody speaks ([noise], <unk>): leave out and say so, or keep as words."),
+    ] = "skip",
     speaker_from: Speaker = None,
     vocabulary: Vocabulary = None,
-    reference_format: Annotated[Format, typer.Option(help="How REF is written.")] = Format.auto,
-    hypothesis_format: Annotated[Format, typer.Option(help="How all HYP are written.")] = Format.auto,
+    reference_format: Annotated[Format, typer.Option(help="How REF is written.")] = "auto",
+    hypothesis_format: Annotated[Format, typer.Option(help="How all HYP are written.")] = "auto",
     encoding: Annotated[str | None, typer.Option(help="Text encoding, where it is not UTF-8 or UTF-16.")] = None,
 ) -> None:
     """Score hypotheses against references: error rates, how sure they are, and where it hurts.
@@ -123,14 +86,14 @@ def score(
     options: dict[str, Any] = {
         "names": name or (),
         "by": by or (),
-        "missing": missing.value,
+        "missing": missing,
         "normalizer": normalizer or "none",
-        "aligner": aligner.value,
+        "aligner": aligner,
         "case_sensitive": case_sensitive,
-        "tags": tags.value,
+        "tags": tags,
         "speaker_from": speaker_from,
-        "reference_format": reference_format.value,
-        "hypothesis_format": hypothesis_format.value,
+        "reference_format": reference_format,
+        "hypothesis_format": hypothesis_format,
         "encoding": encoding,
     }
     to_stdout = str(json) == "-"

@@ -36,7 +36,7 @@ def serve(
         typer.Option("--cors", metavar="ORIGIN", help="A site whose pages may use the server; repeatable."),
     ] = None,
     search: DecodeArguments = DecodeArguments(),
-    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
+    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
         Precision,
@@ -45,7 +45,7 @@ def serve(
             metavar="auto|float32|bfloat16",
             help="Arithmetic of the network; auto takes what is fast here.",
         ),
-    ] = Precision.auto,
+    ] = "auto",
 ) -> None:
     """Serve transcripts over HTTP: OpenAI's audio API, a live WebSocket, and a page.
 
@@ -68,9 +68,9 @@ def serve(
 
     from asr.transcription.recognizer import load_model
 
-    if precision is Precision.int8:
+    if precision == "int8":
         raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
-    recognizer = load_model(model, device=device.value, threads=threads, search=decode, precision=precision.value)
+    recognizer = load_model(model, device=device, threads=threads, search=decode, precision=precision)
     warm_up(recognizer)
     name = Path(model).name if model not in (None, "default") else "default"
     service = Service(Engine(recognizer, decode, threads), name, options)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Format(Enum):
-    """Output formats."""
+    """Output formats. An option that may be given several times takes no `Literal`."""
 
     txt = "txt"
     json = "json"
@@ -28,36 +28,10 @@ class Format(Enum):
     ctm = "ctm"
 
 
-class LetterCase(Enum):
-    """Letter case of the text."""
-
-    sentence = "sentence"
-    lower = "lower"
-    upper = "upper"
-
-
-class Engine(Enum):
-    """What does the work: this process, or a Ray cluster."""
-
-    local = "local"
-    ray = "ray"
-
-
-class Precision(Enum):
-    """Arithmetic of the network; `int8` is there to be answered."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    int8 = "int8"
-
-
-class Device(Enum):
-    """Where the network runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
+LetterCase = Literal["sentence", "lower", "upper"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+"""Arithmetic of the network; `int8` is there to be answered."""
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @search_options
@@ -94,7 +68,7 @@ def transcribe(
         typer.Option("--punctuation/--no-punctuation", help="Punctuation and capitals; a ctm never has them."),
     ] = True,
     numbers: Annotated[bool, typer.Option("--numbers", help="Figures in place of number words; not in a ctm.")] = False,
-    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = Device.auto,
+    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
         Precision,
@@ -103,10 +77,10 @@ def transcribe(
             metavar="auto|float32|bfloat16",
             help="Arithmetic of the network; auto is bfloat16 where the processor was built for it.",
         ),
-    ] = Precision.auto,
+    ] = "auto",
     engine: Annotated[
-        Engine, typer.Option("--engine", help="local, or ray to spread the files over a Ray cluster.")
-    ] = Engine.local,
+        Literal["local", "ray"], typer.Option("--engine", help="local, or ray to spread the files over a Ray cluster.")
+    ] = "local",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, notices or summary.")] = False,
 ) -> None:
     """Transcribe recordings.
@@ -119,9 +93,9 @@ def transcribe(
     note = _say_nothing if quiet else _tell
     if skip_existing and output is None:
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
-    if precision is Precision.int8:
+    if precision == "int8":
         raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
-    if engine is Engine.ray and precision is Precision.bfloat16:
+    if engine == "ray" and precision == "bfloat16":
         raise UsageError("--engine ray computes in float32, which is the same on all machines")
     if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
         form = output.suffix.lstrip(".")
@@ -129,22 +103,20 @@ def transcribe(
     if output is None and len(set(forms)) > 1:
         raise UsageError("several formats need -o, a folder to write them to")
 
-    from asr.text.case import Case
     from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe_failure
 
     options = search.decode_options()
 
     found, missing = collect(inputs, recursive)
-    letter_case: Case | None = case.value if case else None
     summary = Summary(failures=list(missing))
     for failure in missing:
         _tell(describe_failure(failure))
     target: OutputFolder | Printer
     if output is None:
         names = [*(each.name for each in found), *(failure.name for failure in missing)]
-        target = Printer(forms[0], names, letter_case, sys.stdout)
+        target = Printer(forms[0], names, case, sys.stdout)
     else:
-        target = OutputFolder(output, list(dict.fromkeys(forms)), found, letter_case)
+        target = OutputFolder(output, list(dict.fromkeys(forms)), found, case)
         target.prepare()
         if skip_existing:
             rest = [each for each in found if not target.is_complete(each.name)]
@@ -158,25 +130,23 @@ def transcribe(
         requests = [Request(each.audio, each.name, chosen) for each in found]
         # Pauses between words tell more of sentences than the words do.
         wants_words = words or target.needs_words or punctuation
-        live = isinstance(target, Printer) and target.is_live and engine is Engine.local and chosen != "split"
+        live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers)
         shown = readable.live(target.show if isinstance(target, Printer) else _show_nothing)
         with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
             outcomes: Iterator[Transcript | Failure]
-            if engine is Engine.ray:
+            if engine == "ray":
                 from asr.transcription.ray_engine import transcribe_with_ray
 
                 outcomes = transcribe_with_ray(
-                    requests, model, words=wants_words, device=device.value, search=options, threads=threads or 1
+                    requests, model, words=wants_words, device=device, search=options, threads=threads or 1
                 )
             else:
                 from asr.nn.precision import bfloat16_is_fast
                 from asr.transcription.recognizer import load_model
 
-                recognizer = load_model(
-                    model, device=device.value, threads=threads, search=options, precision=precision.value
-                )
-                if precision is Precision.bfloat16 and not bfloat16_is_fast(recognizer.device):
+                recognizer = load_model(model, device=device, threads=threads, search=options, precision=precision)
+                if precision == "bfloat16" and not bfloat16_is_fast(recognizer.device):
                     note("this processor was not built for bfloat16: float32 is several times as fast")
                 outcomes = recognizer.transcribe_many(
                     requests,

@@ -53,7 +53,7 @@ folder_of() {
     kathleen) echo Kathleen-arctic ;;
     an4) echo AN4 ;;
     CommonVoice-v1-rest | VoxForge-rest | speechocean762-rest | barista-rest) echo "${1%-rest}" ;;
-    vcc2016 | snsd_clean | wordless) echo "$1" ;;
+    vctk | asp | vcc2016 | snsd_clean | wordless) echo "$1" ;;
     dev-clean-2-*) echo LibriSpeech/dev-clean-2 ;;
     *) echo "LibriSpeech/$1" ;;
   esac
@@ -65,7 +65,8 @@ prepare() {
   case "$1" in
     cv-delta)
       asr prepare folder --root "$corpora/$folder" --name cv-delta --speaker-from '([0-9a-f]{12})/' -o "$manifests" ;;
-    arctic) asr prepare folder --root "$corpora/$folder" --name arctic --speaker-from '^([^/]+)/' -o "$manifests" ;;
+    arctic | vctk | asp)
+      asr prepare folder --root "$corpora/$folder" --name "$1" --speaker-from '^([^/]+)/' -o "$manifests" ;;
     kathleen) asr prepare folder --root "$corpora/$folder" --name kathleen --speaker kathleen -o "$manifests" ;;
     *-rest) "$python" recipes/everyday/prepare.py "$corpora" "$manifests" ;;
     vcc2016 | snsd_clean) asr prepare folder --root "$corpora/$folder" --name "$1" -o "$manifests" ;;
