@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from asr.audio.level import SILENCE
 from asr.audio.read import probe_audio
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
-from asr.audio.source import AudioInput, Samples, SamplesSource
+from asr.audio.source import AudioInput, SamplesSource
 from asr.audio.stream import AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream
@@ -68,25 +67,6 @@ class EndOfAudio:
     error: AsrError | None = None
 
 
-@dataclass
-class Clock:
-    """Processor seconds of the threads that read."""
-
-    reading: float = 0.0
-    segmentation: float = 0.0
-
-    def while_reading(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """The same blocks; what they take belongs to reading, all else to segmentation."""
-        source = iter(blocks)
-        while True:
-            began = thread_time()
-            block = next(source, None)
-            self.reading += thread_time() - began
-            if block is None:
-                return
-            yield block
-
-
 def audio_name(audio: object) -> str:
     """What to call a recording in messages."""
     if isinstance(audio, (str, os.PathLike)):
@@ -95,10 +75,9 @@ def audio_name(audio: object) -> str:
 
 
 def read_chunks(
-    number: int, request: Request, sample_rate: int, config: SegmentationConfig, clock: Clock | None = None
+    number: int, request: Request, sample_rate: int, config: SegmentationConfig
 ) -> Iterator[RequestChunk | EndOfAudio]:
     """The chunks of one recording, then its end. Raises `AudioError`, and `UsageError` for what is no audio."""
-    clock = clock or Clock()
     split = request.channel == "split"
     audio = _readable(request, sample_rate, again=split)
     channels: list[Channel] = list(range(1, _channels(audio) + 1)) if split else [request.channel]
@@ -107,7 +86,7 @@ def read_chunks(
         label = channel if split and isinstance(channel, int) else None
         source = audio() if callable(audio) else audio
         with AudioStream(source, sample_rate, channel) as stream:
-            for chunk in segment_at_pauses(clock.while_reading(stream), sample_rate, config):
+            for chunk in segment_at_pauses(stream, sample_rate, config):
                 if np.abs(chunk.samples).max() > SILENCE:
                     yield RequestChunk(number, chunk, label)
             duration = stream.level.count / sample_rate
@@ -186,7 +165,6 @@ class AudioReader:
         self._total: int | None = None
         self._closed = False
         self._fault: Exception | None = None
-        self.clock = Clock()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -234,9 +212,8 @@ class AudioReader:
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             number, request = taken
-            clock, began = Clock(), thread_time()
             try:
-                for item in read_chunks(number, request, self._rate, self._config, clock):
+                for item in read_chunks(number, request, self._rate, self._config):
                     if not self._put(item):
                         return
             except AsrError as error:
@@ -244,9 +221,6 @@ class AudioReader:
             except Exception as error:  # one recording must never stop the others, whatever is wrong with it
                 fault = AudioError(f"{request.name} cannot be read: {type(error).__name__}: {error}")
                 self._put(EndOfAudio(number, request.name, error=fault))
-            with self._change:
-                self.clock.reading += clock.reading
-                self.clock.segmentation += thread_time() - began - clock.reading
 
     def _take(self) -> tuple[int, Request] | None:
         """The next recording, once there is room for it."""

