@@ -134,13 +134,13 @@ def _unpack(parts: Mapping[str, bytes | memoryview], counts: list[int], former: 
             elif former:
                 place = _former_ints(parts, f"place{order}", count)
                 gaps = _gaps(place, np.repeat(np.arange(start - above), np.diff(first_child[above : start + 1])))
-                place_children(*_bytes_of(gaps), above, start, first_child, suffix, word)
+                place_children(_bytes_of(gaps), above, start, first_child, suffix, word)
             else:
-                place_children(*_unpack_bytes(parts, f"gap{order}", count), above, start, first_child, suffix, word)
+                place_children(_unpack_bytes(parts, f"gap{order}", count), above, start, first_child, suffix, word)
             if order < highest:
                 name = f"children{order}"
                 children = _bytes_of(_former_ints(parts, name, count)) if former else _unpack_bytes(parts, name, count)
-                count_children(*children, start, first_child)
+                count_children(children, start, first_child)
         weights.result()
     return NgramModel(
         order=highest,

@@ -17,6 +17,8 @@ ROOT = 0
 COMPILER = Compiler("language models", [Path(__file__)])
 
 Array = NDArray[Any]
+Ngrams = tuple[Array, Array, Array, Array, Array]
+"""An `NgramModel`'s word, log_prob, backoff, first_child and suffix."""
 
 
 @COMPILER.inner
@@ -42,16 +44,9 @@ def search_children(key: Array, first_child: Array, node: int, sought: int) -> i
 
 
 @COMPILER.inner
-def score(
-    word: Array,
-    log_prob: Array,
-    backoff: Array,
-    first_child: Array,
-    suffix: Array,
-    state: int,
-    sought: int,
-) -> tuple[float, int]:
+def score(ngrams: Ngrams, state: int, sought: int) -> tuple[float, int]:
     """Natural-log probability of the word id `sought` in `state`, and the state after it."""
+    word, log_prob, backoff, first_child, suffix = ngrams
     total = 0.0
     node = find_child(word, first_child, state, sought)
     while node < 0:
@@ -66,28 +61,18 @@ def score(
 
 
 @COMPILER.kernel
-def score_sequence(
-    word: Array,
-    log_prob: Array,
-    backoff: Array,
-    first_child: Array,
-    suffix: Array,
-    begin: int,
-    end_word: int,
-    ids: Array,
-    scores: Array,
-) -> None:
+def score_sequence(ngrams: Ngrams, begin: int, end_word: int, ids: Array, scores: Array) -> None:
     """Log-probability of each of the word `ids` (T,) in turn into `scores` (T,), float64.
 
     After every `end_word` the state is `begin` again.
     """
     state = begin
     for position in range(len(ids)):
-        scores[position], state = score(word, log_prob, backoff, first_child, suffix, state, ids[position])
+        scores[position], state = score(ngrams, state, ids[position])
         if ids[position] == end_word:
             state = begin
 
 
-def lookup_arrays(model: NgramModel) -> tuple[Array, Array, Array, Array, Array]:
-    """The arrays of `model` in the order in which `score` takes them."""
+def lookup_arrays(model: NgramModel) -> Ngrams:
+    """What of `model` the walk needs."""
     return model.word, model.log_prob, model.backoff, model.first_child, model.suffix

@@ -66,5 +66,5 @@ def token_scores(model: NgramModel, sentences: Iterable[str]) -> tuple[Ints, NDA
         raise DataError("the text to measure on is empty")
     predicted = ids[ids != BEGIN_ID]
     scores = np.empty(len(predicted), np.float64)
-    score_sequence(*lookup_arrays(model), model.begin_state(), END_ID, predicted, scores)
+    score_sequence(lookup_arrays(model), model.begin_state(), END_ID, predicted, scores)
     return predicted, scores

@@ -16,11 +16,13 @@ from asr.nn.numba_cache import Compiler
 COMPILER = Compiler("language model files", [Path(__file__)])
 
 Array = NDArray[Any]
+Rows = tuple[Array, Array, Array, Array]
 
 
 @COMPILER.inner
-def number(low: Array, second: Array, third: Array, high: Array, index: int) -> int:
+def number(rows: Rows, index: int) -> int:
     """The whole number at `index`."""
+    low, second, third, high = rows
     value = int(low[index])
     if len(second):
         value |= int(second[index]) << 8
@@ -32,28 +34,18 @@ def number(low: Array, second: Array, third: Array, high: Array, index: int) -> 
 
 
 @COMPILER.kernel
-def count_children(low: Array, second: Array, third: Array, high: Array, start: int, first_child: Array) -> None:
+def count_children(rows: Rows, start: int, first_child: Array) -> None:
     """Fill `first_child` for the nodes from `start` on, whose numbers of children are given, and one further."""
-    count = len(low)
+    count = len(rows[0])
     node = start + count
     for index in range(count):
         first_child[start + index] = node
-        node += number(low, second, third, high, index)
+        node += number(rows, index)
     first_child[start + count] = node
 
 
 @COMPILER.kernel
-def place_children(
-    low: Array,
-    second: Array,
-    third: Array,
-    high: Array,
-    parents: int,
-    start: int,
-    first_child: Array,
-    suffix: Array,
-    word: Array,
-) -> None:
+def place_children(rows: Rows, parents: int, start: int, first_child: Array, suffix: Array, word: Array) -> None:
     """Fill `suffix` and `word` of the nodes from `start` on, the children of the nodes from `parents` on.
 
     The numbers are the gaps between the places of siblings among the children of their parent's suffix.
@@ -62,7 +54,7 @@ def place_children(
     for parent in range(parents, start):
         child = first_child[suffix[parent]] - 1
         for _ in range(first_child[parent + 1] - first_child[parent]):
-            child += number(low, second, third, high, node - start) + 1
+            child += number(rows, node - start) + 1
             suffix[node] = child
             word[node] = word[child]
             node += 1

@@ -99,7 +99,7 @@ def test_the_walk_equals_the_definition(seed: int, n_words: int, order: int) -> 
     for position, word in enumerate(ids.tolist()):
         expected = definition(tuple(ids[max(0, position - order + 1) : position].tolist()), word)
         plain, state = model.score(state, word)
-        compiled, compiled_state = lookup.score(*arrays, compiled_state, word)
+        compiled, compiled_state = lookup.score(arrays, compiled_state, word)
         assert plain == pytest.approx(expected, abs=1e-4)
         assert compiled == pytest.approx(plain, abs=1e-5)
         assert compiled_state == state

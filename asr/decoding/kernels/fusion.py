@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from asr.decoding.hotwords import HotwordStates
 from asr.decoding.kernels.compiler import inner
 from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
+from asr.lm.lookup import Ngrams, search_children
 from asr.lm.lookup import score as ngram_score
-from asr.lm.lookup import search_children
 from asr.lm.ngram import END_ID, UNKNOWN_ID
 
 STRANGE = -1  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
@@ -49,7 +49,7 @@ class Rules(NamedTuple):
 class Fusion(NamedTuple):
     """All that the language side knows. Without a language model (`rules.has_model`) its arrays are empty."""
 
-    ngrams: tuple[Array, Array, Array, Array, Array]  # see `asr.lm.lookup.lookup_arrays`
+    ngrams: Ngrams
     lexicon: LexiconTrie
     hotwords: HotwordStates
     rules: Rules
@@ -188,8 +188,7 @@ def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
     """Natural-log probability of `word` in `state` and the state after it."""
     if word >= fusion.rules.known_words:
         word = UNKNOWN_ID
-    in_word, log_prob, backoff, first_child, suffix = fusion.ngrams
-    return ngram_score(in_word, log_prob, backoff, first_child, suffix, state, word)
+    return ngram_score(fusion.ngrams, state, word)
 
 
 @inner
