@@ -53,7 +53,7 @@ folder_of() {
     kathleen) echo Kathleen-arctic ;;
     an4) echo AN4 ;;
     CommonVoice-v1-rest | VoxForge-rest | speechocean762-rest | barista-rest) echo "${1%-rest}" ;;
-    vctk | asp | vcc2016 | snsd_clean | wordless) echo "$1" ;;
+    vctk | asp | cv_agreed | vcc2016 | snsd_clean | wordless) echo "$1" ;;
     dev-clean-2-*) echo LibriSpeech/dev-clean-2 ;;
     *) echo "LibriSpeech/$1" ;;
   esac
@@ -69,7 +69,7 @@ prepare() {
       asr prepare folder --root "$corpora/$folder" --name "$1" --speaker-from '^([^/]+)/' -o "$manifests" ;;
     kathleen) asr prepare folder --root "$corpora/$folder" --name kathleen --speaker kathleen -o "$manifests" ;;
     *-rest) "$python" recipes/everyday/prepare.py "$corpora" "$manifests" ;;
-    vcc2016 | snsd_clean) asr prepare folder --root "$corpora/$folder" --name "$1" -o "$manifests" ;;
+    cv_agreed | vcc2016 | snsd_clean) asr prepare folder --root "$corpora/$folder" --name "$1" -o "$manifests" ;;
     wordless) "$python" recipes/wordless.py data/wordless "$manifests/wordless.jsonl" ;;
     an4) asr prepare folder --root "$corpora/$folder" --name an4 --speaker-from '^[^/]+/([^/]+)/' -o "$manifests" ;;
     *) asr prepare librispeech --root "$corpora" --part "${folder#*/}" -o "$manifests" ;;
