@@ -24,7 +24,7 @@ from asr.transcription.decoder import FAST_BEAM, DecodeOptions, read_settings
 from asr.transcription.recognizer import Recognizer
 from tests.benchmarks.transcription import choose, shared_speech
 
-BEAMS = (10, 30, 100, 300)
+BEAMS = (10, 30, 100, 400)
 
 
 @dataclass(frozen=True)
