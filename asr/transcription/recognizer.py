@@ -10,7 +10,9 @@ network and one in the search, would mostly wait for each other's threads.
 from __future__ import annotations
 
 import copy
+import ctypes
 import os
+import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -220,6 +222,7 @@ class Recognizer:
                 # Nothing more to read for now: what is at work comes first.
                 while at_work and (not window or len(at_work) > _WINDOWS_AT_WORK or at_work[0].is_done()):
                     yield from timeline.follow(at_work.popleft())
+                    _return_memory()
             while at_work:
                 yield from timeline.follow(at_work.popleft())
         finally:
@@ -359,6 +362,13 @@ def _in_precision(network: AcousticModel, precision: Literal["float32", "bfloat1
         elif isinstance(module, Bidirectional):
             module.pack(torch.bfloat16)
     return network
+
+
+def _return_memory() -> None:
+    """Give what was freed back to the system; the C library would keep it in pieces, more with every hour of sound."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def _device(name: str) -> torch.device:
