@@ -43,12 +43,11 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        _discard(temporary)
         reason = error.strerror or str(error)
         raise AsrError(f"cannot write {path}: {reason}", "Free some space or choose another place.") from error
-    except BaseException:
-        _discard(temporary)
-        raise
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:
@@ -131,8 +130,3 @@ def fingerprint_files(*paths: Path, root: Path | None = None) -> str:
 def fingerprint_text(text: str) -> str:
     """The first hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
-
-
-def _discard(temporary: Path) -> None:
-    with suppress(OSError):
-        temporary.unlink()

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from numpy.typing import NDArray
 from asr.errors import ModelError
 from asr.io import write_whole
 from asr.lm.ngram import Floats, Ints, NgramModel, block_starts
+
+if TYPE_CHECKING:
+    from asr.lm.unpacking import Rows
 
 MAGIC = b"ASR-NGRAM 2\n"
 FORMER_MAGIC = b"ASR-NGRAM 1\n"
@@ -40,8 +43,6 @@ LLOYD_ROUNDS = 30
 HISTOGRAM_BINS = 4096
 LEVEL = 6
 """Of deflate; 9 saves half a per cent more and takes five times as long."""
-Row = NDArray[np.uint8]
-Rows = tuple[Row, Row, Row, Row]
 HINT = "The file is torn or was changed: write it again."
 
 

@@ -17,6 +17,7 @@ COMPILER = Compiler("language model files", [Path(__file__)])
 
 Array = NDArray[Any]
 Rows = tuple[Array, Array, Array, Array]
+"""The bytes of whole numbers, lowest first."""
 
 
 @COMPILER.inner
