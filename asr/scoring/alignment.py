@@ -10,7 +10,7 @@ errors: its S + D + I can be larger.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jiwer
 from rapidfuzz.distance import Levenshtein
@@ -20,7 +20,7 @@ from asr.scoring.counts import Counts
 Aligner = Literal["levenshtein", "nist"]
 Kind = Literal["equal", "replace", "delete", "insert"]
 Words = Sequence[str]
-ALIGNERS: tuple[Aligner, ...] = ("levenshtein", "nist")
+ALIGNERS: tuple[Aligner, ...] = get_args(Aligner)
 LETTERS: dict[Kind, str] = {"equal": "C", "replace": "S", "delete": "D", "insert": "I"}
 
 _process: Any = jiwer.process_words  # its types know texts as strings and transforms as classes alone

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError, UsageError
-from asr.scoring.alignment import ALIGNERS, Aligner
+from asr.scoring.alignment import Aligner
 from asr.scoring.board import Board, baseline_inputs, build_board
 from asr.scoring.pairing import Missing, Pairing, Tags, pair
 from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
@@ -35,8 +35,6 @@ class ScoreOptions:
         for form in (self.reference_format, self.hypothesis_format):
             if form not in FORMATS:
                 raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
-        if self.aligner not in ALIGNERS:
-            raise UsageError(f"unknown aligner {self.aligner!r}", f"Choose one of {', '.join(ALIGNERS)}.")
         compose([name for name in self.normalizers if name != "none"])
 
     @property

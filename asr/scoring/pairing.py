@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import Aligner, TimedWord
@@ -15,9 +15,9 @@ from asr.scoring.result import Score, score
 from asr.text.normalize import find_tags
 
 Missing = Literal["error", "delete", "skip"]
-MISSING: tuple[Missing, ...] = ("error", "delete", "skip")
+MISSING: tuple[Missing, ...] = get_args(Missing)
 Tags = Literal["skip", "keep"]
-TAGS: tuple[Tags, ...] = ("skip", "keep")
+TAGS: tuple[Tags, ...] = get_args(Tags)
 _LISTED = 5
 _BRACKET = re.compile(r"[\[<{(]")
 
