@@ -19,6 +19,7 @@ from asr.decoding.hypothesis import Hypothesis, spell
 from asr.decoding.kernels.beam import Limits, search, trace
 from asr.decoding.kernels.compiler import COMPILER
 from asr.decoding.kernels.fusion import Fusion, Rules
+from asr.decoding.kernels.look_ahead import LookAhead, build_look_ahead
 from asr.decoding.lexicon_trie import BOUNDARY, LexiconTrie, Pieces, alphabet_of, build_pieces, build_trie
 from asr.decoding.prior import without_prior
 from asr.errors import UsageError
@@ -64,9 +65,11 @@ class BeamDecoder:
         self._words = [*(language_model.words if language_model else ()), *_expected(language_model, phrases)]
         states = build_states(phrases, alphabet, self._words, pronunciations)
         self._pieces: Pieces = _read_only(pieces)
+        known = len(language_model.words) if language_model else 0
         self._ngrams = _read_only(lookup_arrays(language_model) if language_model else _no_ngrams())
         trie = _build_trie(language_model, self._words, alphabet, pronunciations)
         self._trie: LexiconTrie = _read_only(trie)
+        self._look_ahead: LookAhead = _read_only(build_look_ahead(self._ngrams, known, self._trie))
         self._hotwords: HotwordStates = _read_only(states)
         self._most_earned = _most_earned(pieces, states)
         self._configure(config or DecodingConfig())
@@ -88,8 +91,8 @@ class BeamDecoder:
             )
         self.config = config
         self._prior = np.array(config.prior, np.float32)
-        rules = _rules(config, closed, self.reads_phones, self._model, self._trie, self._most_earned)
-        self._fusion = Fusion(self._ngrams, self._trie, self._hotwords, rules)
+        rules = _rules(config, closed, self.reads_phones, self._model, self._most_earned)
+        self._fusion = Fusion(self._ngrams, self._trie, self._look_ahead, self._hotwords, rules)
         self._limits = Limits(int(config.beam_size), float(config.token_min_logp), float(config.beam_threshold))
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
@@ -162,12 +165,10 @@ def _rules(
     closed: bool,
     phones: bool,
     model: NgramModel | None,
-    lexicon: LexiconTrie,
     most_earned: float,
 ) -> Rules:
     weight, bonus = float(config.lm_weight), float(config.word_score)
     unknown = float(weight * model.log_prob[1 + UNKNOWN_ID] + config.unk_score) if model else 0.0
-    best_word = max(unknown, weight * float(lexicon.best[0])) if model else 0.0
     return Rules(
         has_model=model is not None,
         closed=closed,
@@ -180,7 +181,6 @@ def _rules(
         unk_score=float(config.unk_score),
         unk_char_score=float(config.unk_char_score),
         unk_lookahead=unknown,
-        new_word_gain=max(0.0, bonus + best_word),
         hotword_gain=most_earned,
     )
 

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from asr.decoding.hotwords import BETWEEN
 from asr.decoding.kernels.compiler import inner, kernel
 from asr.decoding.kernels.fusion import (
-    NO_WORD,
     Fusion,
     best_gain,
     finish_text,
@@ -35,6 +34,7 @@ from asr.decoding.kernels.fusion import (
     word_of,
     words_at,
 )
+from asr.decoding.kernels.look_ahead import NO_WORD
 from asr.decoding.lexicon_trie import ROOT, Pieces
 
 Array = NDArray[Any]
@@ -49,6 +49,8 @@ PREFIX = np.dtype(
         ("weight", np.float64),  # exp(language + ahead − reference)
         ("language", np.float64),  # what the language side says of the text, natural log
         ("ahead", np.float64),  # what it says ahead of words still open, taken back later
+        ("expected", np.float64),  # … of which the language model alone says this
+        ("gain", np.float64),  # what the open word gains by the one before it (`context_gain`)
         ("finished", np.float64),  # `language` with the open word complete as the likeliest homophone, valid if
         ("finished_state", np.int32),  # … the n-gram state after it is not -1
         ("finished_word", np.int32),  # … which is this one

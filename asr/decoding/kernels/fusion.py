@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from asr.decoding.hotwords import HotwordStates
 from asr.decoding.kernels.compiler import inner
+from asr.decoding.kernels.look_ahead import DEPTH, NO_WORD, LookAhead
 from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
 from asr.lm.lookup import Ngrams, search_children
 from asr.lm.lookup import score as ngram_score
 from asr.lm.ngram import END_ID, UNKNOWN_ID
 
 STRANGE = -1  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
-NO_WORD = -1  # in place of a word's id: none ends here, or one that is not known
 FORBIDDEN = -float("inf")
 
 Array = NDArray[Any]
@@ -42,7 +42,6 @@ class Rules(NamedTuple):
     unk_score: float
     unk_char_score: float
     unk_lookahead: float  # what an unknown word costs at least: weight · log p(<unk>) + unknown score
-    new_word_gain: float  # the most that a new word can promise
     hotword_gain: float  # the most that the letters of one piece can earn
 
 
@@ -51,6 +50,7 @@ class Fusion(NamedTuple):
 
     ngrams: Ngrams
     lexicon: LexiconTrie
+    look_ahead: LookAhead
     hotwords: HotwordStates
     rules: Rules
 
@@ -90,7 +90,7 @@ def read_piece(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusio
     that is `word` (of `homophones`).
     """
     language, state, trie, hot = prefix.language, prefix.state, prefix.trie, prefix.hot
-    length = prefix.length
+    length, gain = prefix.length, prefix.gain
     first = pieces.start[1 if trie == ROOT else 0, piece]
     for position in range(first, pieces.end[piece]):
         letter = pieces.letters[position]
@@ -105,12 +105,15 @@ def read_piece(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusio
         else:
             trie = next_node(fusion.lexicon, trie, letter)
             length += 1
+            if length <= DEPTH:
+                gain = context_gain(state, trie, fusion)
         if language == FORBIDDEN or (fusion.rules.closed and trie == STRANGE):
             return False
         hot = fusion.hotwords.next[hot, letter]
         language += fusion.hotwords.earned[hot]
-    new.language, new.state, new.trie, new.hot, new.length = language, state, trie, hot, length
-    new.ahead = look_ahead(trie, length, fusion) + fusion.hotwords.held[hot]
+    new.language, new.state, new.trie, new.hot, new.length, new.gain = language, state, trie, hot, length, gain
+    new.expected = look_ahead(state, trie, length, gain, fusion)
+    new.ahead = new.expected + fusion.hotwords.held[hot]
     new.finished_state = -1
     return True
 
@@ -192,8 +195,23 @@ def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
 
 
 @inner
-def look_ahead(trie: int, length: int, fusion: Fusion) -> float:
-    """What the open word will add at best, by its unigram: 0 between words."""
+def context_gain(state: int, trie: int, fusion: Fusion) -> float:
+    """What the words that begin as a lexicon node gain by the word before them, the last one of `state`."""
+    if not fusion.rules.has_model or trie == STRANGE or state == ROOT:
+        return 0.0
+    table = fusion.look_ahead
+    word, _, backoff, _, _ = fusion.ngrams
+    context = word[state]
+    gain: float = backoff[1 + context]
+    listed = search_children(table.node, table.first, context, trie)
+    if listed >= 0:
+        gain = max(gain, table.log_prob[listed] - fusion.lexicon.best[trie])
+    return gain
+
+
+@inner
+def look_ahead(state: int, trie: int, length: int, gain: float, fusion: Fusion) -> float:
+    """What the open word is expected to add: 0 between words. `gain` is that of its beginning (`context_gain`)."""
     rules = fusion.rules
     if trie == ROOT:
         return 0.0
@@ -201,27 +219,40 @@ def look_ahead(trie: int, length: int, fusion: Fusion) -> float:
         return rules.word_score
     if trie == STRANGE:
         return rules.word_score + rules.unk_lookahead + length * rules.unk_char_score
-    best_word: float = fusion.lexicon.best[trie]
-    return rules.word_score + rules.weight * best_word
+    only = fusion.look_ahead.only[trie]
+    log_prob: float = fusion.lexicon.best[trie] + gain if only == NO_WORD else score_word(state, only, fusion)[0]
+    return rules.word_score + rules.weight * log_prob
 
 
 @inner
 def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
-    """An upper bound of what one more piece can add to `language + ahead` of `prefix`.
+    """What one more piece is expected to add at most to `language + ahead` of `prefix`.
 
     Within a word nothing is gained, for `ahead` was the best that it could become, unless an unknown word is cheaper.
     A piece that begins a word (only if `begins_word`) turns what was expected of the open one into what it is worth.
     """
     rules = fusion.rules
     if prefix.trie == ROOT:
-        return rules.new_word_gain + rules.hotword_gain
-    expected = look_ahead(prefix.trie, prefix.length, fusion)
+        return new_word(prefix.state, fusion) + rules.hotword_gain
     gain = 0.0
     if rules.has_model and not rules.closed:
-        gain = max(gain, look_ahead(STRANGE, prefix.length, fusion) - expected)
+        gain = max(gain, look_ahead(prefix.state, STRANGE, prefix.length, 0.0, fusion) - prefix.expected)
     if begins_word:
-        gain = max(gain, likeliest_end(prefix, fusion) - prefix.language - expected + rules.new_word_gain)
+        worth = likeliest_end(prefix, fusion) - prefix.language
+        gain = max(gain, worth - prefix.expected + new_word(prefix.finished_state, fusion))
     return gain + rules.hotword_gain
+
+
+@inner
+def new_word(state: int, fusion: Fusion) -> float:
+    """The most that a word is expected to add that begins in `state`."""
+    rules = fusion.rules
+    best = 0.0
+    if rules.has_model:
+        best = rules.weight * (fusion.lexicon.best[ROOT] + context_gain(state, ROOT, fusion))
+        if not rules.closed:
+            best = max(best, rules.unk_lookahead)
+    return max(0.0, rules.word_score + best)
 
 
 @inner
