@@ -38,6 +38,8 @@ COARSE_PAUSE = 5
 WINDOW = 256
 MARGIN = 32
 """Words that a window of a long text has beyond its own on either side."""
+WINDOWS = 16
+"""Windows that are read together: of ten hours of speech all at once would take a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -121,23 +123,29 @@ class PunctuationModel:
 
     def log_probs(self, pieces: NDArray[np.int64], pauses: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Marks (N, 4) and cases (N, 3) of words (N, P), pauses (N,): a long text in windows that overlap."""
-        starts = range(0, len(pieces), WINDOW)
+        together = WINDOW * WINDOWS
+        parts = [self._log_probs(pieces, pauses, at, at + together) for at in range(0, len(pieces), together)]
+        return torch.cat([marks for marks, _ in parts]), torch.cat([cases for _, cases in parts])
+
+    def _log_probs(
+        self, pieces: NDArray[np.int64], pauses: NDArray[np.int64], first: int, last: int
+    ) -> tuple[Tensor, Tensor]:
+        """`log_probs` of the words `first : last`, in one batch."""
+        starts = range(first, min(last, len(pieces)), WINDOW)
         spans = [(max(0, at - MARGIN), min(len(pieces), at + WINDOW + MARGIN)) for at in starts]
-        longest = max(end - start for start, end in spans)
-        rows = torch.zeros(len(spans), longest, PIECES, dtype=torch.long)
-        silence = torch.zeros(len(spans), longest, dtype=torch.long)
+        lengths = torch.tensor([end - start for start, end in spans])
+        rows = torch.zeros(len(spans), int(lengths.max()), PIECES, dtype=torch.long)
+        silence = torch.zeros(rows.shape[:2], dtype=torch.long)
         for row, (start, end) in enumerate(spans):
             rows[row, : end - start] = torch.from_numpy(pieces[start:end])
             silence[row, : end - start] = torch.from_numpy(pauses[start:end])
-        lengths = torch.tensor([end - start for start, end in spans])
         with torch.inference_mode():
-            marks, cases = self.network(rows, silence, lengths)
-        own = [
-            (row, at - start, min(WINDOW, len(pieces) - at))
-            for row, ((start, _), at) in enumerate(zip(spans, starts, strict=True))
-        ]
-        parts = [[logits[row, first : first + count] for row, first, count in own] for logits in (marks, cases)]
-        return torch.cat(parts[0]).log_softmax(dim=1), torch.cat(parts[1]).log_softmax(dim=1)
+            logits = self.network(rows, silence, lengths)
+        own = [(row, at - start) for row, ((start, _), at) in enumerate(zip(spans, starts, strict=True))]
+        marks, cases = (
+            torch.cat([each[row, start : min(start + WINDOW, lengths[row])] for row, start in own]) for each in logits
+        )
+        return marks.log_softmax(dim=1), cases.log_softmax(dim=1)
 
     def _pieces(self, word: str) -> list[int]:
         known = self._known.get(word)

@@ -70,6 +70,8 @@ class Recognizer:
         search: Search | None = None,
     ) -> None:
         """`phones` says that `decode` reads phones and spells words with them, `search` which calibration is its."""
+        # oneDNN keeps a routine, with its memory, for each shape that it meets, and every batch has another.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
         self.model = model
         self.device = _device(device)
         self.segmentation = segmentation or SegmentationConfig()
