@@ -69,6 +69,7 @@ class BeamDecoder:
         self._ngrams = _read_only(lookup_arrays(language_model) if language_model else _no_ngrams())
         trie = _build_trie(language_model, self._words, alphabet, pronunciations)
         self._trie: LexiconTrie = _read_only(trie)
+        COMPILER.announce()
         self._look_ahead: LookAhead = _read_only(build_look_ahead(self._ngrams, known, self._trie))
         self._hotwords: HotwordStates = _read_only(states)
         self._most_earned = _most_earned(pieces, states)
@@ -107,7 +108,6 @@ class BeamDecoder:
             raise ValueError("log-probabilities contain NaN")
         if self.config.prior_weight and len(self._prior) and len(log_probs):
             log_probs = without_prior(log_probs, self._prior, self.config.prior_weight)
-        COMPILER.announce()
         texts, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
         return [self._hypothesis(text, history, len(log_probs)) for text in texts[:nbest]]
 
