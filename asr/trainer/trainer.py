@@ -6,11 +6,9 @@ with the same bits as one that was not; only the work since the last checkpoint 
 
 from __future__ import annotations
 
-import ctypes
 import math
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +24,7 @@ from torch import Tensor, nn
 
 from asr.errors import AsrError, ModelError
 from asr.io import clear_unfinished
+from asr.nn.memory import release_unused
 from asr.nn.precision import Precision, products
 from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState, load_checkpoint, save_checkpoint
@@ -416,15 +415,3 @@ class StopRequest:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
-
-
-def release_unused() -> None:
-    """Give freed memory back to the system. Where the C library is not glibc, do nothing.
-
-    Without it a run's memory grows for hours, to several times what it uses; a call takes milliseconds.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

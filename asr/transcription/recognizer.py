@@ -10,9 +10,7 @@ network and one in the search, would mostly wait for each other's threads.
 from __future__ import annotations
 
 import copy
-import ctypes
 import os
-import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +34,7 @@ from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
+from asr.nn.memory import release_unused
 from asr.nn.precision import Precision, chosen
 from asr.nn.rnn import Bidirectional
 from asr.punctuation.model import PunctuationModel
@@ -224,7 +223,7 @@ class Recognizer:
                 # Nothing more to read for now: what is at work comes first.
                 while at_work and (not window or len(at_work) > _WINDOWS_AT_WORK or at_work[0].is_done()):
                     yield from timeline.follow(at_work.popleft())
-                    _return_memory()
+                    release_unused()
             while at_work:
                 yield from timeline.follow(at_work.popleft())
         finally:
@@ -364,13 +363,6 @@ def _in_precision(network: AcousticModel, precision: Literal["float32", "bfloat1
         elif isinstance(module, Bidirectional):
             module.pack(torch.bfloat16)
     return network
-
-
-def _return_memory() -> None:
-    """Give what was freed back to the system; the C library would keep it in pieces, more with every hour of sound."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)
 
 
 def _device(name: str) -> torch.device:

@@ -228,7 +228,8 @@ def look_ahead(state: int, trie: int, length: int, gain: float, fusion: Fusion) 
 def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
     """What one more piece is expected to add at most to `language + ahead` of `prefix`.
 
-    Within a word nothing is gained, for `ahead` was the best that it could become, unless an unknown word is cheaper.
+    Within a word nothing is, for `ahead` was what its beginning promised, unless an unknown word is cheaper. More than
+    that, and so no bound, it is where the single word that is left proves better in the highest order.
     A piece that begins a word (only if `begins_word`) turns what was expected of the open one into what it is worth.
     """
     rules = fusion.rules
