@@ -7,6 +7,7 @@ a log-linear interpolation with what the search has used already. The list then 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -25,24 +26,35 @@ class SentenceModel(Protocol):
 
 
 def rescore_nbest(
-    nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel, weight: float, bonus: float = 0.0
+    nbests: Sequence[Sequence[Hypothesis]],
+    model: SentenceModel,
+    weight: float,
+    bonus: float = 0.0,
+    threshold: float = math.inf,
 ) -> list[list[Hypothesis]]:
     """The n-best lists of several utterances, each sorted anew with `weight · log p(text) + bonus · words` added.
 
     The bonus makes up for a second model's dislike of long sentences. All utterances are rescored together, and a text
-    that several hypotheses share is rescored once. Equal scores keep the order of the search; a list of one stays as it
-    is.
+    that several hypotheses share is rescored once. Equal scores keep the order of the search. Hypotheses that are not
+    `in_doubt` are not read: they are moved as far as the best one of the search, and stay as far behind it.
     """
-    lm_scores = score_texts([nbest for nbest in nbests if len(nbest) > 1], model)
+    doubtful = [in_doubt(nbest, threshold) for nbest in nbests]
+    lm_scores = score_texts([some for some in doubtful if len(some) > 1], model)
 
-    def rescored(hypothesis: Hypothesis) -> Hypothesis:
-        added = weight * lm_scores[hypothesis.text] + bonus * len(hypothesis.text.split())
-        return replace(hypothesis, score=hypothesis.score + added, language=hypothesis.language + added)
+    def added(hypothesis: Hypothesis) -> float:
+        return weight * lm_scores[hypothesis.text] + bonus * len(hypothesis.text.split())
 
-    return [
-        sorted(map(rescored, nbest), key=lambda hypothesis: -hypothesis.score) if len(nbest) > 1 else list(nbest)
-        for nbest in nbests
-    ]
+    def rescored(nbest: Sequence[Hypothesis], count: int) -> list[Hypothesis]:
+        if count < 2:
+            return list(nbest)
+        changes = [*map(added, nbest[:count]), *[added(nbest[0])] * (len(nbest) - count)]
+        moved = [
+            replace(hypothesis, score=hypothesis.score + change, language=hypothesis.language + change)
+            for hypothesis, change in zip(nbest, changes, strict=True)
+        ]
+        return sorted(moved, key=lambda hypothesis: -hypothesis.score)
+
+    return [rescored(nbest, len(some)) for nbest, some in zip(nbests, doubtful, strict=True)]
 
 
 def in_doubt(nbest: Sequence[Hypothesis], threshold: float) -> list[Hypothesis]:

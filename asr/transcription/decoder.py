@@ -119,7 +119,7 @@ def make_decode(
         return best_path
 
     from asr.decoding.hotwords import gather_hotwords
-    from asr.decoding.rescoring import in_doubt, rescore_nbest, word_posteriors
+    from asr.decoding.rescoring import rescore_nbest, word_posteriors
     from asr.lm.load import load_language_model
 
     config = _config(model.path, options)
@@ -130,8 +130,9 @@ def make_decode(
     def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
         nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
         if recurrent:
-            nbests = [in_doubt(nbest, config.nbest_threshold) for nbest in nbests]
-            nbests = rescore_nbest(nbests, recurrent, config.rescore_weight, config.rescore_word_score)
+            nbests = rescore_nbest(
+                nbests, recurrent, config.rescore_weight, config.rescore_word_score, config.nbest_threshold
+            )
         if not posteriors:
             return [best for best, *_ in nbests]
         return [replace(nbest[0], posteriors=tuple(word_posteriors(nbest))) for nbest in nbests]

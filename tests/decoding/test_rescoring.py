@@ -73,6 +73,19 @@ def test_a_list_of_one_is_not_asked_about() -> None:
     assert table.asked == []
 
 
+def test_what_is_not_in_doubt_is_not_read_and_stays_as_far_behind() -> None:
+    table = Table()
+    nbest = [hypothesis("GO HOLM", -1.0, 0.0), hypothesis("GO HOME", -2.0, 0.0), hypothesis("GO", -4.0, 0.0)]
+    (rescored,) = rescore_nbest([nbest], table, 0.5, threshold=2.0)
+    assert [(one.text, one.score) for one in rescored] == [
+        ("GO HOME", -2.0 - 0.5 * 4),
+        ("GO HOLM", -1.0 - 0.5 * 9),
+        ("GO", -4.0 - 0.5 * 9),
+    ]
+    assert table.asked == ["GO HOLM", "GO HOME"]
+    assert rescore_nbest([nbest], table, 0.5, threshold=0.5) == [nbest]
+
+
 def hypotheses(*shares: tuple[str, float]) -> list[Hypothesis]:
     return [Hypothesis((), (), math.log(share), 0.0, 0.0, text) for text, share in shares]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from asr.decoding import BeamDecoder, DecodingConfig, Hypothesis
-from asr.decoding.rescoring import in_doubt, rescore_nbest
+from asr.decoding.rescoring import rescore_nbest
 from asr.errors import ModelError, UsageError
 from asr.lm.rnn import load_recurrent
 from asr.model.bundle import load_saved_model
@@ -55,10 +55,9 @@ def test_the_best_is_the_first_of_the_rescored_list(
     decoder = BeamDecoder(
         load_saved_model(tiny_model).tokenizer.vocabulary, DecodingConfig(beam_size=20, word_score=0.0)
     )
-    nbests = [
-        in_doubt(nbest, DecodingConfig().nbest_threshold) for nbest in decoder.decode_batch(heard, STEPS, nbest=30)
-    ]
-    wanted = [best for best, *_ in rescore_nbest(nbests, load_recurrent(tiny_rnn_lm), weight, bonus)]
+    nbests = decoder.decode_batch(heard, STEPS, nbest=30)
+    threshold = DecodingConfig().nbest_threshold
+    wanted = [best for best, *_ in rescore_nbest(nbests, load_recurrent(tiny_rnn_lm), weight, bonus, threshold)]
     found = read(tiny_model, heard, beam_size=20, rescore=tiny_rnn_lm, rescore_weight=weight, rescore_word_score=bonus)
     assert found == wanted
     assert (found == [best for best, *_ in nbests]) == (weight == bonus == 0)
