@@ -55,6 +55,7 @@ def tune(
     from asr.evaluation.evaluate import model_name
     from asr.evaluation.tuning import (
         BONUSES,
+        NGRAM_SHARES,
         WEIGHTS,
         describe_tuning,
         draw_heat_map,
@@ -92,7 +93,7 @@ def tune(
     # What is neither given nor tuned here stays as it was.
     given: dict[str, Any] = {"beam_size": options.beam, "token_min_logp": threshold, "nbest": nbest}
     kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence")
-    kept = (*kept, "nbest_threshold", "rescore_weight", "rescore_word_score")
+    kept = (*kept, "nbest_threshold", "rescored_lm_weight", "rescore_weight", "rescore_word_score")
     settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
     start = DecodingConfig(**settings)
     folder = out or Path("reports") / f"{model_name(saved.path.resolve())}-{manifest.stem}-tuning"
@@ -107,7 +108,8 @@ def tune(
     best, rescored = tuning.best, None
     if recurrent is not None:
         decoder = decoder.with_config(best)
-        with shown(sum(len(each.chunks) for each in examples), quiet) as progress:
+        chunks = sum(len(each.chunks) for each in examples)
+        with shown(len(NGRAM_SHARES) * chunks, quiet) as progress:
             rescored = tune_rescoring(examples, decoder, recurrent, threads=threads, on_progress=progress.advance)
         best = rescored.best
 
@@ -129,6 +131,7 @@ def tune(
         print(f"picture in {folder / 'heat_map.svg'}")
         if rescored is not None:
             print(f"WER {100 * rescored.best_wer:.2f} % rescored with {rescorer}: ", end="")
-            print(f"weight {best.rescore_weight:g}, bonus {best.rescore_word_score:g}")
+            print(f"weight {best.rescore_weight:g}, bonus {best.rescore_word_score:g}, ", end="")
+            print(f"beside {lm.name} at {best.before_rescoring().lm_weight:g}")
         if not dry_run:
             print(f"settings written to {tuned.decoding}")

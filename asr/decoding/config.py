@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr.errors import UsageError
 
@@ -25,6 +25,7 @@ class DecodingConfig:
     end_of_sentence: bool = True  # an utterance is a whole sentence: score its end
     nbest: int = 30  # hypotheses that a recurrent model, where there is one, rescores as whole sentences
     nbest_threshold: float = 4.0  # of those, ones this much worse than the best are not: they could not win
+    rescored_lm_weight: float | None = None  # lm_weight where such a model is to rescore; None where that is the same
     rescore_weight: float = 0.3  # factor on that model's log-probabilities
     rescore_word_score: float = 1.0  # added per word: balances its taste for short texts
 
@@ -33,15 +34,17 @@ class DecodingConfig:
             raise UsageError(f"beam_size must be at least 1, not {self.beam_size}")
         if not self.beam_threshold > 0:
             raise UsageError(f"beam_threshold must be positive, not {self.beam_threshold}")
-        if not self.lm_weight >= 0:
-            raise UsageError(f"lm_weight must not be negative, not {self.lm_weight}")
+        for name in ("lm_weight", "rescored_lm_weight", "rescore_weight", "nbest_threshold"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise UsageError(f"{name} must not be negative, not {value}")
         if not 0 <= self.prior_weight < math.inf or not all(map(math.isfinite, self.prior)):
             raise UsageError("prior_weight must not be negative, and prior must hold numbers")
         if not self.unk_char_score <= 0:
             raise UsageError(f"unk_char_score must not be positive, not {self.unk_char_score}")
         if self.nbest < 1:
             raise UsageError(f"nbest must be at least 1, not {self.nbest}")
-        if not self.nbest_threshold >= 0:
-            raise UsageError(f"nbest_threshold must not be negative, not {self.nbest_threshold}")
-        if not self.rescore_weight >= 0:
-            raise UsageError(f"rescore_weight must not be negative, not {self.rescore_weight}")
+
+    def before_rescoring(self) -> DecodingConfig:
+        """The settings of a search whose hypotheses a recurrent model rescores: it takes over a share of the weight."""
+        return self if self.rescored_lm_weight is None else replace(self, lm_weight=self.rescored_lm_weight)

@@ -134,6 +134,8 @@ def describe_tuning(tuning: Tuning) -> dict[str, object]:
 
 RESCORE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 RESCORE_BONUSES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
+NGRAM_SHARES = (1.0, 0.9, 0.8)
+"""Of the n-gram's own weight, what it may keep beside a recurrent model."""
 TOGETHER = 64
 """Chunks searched and rescored at a time: sentences of like length then find each other."""
 
@@ -158,15 +160,36 @@ def tune_rescoring(
     model: SentenceModel,
     weights: Sequence[float] = RESCORE_WEIGHTS,
     bonuses: Sequence[float] = RESCORE_BONUSES,
+    shares: Sequence[float] = NGRAM_SHARES,
     threads: int | None = None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> Tuning:
     """Search the n-best lists of `decoder`, let `model` score them, and try every weight and bonus.
 
-    Of settings with the same word error rate the first counts. `on_progress` is told of chunks as they are done.
+    Once for each of the `shares` of its weight that the n-gram may keep; the grid is that of the best. Of settings with
+    the same word error rate the first counts. `on_progress` is told of chunks as they are done.
     Raises `DataError` when nothing was said, or for texts that `model` cannot read.
     """
     _refuse_silence(examples)
+    own = decoder.config.lm_weight
+    tunings = []
+    for share in shares:
+        lighter = decoder.with_config(replace(decoder.config, lm_weight=share * own))
+        tuning = _tune_lists(examples, lighter, model, weights, bonuses, threads, on_progress)
+        best = replace(tuning.best, lm_weight=own, rescored_lm_weight=tuning.best.lm_weight)
+        tunings.append(replace(tuning, best=best))
+    return min(tunings, key=lambda tuning: tuning.best_wer)
+
+
+def _tune_lists(
+    examples: Sequence[Example],
+    decoder: BeamDecoder,
+    model: SentenceModel,
+    weights: Sequence[float],
+    bonuses: Sequence[float],
+    threads: int | None,
+    on_progress: Callable[[int], None],
+) -> Tuning:
     lists: list[ScoredNbest] = []
     for some in score_nbests([chunk for each in examples for chunk in each.chunks], decoder, model, threads):
         lists += some

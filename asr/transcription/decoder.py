@@ -122,7 +122,7 @@ def make_decode(
     from asr.decoding.rescoring import rescore_nbest, word_posteriors
     from asr.lm.load import load_language_model
 
-    config = _config(model.path, options)
+    config = _config(model.path, options, rescorer)
     recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary, precision) if rescorer is not None else None
     language_model = load_language_model(path) if path is not None else None
     decoder = make_decoder(model, config, language_model, gather_hotwords(options.hotwords))
@@ -224,7 +224,8 @@ def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[
     path, rescorer = _models(folder, options)
     if _is_greedy(options, path, rescorer):
         return {"search": "greedy"}
-    settings = asdict(_config(folder, options))
+    settings = asdict(_config(folder, options, rescorer))
+    del settings["rescored_lm_weight"]  # is in lm_weight where it counts
     del settings["prior"]  # hundreds of numbers, which the model's fingerprint stands for
     rescoring = {key: settings.pop(key) for key in ("nbest", "nbest_threshold", "rescore_weight", "rescore_word_score")}
     settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
@@ -248,10 +249,12 @@ def _is_greedy(options: DecodeOptions, *models: Path | None) -> bool:
     return options.greedy or (not any(models) and options.beam_size is None and not options.hotwords)
 
 
-def _config(folder: Path, options: DecodeOptions) -> DecodingConfig:
+def _config(folder: Path, options: DecodeOptions, rescorer: Path | None) -> DecodingConfig:
     names = ("lm_weight", "word_score", "rescore_weight", "rescore_word_score")
     given: dict[str, Any] = {"beam_size": options.beam} | {name: getattr(options, name) for name in names}
     config = read_settings(folder)
+    if rescorer is not None:
+        config = config.before_rescoring()
     if _language_model(folder, options.lm) is None:
         # All are there to balance a language model.
         config = replace(config, prior=(), prior_weight=0.0, word_score=0.0)

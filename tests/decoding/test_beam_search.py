@@ -198,6 +198,7 @@ def test_a_language_model_with_other_letters_is_refused_by_name(model):
         {"beam_size": 0},
         {"beam_threshold": 0.0},
         {"lm_weight": -1.0},
+        {"rescored_lm_weight": -1.0},
         {"unk_char_score": 0.1},
         {"beam_threshold": math.nan},
     ],

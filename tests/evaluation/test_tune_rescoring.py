@@ -13,7 +13,9 @@ from asr.decoding.rescoring import rescore_nbest
 from asr.errors import DataError
 from asr.evaluation.emissions import Example
 from asr.evaluation.tuning import describe_tuning, error_rate, tune_rescoring, word_error_rate
+from asr.lm.load import load_language_model
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
+from tests.decoding.conftest import ARPA
 
 SENTENCES = ["AB BA A B", "A B BAB", "BA A B A", "AB AB A", "B A B A B"]
 WEIGHTS, BONUSES = (0.0, 0.5, 3.0), (0.0, 2.0)
@@ -44,7 +46,7 @@ def examples() -> list[Example]:
 
 def test_every_rate_of_the_grid_is_that_of_rescoring(examples, decoder) -> None:
     done: list[int] = []
-    tuned = tune_rescoring(examples, decoder, Knowing(), WEIGHTS, BONUSES, on_progress=done.append)
+    tuned = tune_rescoring(examples, decoder, Knowing(), WEIGHTS, BONUSES, (1.0,), on_progress=done.append)
     assert sum(done) == len(examples)
     nbests = decoder.decode_many([each.chunks[0] for each in examples], 15)
     for row, weight in enumerate(WEIGHTS):
@@ -58,8 +60,21 @@ def test_one_who_knows_what_was_said_helps(examples, decoder) -> None:
     assert tuned.wer[0, 0] == word_error_rate(examples, decoder)
     assert tuned.best_wer == tuned.wer.min() < tuned.wer[0, 0]
     assert tuned.best.rescore_weight > 0
-    assert replace(tuned.best, rescore_weight=0.3, rescore_word_score=1.0) == decoder.config
+    assert replace(tuned.best, rescore_weight=0.3, rescore_word_score=1.0, rescored_lm_weight=None) == decoder.config
     assert describe_tuning(tuned)["best_wer"] == tuned.best_wer
+
+
+def test_the_n_gram_keeps_the_share_that_is_best(examples, tmp_path) -> None:
+    path = tmp_path / "tiny.arpa"
+    path.write_text(ARPA, encoding="utf-8")
+    decoder = BeamDecoder(CHARACTERS, DecodingConfig(beam_size=20, nbest=15, lm_weight=4.0), load_language_model(path))
+    shares = (1.0, 0.2, 0.1)
+    each = {share: tune_rescoring(examples, decoder, Knowing(), (0.0,), (0.0,), (share,)) for share in shares}
+    tuned = tune_rescoring(examples, decoder, Knowing(), (0.0,), (0.0,), shares)
+    assert len({found.best_wer for found in each.values()}) > 1, "the share makes a difference"
+    share = min(shares, key=lambda share: each[share].best_wer)
+    assert (tuned.best, tuned.best_wer) == (each[share].best, each[share].best_wer)
+    assert (tuned.best.lm_weight, tuned.best.before_rescoring().lm_weight) == (4.0, share * 4.0)
 
 
 def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:
@@ -74,7 +89,7 @@ def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:
 
 def test_each_text_is_judged_once(examples, decoder) -> None:
     model = Knowing()
-    tune_rescoring(examples, decoder, model, WEIGHTS, BONUSES)
+    tune_rescoring(examples, decoder, model, WEIGHTS, BONUSES, (1.0,))
     assert len(model.asked) == len(set(model.asked))
 
 

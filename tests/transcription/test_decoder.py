@@ -115,6 +115,17 @@ def test_what_is_described(folder: Path, options: dict[str, Any], wanted: dict[s
     assert ("rescore_weight" in described) == (described.get("rescore", "none") != "none")
 
 
+def test_the_n_gram_weighs_less_where_it_is_rescored(folder: Path) -> None:
+    (folder / "decoding.json").write_text(json.dumps({"lm_weight": 1.0, "rescored_lm_weight": 0.8}))
+    (folder / "lm.ngram").touch()
+
+    def weight(**options: Any) -> float:
+        return float(describe_search(folder, DecodeOptions(**options))["lm_weight"])
+
+    assert (weight(), weight(fast=True), weight(rescore="none")) == (0.8, 1.0, 1.0)
+    assert (weight(lm_weight=0.5), weight(fast=True, lm_weight=0.5)) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize("options", [{"greedy": True}, {"beam_size": 10}, {"rescore": "rnn/best"}])
 def test_a_fast_search_is_one_and_no_other(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="a fast search is one with a beam of 100"):
@@ -132,7 +143,7 @@ def test_settings_written_before_there_was_rescoring(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
-    config = DecodingConfig(lm_weight=0.7, prior_weight=0.5, prior=(-0.25, -3.5, -13.816))
+    config = DecodingConfig(lm_weight=0.7, rescored_lm_weight=0.6, prior_weight=0.5, prior=(-0.25, -3.5, -13.816))
     write_settings(tmp_path, config)
     assert read_settings(tmp_path) == config
     assert len((tmp_path / "decoding.json").read_text().splitlines()) < 25, "the prior is on one line"
