@@ -78,6 +78,7 @@ TEXT = np.dtype(
     align=True,
 )
 _FAR = 200.0  # nats between the best prefix's language score and the reference at which the weights are renewed
+_NEGLIGIBLE = 0.1  # of the least that a new text must bring: less than that is not worth looking up which text it goes to
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _TOKEN_MIX = np.uint64(0xA0761D6478BD642F)
 _HALF = np.uint64(32)
@@ -270,7 +271,7 @@ def grow(
     for index in range(count):
         prefix = prefixes[index]
         scores[2, index] = prefix.weight * math.exp(best_gain(prefix, begins_word, fusion))
-    floor, floor_of = 0.0, 0
+    floor, floor_of, negligible = 0.0, 0, 0.0
     for at in range(len(tokens)):
         piece, emitted = tokens[at], probs[at]
         if piece == blank:
@@ -279,11 +280,12 @@ def grow(
             # Several prefixes may add up to one new text: what is a quarter as good as the worst kept is let in.
             floor = 0.25 * cutoff(scores, found, limits)
             floor_of = found + limits.beam_size // 4
+            negligible = _NEGLIGIBLE * floor
         for index in range(count):
             prefix = prefixes[index]
             # A token that follows itself is a new one only after a blank.
             probability = emitted * (prefix.blank if piece == prefix.last else prefix.blank + prefix.token)
-            if probability == 0.0:
+            if probability * scores[2, index] <= negligible:
                 continue
             first, end = homophones(prefix, piece, pieces, fusion)
             for entry in range(first, end):
