@@ -39,12 +39,7 @@ def serve(
     device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
-        Precision,
-        typer.Option(
-            "--precision",
-            metavar="auto|float32|bfloat16",
-            help="Arithmetic of the network; auto takes what is fast here.",
-        ),
+        Precision, typer.Option("--precision", help="Arithmetic of the network; auto takes what is fast here.")
     ] = "auto",
 ) -> None:
     """Serve transcripts over HTTP: OpenAI's audio API, a live WebSocket, and a page.
@@ -68,8 +63,6 @@ def serve(
 
     from asr.transcription.recognizer import load_model
 
-    if precision == "int8":
-        raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
     recognizer = load_model(model, device=device, threads=threads, search=decode, precision=precision)
     warm_up(recognizer)
     name = Path(model).name if model not in (None, "default") else "default"

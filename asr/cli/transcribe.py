@@ -30,7 +30,6 @@ class Format(Enum):
 
 LetterCase = Literal["sentence", "lower", "upper"]
 Precision = Literal["auto", "float32", "bfloat16", "int8"]
-"""Arithmetic of the network; `int8` is there to be answered."""
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -72,11 +71,7 @@ def transcribe(
     threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
     precision: Annotated[
         Precision,
-        typer.Option(
-            "--precision",
-            metavar="auto|float32|bfloat16",
-            help="Arithmetic of the network; auto is bfloat16 where the processor was built for it.",
-        ),
+        typer.Option("--precision", help="Arithmetic of the network; auto takes what this processor was built for."),
     ] = "auto",
     engine: Annotated[
         Literal["local", "ray"], typer.Option("--engine", help="local, or ray to spread the files over a Ray cluster.")
@@ -93,9 +88,7 @@ def transcribe(
     note = _say_nothing if quiet else _tell
     if skip_existing and output is None:
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
-    if precision == "int8":
-        raise UsageError("there is no int8 any more", "Leave --precision out: auto takes what is fast here.")
-    if engine == "ray" and precision == "bfloat16":
+    if engine == "ray" and precision in ("bfloat16", "int8"):
         raise UsageError("--engine ray computes in float32, which is the same on all machines")
     if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
         form = output.suffix.lstrip(".")

@@ -1,4 +1,4 @@
-"""The arithmetic of matrix products: float32, or bfloat16 where the processor was built for it.
+"""The arithmetic of matrix products: float32, or less where the processor was built for it.
 
 There bfloat16 is two to four times as fast. A processor that was not computes it all the same, ten times as slowly as
 float32: AVX2 alone, which is most laptops, 8 to 10 billion operations a second and core in place of 80.
@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Arithmetic = Literal["auto", "float32", "bfloat16", "int8"]
+"""Of recognizing, where recurrent layers may multiply whole numbers of eight bits (`gru_int8`)."""
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
@@ -22,6 +24,11 @@ def bfloat16_is_fast(device: torch.device) -> bool:
         return bool(torch.cpu._is_avx512_bf16_supported())
     # oneDNN says yes to any AVX-512, hence only here: ARM, where it stands for the instruction.
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def int8_is_fast(device: torch.device) -> bool:
+    """Whether `device` is a processor with instructions for products of bytes that sum in 32 bits (VNNI)."""
+    return device.type == "cpu" and bool(torch.cpu._is_vnni_supported())
 
 
 def chosen(precision: Precision, device: torch.device) -> torch.dtype:

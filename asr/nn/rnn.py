@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.nn.gru import gru
+from asr.nn.gru_int8 import Int8Gru
 
 
 class Bidirectional(nn.Module):
@@ -24,6 +25,7 @@ class Bidirectional(nn.Module):
         self.forwards = nn.GRU(size, hidden, batch_first=True)
         self.backwards = nn.GRU(size, hidden, batch_first=True)
         self._packed: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+        self._int8: Int8Gru | None = None
 
     def pack(self, dtype: torch.dtype) -> None:
         """Keep the weights as the recurrence takes them, in `dtype`: only for a layer that learns no more."""
@@ -31,9 +33,15 @@ class Bidirectional(nn.Module):
             w, u, b, c = stacked(self.forwards, self.backwards)
             self._packed = w.to(dtype), u.to(dtype), b.to(dtype), c.to(dtype)
 
+    def quantize(self) -> None:
+        """Multiply whole numbers from now on: only for a layer that learns no more, on a CPU."""
+        self._int8 = Int8Gru(*(tensor.detach() for tensor in stacked(self.forwards, self.backwards)))
+
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Steps beyond an utterance's length are unspecified."""
         order = reversal(lengths, x.shape[1])
+        if self._int8 is not None:
+            return self._int8(x, torch.stack([straight(x), order.t()]), product_dtype(x))
         if not runs_here(x, self.forwards):
             past = on_gpu(self.forwards, x)
             future = on_gpu(self.backwards, reorder(x, order))

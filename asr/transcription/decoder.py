@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel
     from asr.lm.rnn import RecurrentModel
     from asr.model.bundle import SavedModel
-    from asr.nn.precision import Precision
+    from asr.nn.precision import Arithmetic
     from asr.transcription.confidence import Search
 
 
@@ -107,7 +107,7 @@ def make_decode(
     model: SavedModel,
     options: DecodeOptions | None = None,
     threads: int | None = None,
-    precision: Precision = "float32",
+    precision: Arithmetic = "float32",
 ) -> Decode:
     """The search that `options` ask for, rescoring in `precision`.
 
@@ -179,7 +179,7 @@ def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
     return rescorer
 
 
-def load_rescorer(folder: Path, vocabulary: Sequence[str], precision: Precision = "float32") -> RecurrentModel:
+def load_rescorer(folder: Path, vocabulary: Sequence[str], precision: Arithmetic = "float32") -> RecurrentModel:
     """A recurrent model that rescores what the pieces of `vocabulary` spell, in bfloat16 only where that is fast.
 
     Raises `ModelError` for a faulty one, and for one that lacks some of their letters: a text that it cannot read

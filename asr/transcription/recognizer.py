@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.nn.memory import release_unused
-from asr.nn.precision import Precision, chosen
+from asr.nn.precision import Arithmetic, bfloat16_is_fast, int8_is_fast
 from asr.nn.rnn import Bidirectional
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
@@ -63,7 +63,7 @@ class Recognizer:
         device: str = "auto",
         threads: int | None = None,
         decode: Decode = best_path,
-        precision: Precision = "auto",
+        precision: Arithmetic = "auto",
         segmentation: SegmentationConfig | None = None,
         phones: bool = False,
         search: Search | None = None,
@@ -77,7 +77,8 @@ class Recognizer:
         self.keeps_features = False
         """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.precision = _chosen(precision, self.device)
-        self._network = _in_precision(model.network.to(self.device).eval(), self.precision)
+        self._half = self.precision != "float32" and (self.precision == "bfloat16" or bfloat16_is_fast(self.device))
+        self._network = _in_precision(model.network.to(self.device).eval(), self.precision, self._half)
         self._threads = threads or os.cpu_count() or 1
         self._workers = min(self._threads, _MOST_WORKERS)
         self._search_with(decode, phones, search)
@@ -190,7 +191,7 @@ class Recognizer:
         waveforms = torch.zeros(len(signals), int(lengths.max()))
         for row, signal in enumerate(signals):
             waveforms[row, : len(signal)] = torch.from_numpy(signal)
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
         with torch.inference_mode(), half:
             features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
             log_probs, steps = self._network.recognize(features, frames, self._phones)
@@ -345,23 +346,34 @@ def without_overlap(segment: Segment, now: float) -> Segment:
     return replace(segment, start=now, end=words[-1].end if words else max(now, segment.end), words=words)
 
 
-def _chosen(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
-    if precision not in ("auto", "float32", "bfloat16"):
+def _chosen(precision: Arithmetic, device: torch.device) -> Literal["float32", "bfloat16", "int8"]:
+    if precision not in get_args(Arithmetic):
         hint = "Leave it out: auto takes what is the fastest on this processor."
-        raise UsageError(f"precision must be auto, float32 or bfloat16, not {precision!r}", hint)
-    return "bfloat16" if chosen(precision, device) == torch.bfloat16 else "float32"
+        raise UsageError(f"precision must be auto, float32, bfloat16 or int8, not {precision!r}", hint)
+    if precision == "auto":
+        if int8_is_fast(device):
+            return "int8"
+        return "bfloat16" if bfloat16_is_fast(device) else "float32"
+    if precision == "int8" and not int8_is_fast(device):
+        raise UsageError("int8 is for processors that were built for it (VNNI)", "Leave the precision out.")
+    return precision
 
 
-def _in_precision(network: AcousticModel, precision: Literal["float32", "bfloat16"]) -> AcousticModel:
-    """The network, or a copy whose products find their weights in bfloat16: autocast would convert them each time."""
+def _in_precision(
+    network: AcousticModel, precision: Literal["float32", "bfloat16", "int8"], half: bool
+) -> AcousticModel:
+    """The network, or a copy whose products find their weights as they take them: autocast would convert them anew.
+
+    Where the recurrent layers multiply whole numbers, the other products are in bfloat16 if `half`.
+    """
     if precision == "float32":
         return network
     network = copy.deepcopy(network)
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d) and half:
             module.to(torch.bfloat16)
         elif isinstance(module, Bidirectional):
-            module.pack(torch.bfloat16)
+            module.quantize() if precision == "int8" else module.pack(torch.bfloat16)
     return network
 
 
@@ -380,7 +392,7 @@ def load_model(
     *,
     device: str = "auto",
     threads: int | None = None,
-    precision: Precision = "auto",
+    precision: Arithmetic = "auto",
     search: DecodeOptions | None = None,
     **options: Any,
 ) -> Recognizer:
@@ -388,9 +400,9 @@ def load_model(
 
     `device` is "auto", "cpu" or "cuda"; `threads` bounds the processor threads of the network and the readers.
     `precision` is that of the network: "float32", where a recording's neighbors in a batch change nothing, or
-    "bfloat16", which in rare cases chooses another word and is several times as fast where the processor was built for
-    it; "auto", the default, takes it there and only there. `search` says how to search, or its fields do one by one:
-    `load_model(beam_size=50, hotwords=["GRYFFINDOR=8"])`.
+    "bfloat16" or "int8" (of the recurrent layers), which now and then choose another word and are several times as fast
+    where the processor was built for them; "auto", the default, takes the fastest. `search` says how to search, or its
+    fields do one by one: `load_model(beam_size=50, hotwords=["GRYFFINDOR=8"])`.
     Raises `ModelError` when the folder is missing or damaged, `UsageError` for what is not to be had.
     """
     options = {KEYS.get(name, name): value for name, value in options.items()}

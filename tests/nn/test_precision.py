@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.nn.precision import bfloat16_is_fast, chosen, products
+from asr.nn.precision import bfloat16_is_fast, chosen, int8_is_fast, products
 
 CPU = torch.device("cpu")
 
@@ -26,5 +26,6 @@ def test_auto_is_bfloat16_where_it_is_fast_only():
     platform.system() != "Linux" or platform.machine() != "x86_64", reason="/proc/cpuinfo lists flags of x86 on Linux"
 )
 def test_a_processor_that_does_not_list_the_instruction_is_not_asked_for_it():
-    listed = "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    assert bfloat16_is_fast(CPU) == listed
+    listed = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    assert bfloat16_is_fast(CPU) == ("avx512_bf16" in listed)
+    assert int8_is_fast(CPU) == ("avx512_vnni" in listed)

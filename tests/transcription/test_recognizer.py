@@ -15,7 +15,7 @@ import asr
 from asr.audio.segmentation import SegmentationConfig
 from asr.errors import AudioError, ModelError, UsageError
 from asr.model.bundle import load_saved_model
-from asr.nn.precision import bfloat16_is_fast
+from asr.nn.precision import bfloat16_is_fast, int8_is_fast
 from asr.transcription.decoder import DecodeOptions, make_decode
 from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
@@ -245,12 +245,15 @@ class TestSearch:
 
 
 class TestPrecision:
-    def test_less_of_it_changes_little(self, tiny_model, recognizer):
+    @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+    def test_less_of_it_changes_little(self, tiny_model, recognizer, precision):
         from asr.audio.segmentation import Chunk
         from asr.transcription.reader import RequestChunk
 
+        if precision == "int8" and not int8_is_fast(torch.device("cpu")):
+            pytest.skip("the processor was not built for products of bytes")
         batch = [RequestChunk(0, Chunk(0, noisy(4.0 + seed, seed))) for seed in range(3)]
-        quick = asr.load_model(tiny_model, precision="bfloat16")
+        quick = asr.load_model(tiny_model, precision=precision, device="cpu")
         for exact, near in zip(recognizer.emissions(batch), quick.emissions(batch), strict=True):
             assert near.shape == exact.shape
             assert 0 < np.abs(np.exp(near) - np.exp(exact)).max() < 0.5
@@ -305,8 +308,12 @@ def test_segments_are_told_as_they_are_ready(recognizer) -> None:
 
 
 def test_precision_is_chosen_or_refused(tiny_model) -> None:
-    fast = bfloat16_is_fast(torch.device("cpu"))
-    assert asr.load_model(tiny_model, device="cpu").precision == ("bfloat16" if fast else "float32")
+    cpu = torch.device("cpu")
+    fastest = "int8" if int8_is_fast(cpu) else "bfloat16" if bfloat16_is_fast(cpu) else "float32"
+    assert asr.load_model(tiny_model, device="cpu").precision == fastest
+    if not int8_is_fast(cpu):
+        with pytest.raises(UsageError, match="built for it"):
+            asr.load_model(tiny_model, device="cpu", precision="int8")
     assert asr.load_model(tiny_model, device="cpu", precision="float32").precision == "float32"
-    with pytest.raises(UsageError, match="auto, float32 or bfloat16, not 'int8'"):
-        asr.load_model(tiny_model, precision="int8")
+    with pytest.raises(UsageError, match="auto, float32, bfloat16 or int8, not 'int4'"):
+        asr.load_model(tiny_model, precision="int4")

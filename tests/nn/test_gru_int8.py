@@ -1,0 +1,107 @@
+"""The recurrence in whole numbers beside the one in float32, and beside itself in a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from asr.nn.gru import gru
+from asr.nn.gru_cpu import bits
+from asr.nn.gru_int8 import Int8Gru, quantize_rows, quantized
+from asr.nn.precision import int8_is_fast
+from asr.nn.rnn import Bidirectional, reversal, straight
+
+pytestmark = pytest.mark.skipif(
+    not int8_is_fast(torch.device("cpu")), reason="the processor was not built for products of bytes"
+)
+LENGTHS = [30, 1, 17, 30, 9]
+SIZE, UNITS = 24, 20
+
+
+def weights(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    shapes = ((2, 3 * UNITS, SIZE), (2, 3 * UNITS, UNITS), (2, 3 * UNITS), (2, 3 * UNITS))
+    w, u, b, c = (0.3 * torch.randn(shape, generator=generator) for shape in shapes)
+    return w, u, b, c
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+@pytest.fixture
+def speech(generator: torch.Generator) -> Tensor:
+    return torch.randn(len(LENGTHS), max(LENGTHS), SIZE, generator=generator)
+
+
+def orders(x: Tensor, lengths: list[int]) -> Tensor:
+    return torch.stack([straight(x), reversal(torch.tensor(lengths), x.shape[1]).t()])
+
+
+def test_rows_literally() -> None:
+    matrix = torch.tensor([[1.0, -0.6, 0.004], [0.0, 0.0, 0.0], [-254.0, 0.8, 3.2]])
+    low, scales = quantized(matrix)
+    assert low.tolist() == [[127, -76, 1], [0, 0, 0], [-127, 0, 2]]
+    assert scales.tolist() == pytest.approx([1 / 127, 0, 2], abs=1e-6)
+    rows, found = torch.empty(3, 3, dtype=torch.int8), torch.empty(3)
+    quantize_rows(bits(matrix), bits(rows), bits(found))
+    assert torch.equal(rows, low)
+    assert found.tolist() == pytest.approx(scales.tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_is_close_to_float32(speech: Tensor, generator: torch.Generator, dtype: torch.dtype) -> None:
+    of_network = weights(generator)
+    order = orders(speech, LENGTHS)
+    wanted = gru(speech, order, *of_network)
+    found = Int8Gru(*of_network)(speech.to(dtype), order, dtype)
+    assert found.dtype == dtype
+    for row, length in enumerate(LENGTHS):
+        error = (found[row, :length].float() - wanted[row, :length]).pow(2).mean().sqrt()
+        assert 0 < error < 0.03 * wanted[row, :length].pow(2).mean().sqrt()
+
+
+def test_it_is_what_its_rounded_weights_and_inputs_make(speech: Tensor, generator: torch.Generator) -> None:
+    """Step by step in float64, every factor rounded as it says."""
+    w, u, b, c = weights(generator)
+    order = orders(speech, LENGTHS)
+    (w8, w_scale), (u8, u_scale) = quantized(w), quantized(u)
+    x8, x_scale = quantized(speech)
+    rounded_w, rounded_u = w8.double() * w_scale[..., None], u8.double() * u_scale[..., None]
+    x = x8.double() * x_scale[..., None]
+    found = Int8Gru(w, u, b, c)(speech, order, torch.float32)
+    for k in range(2):
+        for row, length in enumerate(LENGTHS):
+            h = torch.zeros(UNITS, dtype=torch.float64)
+            for s in range(length):
+                at = int(order[k, s, row])
+                low = (h * 127 + 0.5).floor() / 127
+                heard = rounded_w[k] @ x[row, at] + b[k]
+                offered = rounded_u[k] @ low + c[k]
+                r, z = (heard + offered)[: 2 * UNITS].sigmoid().split(UNITS)
+                n = (heard[2 * UNITS :] + r * offered[2 * UNITS :]).tanh()
+                h = (1 - z) * n + z * h
+                # What lies on an edge in float32 may be rounded to the other side: a step of a byte, now and then.
+                assert torch.allclose(found[row, at, k * UNITS : (k + 1) * UNITS].double(), h, atol=0.02)
+
+
+def test_neighbors_and_padding_change_nothing(speech: Tensor, generator: torch.Generator) -> None:
+    network = Int8Gru(*weights(generator))
+    together = network(speech, orders(speech, LENGTHS), torch.float32)
+    for row, length in enumerate(LENGTHS):
+        alone = speech[row : row + 1, :length]
+        assert torch.equal(network(alone, orders(alone, [length]), torch.float32)[0], together[row, :length])
+
+
+def test_a_layer_that_is_told_to(speech: Tensor) -> None:
+    torch.manual_seed(5)
+    layer = Bidirectional(SIZE, UNITS).eval()
+    lengths = torch.tensor(LENGTHS)
+    with torch.inference_mode():
+        before = layer(speech, lengths)
+        layer.quantize()
+        after = layer(speech, lengths)
+    valid = np.arange(max(LENGTHS)) < np.array(LENGTHS)[:, None]
+    assert 0 < float((before - after)[torch.from_numpy(valid)].abs().max()) < 0.05
