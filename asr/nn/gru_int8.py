@@ -19,6 +19,8 @@ from asr.nn import gru_cpu
 from asr.nn.gru_cpu import bits, narrow, sigmoid, tanh, widen
 from asr.nn.numba_cache import Compiler
 
+BLOCK = 32
+"""Steps whose inputs are multiplied together: their sums stay in the cache until they are asked for."""
 _LARGEST = np.float32(127.0)
 _TINY = np.float32(1e-30)  # a scale for rows of zeros
 
@@ -34,7 +36,7 @@ class Int8Gru:
         units = u.shape[2]
         by_input, input_scales = quantized(w)
         by_state, state_scales = quantized(u)
-        self._w = by_input.flatten(0, 1).t()
+        self._w = [matrix.t() for matrix in by_input]
         self._u = [matrix.t() for matrix in by_state]
         self._scales = input_scales.numpy(), (state_scales / 127).numpy()
         offers = c.float()[:, 2 * units :].contiguous()
@@ -47,22 +49,28 @@ class Int8Gru:
         COMPILER.announce()
         batch, steps, size = inputs.shape
         directions, units = len(self._u), self._u[0].shape[0]
-        rows, scales = torch.empty(batch * steps, size, dtype=torch.int8), torch.empty(batch * steps)
-        quantize_rows(bits(inputs.reshape(batch * steps, size)), bits(rows), bits(scales))
-        x_sums = torch._int_mm(rows, self._w).view(batch, steps, -1)
+        rows, scales = torch.empty(batch * steps, size, dtype=torch.int8), torch.empty(batch, steps)
+        quantize_rows(bits(inputs.reshape(batch * steps, size)), bits(rows), bits(scales.view(-1)))
+        places = order + steps * torch.arange(batch)
+        x_sums = torch.empty(directions, BLOCK * batch, 3 * units, dtype=torch.int32)
         h_sums = torch.zeros(directions, batch, 3 * units, dtype=torch.int32)
         state = torch.zeros(directions, batch, units)
         low = torch.zeros(directions, batch, units, dtype=torch.int8)
         output = torch.empty(batch, steps, directions * units, dtype=dtype)
         gates = np.empty(3 * units, np.float32)
-        tensors = (order.contiguous(), x_sums, scales.view(batch, steps), h_sums, state, low, output)
+        tensors = (x_sums.view(directions, BLOCK, batch, -1), scales, h_sums, state, low, output)
         arrays = [*map(bits, tensors), *self._scales, *self._biases, gates]
         products = list(zip(low, self._u, h_sums, strict=True))
-        for s in range(steps):
-            if s > 0:  # the first state is zero
-                for states, u, sums in products:
-                    torch._int_mm(states, u, out=sums)
-            int8_step(s, *arrays)
+        for start in range(0, steps, BLOCK):
+            block = slice(start, start + BLOCK)
+            for at, w, sums in zip(places[:, block].flatten(1), self._w, x_sums, strict=True):
+                torch._int_mm(rows[at], w, out=sums[: len(at)])
+            here = bits(order[:, block].contiguous())
+            for s in range(here.shape[1]):
+                if start + s > 0:  # the first state is zero
+                    for states, u, sums in products:
+                        torch._int_mm(states, u, out=sums)
+                int8_step(s, here, *arrays)
         return output
 
 
@@ -111,8 +119,8 @@ def int8_step(
 ) -> None:
     """One step of all directions and utterances.
 
-    x_sums (B, T, K·3H) and h_sums (K, B, 3H) are sums of products of bytes, x_scales (B, T), w_scales and u_scales
-    (K, 3H) what these are worth; `biases` (K, 3H) are added to the gates' sums, offer_biases (K, H) to what the memory
+    x_sums (K, S, B, 3H), of the steps that `order` (K, S, B) says, and h_sums (K, B, 3H) are sums of products of bytes,
+    x_scales (B, T), w_scales and u_scales (K, 3H) what these are worth; `biases` (K, 3H) are added to the gates' sums, offer_biases (K, H) to what the memory
     offers. `state` (K, B, H) and the same as bytes, `low`, move on; the new state also goes to `output` (B, T, K·H).
     `gates` (3H,) is scratch.
     """
@@ -125,7 +133,7 @@ def int8_step(
         for b in range(batch):
             at = order[k, s, b]
             worth = x_scales[b, at]
-            x, h = x_sums[b, at, k * 3 * units : (k + 1) * 3 * units], h_sums[k, b]
+            x, h = x_sums[k, s, b], h_sums[k, b]
             x_candidate, h_candidate = x[2 * units :], h[2 * units :]
             new, low_new = state[k, b], low[k, b]
             result = output[b, at, k * units : (k + 1) * units]
