@@ -120,9 +120,9 @@ def int8_step(
     """One step of all directions and utterances.
 
     x_sums (K, S, B, 3H), of the steps that `order` (K, S, B) says, and h_sums (K, B, 3H) are sums of products of bytes,
-    x_scales (B, T), w_scales and u_scales (K, 3H) what these are worth; `biases` (K, 3H) are added to the gates' sums, offer_biases (K, H) to what the memory
-    offers. `state` (K, B, H) and the same as bytes, `low`, move on; the new state also goes to `output` (B, T, K·H).
-    `gates` (3H,) is scratch.
+    x_scales (B, T), w_scales and u_scales (K, 3H) what these are worth; `biases` (K, 3H) are added to the gates' sums,
+    offer_biases (K, H) to what the memory offers. `state` (K, B, H) and the same as bytes, `low`, move on; the new one
+    also goes to `output` (B, T, K·H). `gates` (3H,) is scratch.
     """
     directions, _, batch = order.shape
     units = state.shape[2]
