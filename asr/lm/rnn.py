@@ -155,10 +155,12 @@ class RecurrentModel:
     normalizer: str
     dtype: torch.dtype = torch.float32
     """The arithmetic of the products of `rescore`."""
+    int8: bool = False
+    """Whether those with the states are of whole numbers."""
 
     @cached_property
     def _steps(self) -> Steps:
-        return Steps(self.network.eval(), self.dtype)
+        return Steps(self.network.eval(), self.dtype, self.int8)
 
     @torch.inference_mode()
     def rescore(self, texts: Sequence[str], sentences_at_once: int | None = None) -> list[float]:

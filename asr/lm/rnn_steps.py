@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asr.nn.gru_int8 import quantized
+
 if TYPE_CHECKING:
     from asr.lm.rnn import RecurrentNetwork
 
@@ -19,14 +21,18 @@ if TYPE_CHECKING:
 class Steps:
     """The network as it is now, for N sentences at a time; what it learns later is not seen here."""
 
-    def __init__(self, network: RecurrentNetwork, dtype: torch.dtype = torch.float32) -> None:
-        """`dtype` is that of the products, float32 or bfloat16; states (L, N, H) and gates are in float32."""
+    def __init__(self, network: RecurrentNetwork, dtype: torch.dtype = torch.float32, int8: bool = False) -> None:
+        """`dtype` is that of the products, float32 or bfloat16; states (L, N, H) and gates are in float32.
+
+        With `int8` the products with the states are of whole numbers (`asr.nn.gru_int8`).
+        """
         weights = {name: weight.detach() for name, weight in network.gru.named_parameters()}
         embedding = network.embedding.weight.detach()
-        names = ("weight_hh", "bias_hh", "weight_ih", "bias_ih")
-        self._layers = [
-            [weights[f"{name}_l{level}"].to(dtype) for name in names] for level in range(network.config.layers)
-        ]
+        levels = range(network.config.layers)
+        of_states = [(weights[f"weight_hh_l{level}"], weights[f"bias_hh_l{level}"]) for level in levels]
+        of_inputs = [(weights[f"weight_ih_l{level}"], weights[f"bias_ih_l{level}"]) for level in levels]
+        self._from_state = [_Int8Product(*each) if int8 else _Product(*each, dtype) for each in of_states]
+        self._from_below = [_Product(*each, dtype) for each in of_inputs]
         self._read = F.linear(embedding, weights["weight_ih_l0"], weights["bias_ih_l0"]).to(dtype)  # (V, 3H)
         self._project = network.project.weight.detach().to(dtype), network.project.bias.detach().to(dtype)
         self._embedding, self._bias = embedding.to(dtype), network.bias.detach()
@@ -39,12 +45,34 @@ class Steps:
     def read(self, tokens: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         """Read a token (N,) in each of the states (L, N, H) → log-probabilities (N, V) of the next, and the states."""
         after: list[Tensor] = []
-        for (u, c, w, b), state in zip(self._layers, states, strict=True):
-            x = F.linear(after[-1].to(w.dtype), w, b) if after else self._read[tokens]
-            after.append(_update(state, x.float(), F.linear(state.to(u.dtype), u, c).float()))
+        for from_state, from_below, state in zip(self._from_state, self._from_below, states, strict=True):
+            x = from_below(after[-1]) if after else self._read[tokens].float()
+            after.append(_update(state, x, from_state(state)))
         output = F.linear(after[-1].to(self._embedding.dtype), *self._project)
         scores = F.linear(output, self._embedding).float() + self._bias
         return torch.log_softmax(scores, 1), torch.stack(after)
+
+
+class _Product:
+    """x W^T + b in `dtype`: rows (N, D) of float32 → (N, M), float32 again."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        self._weight, self._bias = weight.to(dtype), bias.to(dtype)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return F.linear(rows.to(self._weight.dtype), self._weight, self._bias).float()
+
+
+class _Int8Product:
+    """The same for rows within ± 1, in whole numbers of eight bits."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        low, scales = quantized(weight)
+        self._weight, self._scales, self._bias = low.t(), scales / 127, bias
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        sums = torch._int_mm((rows * 127).round().to(torch.int8), self._weight)
+        return torch.addcmul(self._bias, sums, self._scales)
 
 
 def _update(state: Tensor, x: Tensor, h: Tensor) -> Tensor:

@@ -198,7 +198,8 @@ def load_rescorer(folder: Path, vocabulary: Sequence[str], precision: Arithmetic
             "Train it on texts with these letters, with the acoustic model's normalizer.",
         )
     # It stays on the CPU, whatever device the network has.
-    return replace(rescorer, dtype=chosen("float32" if precision == "float32" else "auto", torch.device("cpu")))
+    dtype = chosen("float32" if precision == "float32" else "auto", torch.device("cpu"))
+    return replace(rescorer, dtype=dtype, int8=precision == "int8")
 
 
 def read_settings(folder: Path) -> DecodingConfig:

@@ -25,6 +25,7 @@ from asr.lm.rnn import (
     word_perplexity,
 )
 from asr.lm.rnn_steps import Steps
+from asr.nn.precision import int8_is_fast
 from asr.text.tokenizer import CharacterTokenizer
 
 TEXT = ["ab", "ba", "abba", "a b", "b a a"]
@@ -93,9 +94,16 @@ def test_whole_sentences_are_read_as_by_pytorch(model: RecurrentModel) -> None:
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
-def test_steps_and_whole_sentences_agree(model: RecurrentModel, dtype: torch.dtype, tolerance: float) -> None:
-    steps = Steps(model.network.eval(), dtype)
+@pytest.mark.parametrize(
+    ("dtype", "int8", "tolerance"),
+    [(torch.float32, False, 1e-5), (torch.bfloat16, False, 0.05), (torch.float32, True, 0.05)],
+)
+def test_steps_and_whole_sentences_agree(
+    model: RecurrentModel, dtype: torch.dtype, int8: bool, tolerance: float
+) -> None:
+    if int8 and not int8_is_fast(torch.device("cpu")):
+        pytest.skip("the processor was not built for products of bytes")
+    steps = Steps(model.network.eval(), dtype, int8)
     inputs, _ = pad_sentences([[3, 2, 1, 2], [3, 1, 1, 1], [2, 2, 3, 1]])
     whole = torch.log_softmax(model.network(inputs), 2)
     states = steps.begin(3)
