@@ -15,10 +15,8 @@ import torch
 from torch import Tensor
 
 from asr.corpus.audio_cache import AudioCache
-from asr.corpus.batches import BatchConfig, fill_batches
-from asr.corpus.dataset import Corpus, SpeechBatch, SpeechStream, pad_waveforms
+from asr.corpus.dataset import BatchConfig, Corpus, SpeechBatch, SpeechStream, fill_batches, pad_waveforms, prefetch
 from asr.corpus.manifest import Utterance
-from asr.corpus.prefetch import prefetch
 from asr.decoding.greedy import greedy
 from asr.errors import DataError, UsageError
 from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augment_batch, spec_augment

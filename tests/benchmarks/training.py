@@ -25,7 +25,7 @@ import soundfile
 import torch
 from torch import nn
 
-from asr.corpus.batches import BatchConfig
+from asr.corpus.dataset import BatchConfig
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.features.augment import WaveformAugmentConfig
 from asr.features.extractor import FeatureConfig

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from asr.audio.read import probe_audio
 from asr.cli.main import app
-from asr.corpus.batches import BatchConfig
+from asr.corpus.dataset import BatchConfig
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import AsrError, DataError, ModelError, UsageError
 from asr.model.acoustic import AcousticModel
