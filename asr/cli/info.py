@@ -42,11 +42,11 @@ def facts(thing: str) -> list[tuple[str, str]]:
     """Name and value of each fact about the model, manifest or recording `thing`."""
     path = Path(thing)
     if thing == "default" or path.is_dir():
-        from asr.model.describe import describe_model
+        from asr.model.bundle import describe_model
 
         return describe_model(thing)
     if path.suffix == ".jsonl":
-        from asr.corpus.describe import describe_manifest
+        from asr.corpus.manifest import describe_manifest
 
         return describe_manifest(path)
     from asr.audio.read import probe_audio

@@ -1,4 +1,4 @@
-"""A model on disk, whole: read and written. What lies where is `folder`'s to know.
+"""A model on disk, whole: read, written and described. What lies where is `folder`'s to know.
 
 Loading reads numbers and text only; nothing in the folder is executed.
 """
@@ -18,7 +18,8 @@ from asr.errors import ModelError, UsageError
 from asr.former_names import WEIGHTS, modernize_keys
 from asr.io import write_whole
 from asr.lexicon import Lexicon, load_lexicon
-from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.lexicon.phones import PHONES
+from asr.model.acoustic import AcousticConfig, AcousticModel, parameters
 from asr.model.folder import ModelFolder, model_folder
 from asr.model.phone_ngram import PhoneNgram, load_phone_ngram
 from asr.text.normalize import get_normalizer
@@ -148,3 +149,56 @@ def _read_description(folder: Path) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise ModelError(f"{path} is damaged: not a JSON object")
     return modernize_keys(description)
+
+
+SHOWN_TOKENS = 8
+
+
+def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
+    """What a saved model is: name and value of each fact, as `asr info` prints them.
+
+    Raises `ModelError` for a damaged model.
+    """
+    model = load_saved_model(name_or_path)
+    features, encoder = model.config.features, model.config.encoder
+    vocabulary = model.tokenizer.vocabulary
+    return [
+        ("features", f"{features.kind}, {model.network.features.size} a frame, normalized by {features.normalize}"),
+        ("sample rate", f"{features.sample_rate:,} Hz"),
+        ("network", f"{encoder.layers} × {encoder.width} {_memory(encoder.rnn_type)}"),
+        ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {_megabytes(model):.1f} MB on disk"),
+        ("output", f"{1 / model.frame_seconds:g} steps a second"),
+        ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
+        *_phones(model),
+        ("normalizer", model.normalizer),
+        *_facts(model.training),
+    ]
+
+
+def _phones(model: SavedModel) -> list[tuple[str, str]]:
+    if model.lexicon is None:
+        return []
+    return [("phones", f"{len(PHONES)}; a lexicon of {len(model.lexicon):,} words, G2P for others")]
+
+
+def _facts(training: dict[str, Any], of: str = "") -> list[tuple[str, str]]:
+    """What training said of the model, and, in the same way, of its parts."""
+    rows: list[tuple[str, str]] = []
+    for name, value in training.items():
+        title = f"{of}{name.replace('_', ' ')}"
+        rows += _facts(value, f"{title} ") if isinstance(value, dict) else [(title, _value(value))]
+    return rows
+
+
+def _memory(kind: str) -> str:
+    return "feed-forward, no memory" if kind == "none" else f"{kind} GRU"
+
+
+def _megabytes(model: SavedModel) -> float:
+    return sum(file.stat().st_size for file in model.path.rglob("*") if file.is_file()) / 1e6
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

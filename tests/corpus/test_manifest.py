@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.corpus.describe import describe_utterances
-from asr.corpus.manifest import Utterance, read_manifest, write_manifest
+from asr.corpus.manifest import Utterance, describe_utterances, read_manifest, write_manifest
 from asr.errors import DataError
 from tests.corpus.recordings import write_tone
 
