@@ -176,7 +176,7 @@ def sample(
     import numpy as np
 
     from asr.lm.load import load_language_model
-    from asr.lm.sample import sample_sentence
+    from asr.lm.ngram import sample_sentence
 
     loaded, random = load_language_model(model), np.random.default_rng(seed)
     for _ in range(count):

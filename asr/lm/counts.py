@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import UsageError
-from asr.lm.columns import Column, spans
 from asr.lm.ngram import BEGIN_ID, Ints
+from asr.lm.text import Column, spans
 
 Longs = NDArray[np.int64]
 PART = 1 << 25

@@ -1,4 +1,7 @@
-"""Texts to train and measure language models on: one sentence a line, normalized, as words and as numbers."""
+"""Texts to train and measure language models on: one sentence a line, normalized, as words and as numbers.
+
+Numbers stand in files where they are many: as long as the disk allows, and never in memory as a whole.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from asr.errors import AsrError, DataError
 from asr.io import parse_json
-from asr.lm.columns import Column, spans
 from asr.lm.ngram import BEGIN_ID, CONTROL_WORDS, END_ID, SPECIAL_WORDS, UNKNOWN_ID, Ints
 from asr.text.normalize import Normalizer, none, refuse_tags
 
@@ -58,6 +60,45 @@ def _open(path: Path) -> IO[bytes]:
     if magic == b"BZh":
         return bz2.open(path)
     return gzip.open(path) if magic[:2] == b"\x1f\x8b" else path.open("rb")  # type: ignore[return-value]
+
+
+class Column:
+    """A one-dimensional array in a file, which grows at its end and is read slice by slice."""
+
+    def __init__(self, path: Path, dtype: DTypeLike = np.int32) -> None:
+        self.path, self._dtype, self._length = path, np.dtype(dtype), 0
+        path.write_bytes(b"")
+
+    def __len__(self) -> int:
+        """Numbers written so far."""
+        return self._length
+
+    def __getitem__(self, where: slice) -> NDArray[Any]:
+        """A copy of a slice without a step."""
+        start, stop, _ = where.indices(self._length)
+        return np.fromfile(self.path, self._dtype, max(0, stop - start), offset=start * self._dtype.itemsize)
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Write `values` at the end. Raises `DataError` where the disk is full."""
+        try:
+            with self.path.open("ab") as file:
+                file.write(np.ascontiguousarray(values, self._dtype).data)
+        except OSError as error:
+            raise DataError(
+                f"cannot write the temporary file {self.path}: {error.strerror or error}",
+                "Counting takes some 60 bytes of disk for each word; the environment variable TMPDIR says where.",
+            ) from error
+        self._length += len(values)
+
+    def remove(self) -> None:
+        """Give the disk back; the column is empty then."""
+        self.path.unlink()
+        self._length = 0
+
+
+def spans(length: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that together cover `length`."""
+    return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
 
 AT_ONCE = 1 << 22

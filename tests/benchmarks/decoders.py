@@ -135,7 +135,7 @@ def synthetic_speech(model: NgramModel | None, count: int) -> Speech:
     """Sentences that the language model writes, or random words, heard by an imagined reader."""
     generator = np.random.default_rng(1)
     if model is not None:
-        from asr.lm.sample import sample_sentence
+        from asr.lm.ngram import sample_sentence
 
         texts = [" ".join(sample_sentence(model, generator, 0.8) for _ in range(3))[:180] for _ in range(count)]
     else:

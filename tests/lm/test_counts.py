@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import UsageError
-from asr.lm.columns import Column, spans
 from asr.lm.counts import count_ngrams
 from asr.lm.kneser_ney import train_ngram
-from asr.lm.text import most_frequent, number_words, renumber, tokenize
+from asr.lm.text import Column, most_frequent, number_words, renumber, spans, tokenize
 
 texts = st.lists(st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join), min_size=1, max_size=12)
 cutoff_lists = st.lists(st.integers(0, 2), min_size=3, max_size=3).map(sorted)

@@ -1,4 +1,4 @@
-"""The trie: scores worked out by hand, and the compiled walk equal to the plain one."""
+"""The trie: scores worked out by hand, the compiled walk equal to the plain one, and samples of what it says."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.lm import lookup
-from asr.lm.ngram import ROOT, NgramModel
-from asr.lm.trie import NgramTable, build_model, row_keys
+from asr.lm.arpa import NgramTable, build_model, row_keys
+from asr.lm.kneser_ney import train_ngram
+from asr.lm.ngram import ROOT, NgramModel, distribution, sample_sentence
+from asr.lm.text import tokenize
 
 WORDS = ["<unk>", "<s>", "</s>", "a", "b"]
 
@@ -138,3 +140,30 @@ def test_row_keys_sort_like_rows(n_words: int, columns: int, seed: int) -> None:
     ranks = {row: rank for rank, row in enumerate(sorted(set(rows)))}
     key_ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
     assert [ranks[row] for row in rows] == [key_ranks[key] for key in keys]
+
+
+SENTENCES = ["the lamp burned low", "the wind went round the house", "she closed the door", "the door closed"]
+
+
+def model() -> NgramModel:
+    return train_ngram(tokenize(SENTENCES), order=3).model
+
+
+def test_the_distribution_is_that_of_the_walk() -> None:
+    lm = model()
+    for state in range(len(lm.word)):
+        if lm.state(state) == state:
+            walked = [lm.score(state, word)[0] for word in range(len(lm.words))]
+            np.testing.assert_allclose(distribution(lm, state), walked, atol=1e-6)
+
+
+def test_the_same_seed_writes_the_same() -> None:
+    lm = model()
+    first, second, other = (sample_sentence(lm, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first == second != other
+
+
+def test_a_cold_model_writes_the_likeliest_sentence() -> None:
+    lm = model()
+    assert sample_sentence(lm, np.random.default_rng(0), temperature=1e-4).startswith("the ")
+    assert set(sample_sentence(lm, np.random.default_rng(3)).split()) <= set(lm.words[3:])
