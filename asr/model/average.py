@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from asr.errors import ModelError
 from asr.model.acoustic import AcousticConfig
 from asr.model.bundle import SavedModel, load_saved_model, save_model
-from asr.trainer.ema import mean_weights
 from asr.weights import read_weights
 
 
@@ -24,7 +25,8 @@ def average_models(folders: list[Path], output: Path, half: bool = True) -> None
     first, *others = map(load_saved_model, folders)
     for other in others:
         _check_alike(first, other)
-    weights = mean_weights([read_weights(folder / "model.safetensors") for folder in folders])
+    models = [read_weights(folder / "model.safetensors") for folder in folders]
+    weights = {name: torch.stack([model[name].float() for model in models]).mean(dim=0) for name in models[0]}
     facts = first.training | {"averaged": [_name(folder) for folder in folders]}
     save_model(
         output,

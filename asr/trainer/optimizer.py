@@ -1,4 +1,7 @@
-"""AdamW (Loshchilov and Hutter 2019) and its learning rate: a linear warm-up, a hold, a decay to a small share."""
+"""AdamW (Loshchilov and Hutter 2019), its learning rate, and the moving average of the weights that it finds.
+
+The rate warms up linearly, holds, and decays to a small share.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -80,3 +83,36 @@ def learning_rate(config: ScheduleConfig, update: int, progress: float) -> float
     done = min(1.0, max(0.0, done))
     falling = 0.5 * (1 + math.cos(math.pi * done)) if config.decay == "cosine" else 1 - done
     return config.peak * warmup * (config.final_share + (1 - config.final_share) * falling)
+
+
+class MovingAverage:
+    """Exponential moving average of a module's parameters (Polyak and Juditsky 1992).
+
+    The decay warms up as (1 + n) / (10 + n), so that the first random weights are soon forgotten.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._shadow = {name: p.detach().clone() for name, p in module.named_parameters()} if decay else {}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, updates: int) -> None:
+        """Move towards the module's present parameters."""
+        if not self.decay:
+            return
+        decay = min(self.decay, (1 + updates) / (10 + updates))
+        names, current = zip(*module.named_parameters(), strict=True)
+        torch._foreach_lerp_([self._shadow[name] for name in names], list(current), 1 - decay)
+
+    def weights(self, module: nn.Module) -> dict[str, Tensor]:
+        """The module's state with averaged parameters."""
+        return {name: tensor.detach().clone() for name, tensor in (module.state_dict() | self._shadow).items()}
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return dict(self._shadow)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """From a checkpoint. Raises `KeyError` when it belongs to another module."""
+        for name, tensor in self._shadow.items():
+            tensor.copy_(state[name])

@@ -29,9 +29,9 @@ from asr.nn.precision import Precision, products
 from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from asr.trainer.distributed import World
-from asr.trainer.ema import MovingAverage
 from asr.trainer.logger import Logger, listed
 from asr.trainer.optimizer import (
+    MovingAverage,
     OptimizerConfig,
     ScheduleConfig,
     build_optimizer,

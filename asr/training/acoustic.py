@@ -36,8 +36,11 @@ from asr.training.data import (
     reasons_against,
     run_tokenizer,
     shortest,
+    starting_crf,
+    starting_lexicon,
+    starting_sizes,
+    take_weights,
 )
-from asr.training.start import starting_crf, starting_lexicon, starting_sizes, take_weights
 
 STATISTICS_SECONDS = 3600.0
 MOST_WORKERS = 8

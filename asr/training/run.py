@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +21,7 @@ from asr.model.acoustic import parameters
 from asr.nn.precision import chosen
 from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState
-from asr.trainer.logger import clock
+from asr.trainer.logger import clock, draw_curves
 from asr.trainer.optimizer import ScheduleConfig
 from asr.trainer.trainer import LAST, LoopConfig, Task, Trainer
 from asr.training.acoustic import AcousticExperiment, AcousticTask
@@ -122,7 +123,8 @@ def run_task(experiment: Experiment, resume: bool = False, quiet: bool = False) 
             state = trainer.run()
         finally:
             if world.is_main:
-                _draw(output)
+                with suppress(ImportError):  # matplotlib need not be there
+                    draw_curves(output)
         distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
         return state
     finally:
@@ -239,11 +241,3 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
         return {path: value}
     parts = [_leaves(item, f"{path}.{key}" if path else key) for key, item in value.items()]
     return {key: item for part in parts for key, item in part.items()}
-
-
-def _draw(folder: Path) -> None:
-    try:
-        from asr.trainer.plot import draw_curves
-    except ImportError:
-        return
-    draw_curves(folder)

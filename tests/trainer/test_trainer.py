@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from asr.errors import AsrError
 from asr.trainer.checkpoint import TrainState, load_checkpoint
 from asr.trainer.distributed import World
-from asr.trainer.logger import Logger, read_metrics
+from asr.trainer.logger import Logger, draw_curves, read_metrics
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig, build_optimizer, restore, set_learning_rate
-from asr.trainer.plot import draw_curves
 from asr.trainer.trainer import LoopConfig, Loss, Trainer
 
 

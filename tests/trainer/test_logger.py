@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.trainer.plot import draw_curves
+from asr.trainer.logger import draw_curves
 
 STEP = {"kind": "step", "update": 50, "epoch": 0, "audio_hours": 1.0, "learning_rate": 0.001, "loss": 2.0}
 EPOCH = STEP | {"kind": "epoch", "epoch": 1, "update": 60}
