@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import torch
 import yaml
@@ -23,57 +23,21 @@ from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState
 from asr.trainer.logger import clock, draw_curves
 from asr.trainer.optimizer import ScheduleConfig
-from asr.trainer.trainer import LAST, LoopConfig, Task, Trainer
+from asr.trainer.trainer import LAST, LoopConfig, Trainer
 from asr.training.acoustic import AcousticExperiment, AcousticTask
 from asr.training.g2p import G2PExperiment, G2PTask
 from asr.training.punctuation import PunctuationExperiment, PunctuationTask
 from asr.training.rnn_lm import RecurrentExperiment, RecurrentTask
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 CONFIG = "config.yaml"
 TIMED_UPDATES = 3
 MOST_UPDATES = 600
 LOOK_EVERY = 20
 
-
-class Experiment(Protocol):
-    """The configuration of a task, a dataclass: everything that decides a run."""
-
-    @property
-    def task(self) -> str:
-        """A key of `TASKS`."""
-
-    @property
-    def output(self) -> Path:
-        """The folder of the run."""
-
-    @property
-    def threads(self) -> int:
-        """Threads of each process; 0 leaves the choice to PyTorch."""
-
-    @property
-    def loop(self) -> LoopConfig:
-        """How long and how to learn."""
-
-    def check(self) -> None:
-        """Raise `UsageError` for settings that contradict one another."""
-
-
-class RunTask(Task, Protocol):
-    """What a run needs of a task beside what the trainer needs."""
-
-    @property
-    def config(self) -> Any:
-        """Its experiment, with the network's true sizes."""
-
-    def describe_data(self) -> list[str]:
-        """What it is about to learn from, a line each."""
-
-    def audio_seconds(self, epoch: int) -> float:
-        """Seconds of sound in an epoch; 0 for a task without sound."""
-
+Experiment = AcousticExperiment | RecurrentExperiment | G2PExperiment | PunctuationExperiment
+"""The configuration of a task, a dataclass: everything that decides a run."""
+RunTask = AcousticTask | RecurrentTask | G2PTask | PunctuationTask
+"""What the trainer learns, and what says beforehand from how much."""
 
 TASKS: dict[str, tuple[type[Any], Callable[..., RunTask]]] = {
     "acoustic": (AcousticExperiment, AcousticTask),
@@ -201,7 +165,7 @@ def changes(former: Path, text: str) -> list[str]:
     return [f"changed since the run began: {key} {before.get(key)} → {after.get(key)}" for key in different]
 
 
-def as_yaml(experiment: DataclassInstance) -> str:
+def as_yaml(experiment: Experiment) -> str:
     """A whole configuration, defaults included."""
     return yaml.safe_dump(_plain(asdict(experiment)), sort_keys=False, allow_unicode=True)
 
