@@ -10,10 +10,9 @@ from typing import Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import Aligner
-from asr.scoring.board import Board, baseline_inputs, build_board
 from asr.scoring.pairing import Missing, Pairing, Tags, pair
 from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
-from asr.scoring.report import Report, build_report
+from asr.scoring.report import Board, Report, baseline_inputs, build_board, build_report
 from asr.scoring.result import Score, compose, normalize_word
 
 

@@ -1,13 +1,15 @@
 """The report: a score, how sure it is, where it hurts, and the comparison with another system.
 
-Every view (terminal, JSON, CSV, NIST text, HTML) is written from this one object.
+Every view (terminal, JSON, CSV, NIST text, HTML) is written from this one object, or from a board: any number of
+systems on the same references, and which differences chance explains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 from asr.errors import DataError
@@ -15,16 +17,17 @@ from asr.scoring.bootstrap import Interval, error_rate_interval
 from asr.scoring.breakdown import (
     Breakdown,
     Confusions,
+    FormattingErrors,
     VocabularyShare,
     available,
     break_down,
     count_confusions,
+    find_formatting_errors,
     outside_vocabulary,
     worst,
 )
-from asr.scoring.formatting import FormattingErrors, find_formatting_errors
 from asr.scoring.result import Score, ScoredUtterance
-from asr.scoring.significance import Comparison, compare, conclude
+from asr.scoring.significance import ALPHA, Comparison, compare, conclude, holm
 
 WORST = 20
 
@@ -143,3 +146,65 @@ def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
         ids = report.inputs.get(prefix + key) or []
         if ids:
             yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two systems compared: `second` makes fewer errors, or as many. `p_value` is Holm's, over all pairs of a board."""
+
+    first: Report
+    second: Report
+    comparison: Comparison
+    p_value: float
+
+    @property
+    def report(self) -> Report:
+        """The report of `second`, compared with `first`."""
+        return replace(
+            self.second,
+            comparison=self.comparison,
+            baseline=self.first.name,
+            inputs={**self.second.inputs, **baseline_inputs(self.first.inputs)},
+        )
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance does not explain the difference, though so many pairs were looked at."""
+        return self.comparison.significant and self.p_value < ALPHA
+
+
+@dataclass(frozen=True)
+class Board:
+    """The systems' reports, fewest errors first, and every pair of them."""
+
+    reports: tuple[Report, ...]
+    differences: tuple[Difference, ...]
+
+    def between(self, first: Report, second: Report) -> Difference:
+        """The comparison of two of the systems, in either order."""
+        return next(
+            each for each in self.differences if {each.first.name, each.second.name} == {first.name, second.name}
+        )
+
+
+def build_board(reports: Sequence[Report]) -> Board:
+    """Rank systems and compare each with each; their names must differ.
+
+    Raises `DataError` unless all were scored on the same references in the same way.
+    """
+    ranked = sorted(reports, key=lambda report: report.score.wer)
+    pairs = [(worse, better) for better, worse in combinations(ranked, 2)]
+    comparisons = [compare(worse.score, better.score) for worse, better in pairs]
+    adjusted = holm([each.matched_pairs.p_value for each in comparisons])
+    differences = [
+        Difference(worse, better, comparison, p_value)
+        for (worse, better), comparison, p_value in zip(pairs, comparisons, adjusted, strict=True)
+    ]
+    return Board(tuple(ranked), tuple(differences))
+
+
+def baseline_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
+    """What a comparison says of its baseline, from the `inputs` of the baseline's own report."""
+    kept = ("hypothesis_format", "hypothesis_field", "missing", "extra", "doubled")
+    named = {f"baseline_{key.removeprefix('hypothesis_')}": inputs.get(key) for key in kept}
+    return {"baseline": inputs.get("hypothesis"), **named}

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asr.config import validate
 from asr.errors import AsrError
-from asr.html.page import read_page
+from asr.html import read_page
 from asr.serve.engine import Engine
 from asr.serve.fields import ALIASES
 from asr.serve.live import LiveSessions

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from asr.errors import UsageError
 from asr.io import write_whole
-from asr.scoring.board import Board
-from asr.scoring.report import Report
+from asr.scoring.report import Board, Report
 
 FORMS = ("html", "json", "csv", "pra", "sys")
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.text import Text
 
-from asr.scoring.board import Board
 from asr.scoring.bootstrap import Interval
 from asr.scoring.breakdown import Breakdown
-from asr.scoring.report import Report, describe_inputs, notices
+from asr.scoring.report import Board, Report, describe_inputs, notices
 from asr.scoring.result import ScoredUtterance
 from asr.scoring.significance import format_p_value
 

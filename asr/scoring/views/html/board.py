@@ -6,9 +6,8 @@ import re
 from html import escape
 from urllib.parse import quote
 
-from asr.scoring.board import Board, Difference
 from asr.scoring.breakdown import Breakdown
-from asr.scoring.report import Report, describe_inputs, notices
+from asr.scoring.report import Board, Difference, Report, describe_inputs, notices
 from asr.scoring.significance import format_p_value
 from asr.scoring.views.html import charts
 from asr.scoring.views.html.page import assemble

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from asr.errors import DataError, UsageError
-from asr.scoring.board import Board
 from asr.scoring.files import board_of_files, report_on_files
+from asr.scoring.report import Board
 from asr.scoring.views import write_board
 from asr.scoring.views.terminal import print_board
 from tests.scoring.conftest import Invented
