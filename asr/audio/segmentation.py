@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.level import SILENCE
 from asr.audio.source import Samples
+from asr.audio.stream import SILENCE
 
 FRAME = 0.01
 """Seconds over which a level is measured."""

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.audio.level import SILENCE
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
 from asr.audio.source import Samples
-from asr.audio.stream import AudioStream
+from asr.audio.stream import SILENCE, AudioStream
 from asr.errors import AsrError
 from asr.transcription.recognizer import without_overlap
 from asr.transcription.result import Segment

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.level import SILENCE
 from asr.audio.read import probe_audio
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
 from asr.audio.source import AudioInput, SamplesSource
-from asr.audio.stream import AudioStream, Channel
+from asr.audio.stream import SILENCE, AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream
 
