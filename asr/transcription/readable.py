@@ -1,16 +1,191 @@
-"""All that makes transcripts readable: punctuation, capitals and figures, of whole recordings and live."""
+"""All that makes transcripts readable: punctuation, capitals and figures, of whole recordings and live.
+
+Figures stand in place of number words: `nineteen forty five` → 1945, `twenty dollars` → $20. What numbers are is told
+by text2num. Beside it stand here what English writers do with them: small numbers that stand alone stay words, years
+and times of the clock are put together, dollars get their sign. What may be read in two ways stays as it is: pounds are
+money or weight, `second` is a time, numbers in a row are counted or dialed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from asr.errors import UsageError
 from asr.punctuation.model import PunctuationModel
-from asr.transcription.figures import find_numbers_with, write_figures
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
-from asr.transcription.result import Failure, Segment, Transcript
+from asr.transcription.result import Failure, Segment, Transcript, Word
+
+SMALLEST = 10
+"""Numbers below stay words, unless a sign or a clock makes them one with others."""
+_SCALES = {"thousand", "million", "billion", "trillion"}
+_MARKS = ".,?"
+_ORDINAL = re.compile(r"[1-9](st|nd|rd|th)s?")
+_LONG = re.compile(r"(?<![\d.])\d{5,}(?![\d.])")
+_QUARTERS = {("half", "past"): 30, ("quarter", "past"): 15}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What stands in place of the words from `first` up to (not with) `last`."""
+
+    first: int
+    last: int
+    text: str
+    number: int | None = None
+    """Its value, if it is a whole number."""
+
+
+def figures(words: Sequence[str]) -> list[Figure]:
+    """The figures in a row of words, which may bear marks; nothing runs over a mark but the comma of a thousand."""
+    bare = [word.strip(_MARKS).lower() for word in words]
+    found = _numbers(words, bare)
+    found = _years(found, bare, words)
+    found = _clock(found, bare)
+    found = _dollars(found, bare, words)
+    # Numbers that follow one another are counted, dialed or a time of day: they stay words.
+    follows = {each.first for each in found} & {each.last for each in found if words[each.last - 1][-1:] not in _MARKS}
+    return [_grouped(each) for each in found if _worth(each) and follows.isdisjoint((each.first, each.last))]
+
+
+def write_figures(segment: Segment) -> Segment:
+    """The segment with figures, in sentence case; the words that come to one figure become one word."""
+    if not segment.raw:  # without punctuation
+        words = [
+            replace(w, raw=each.text) for w, each in zip(segment.in_case("sentence").words, segment.words, strict=True)
+        ]
+        segment = replace(segment.in_case("sentence"), raw=segment.text, words=tuple(words))
+    if not segment.words:
+        return replace(segment, text=" ".join(_replaced(segment.text.split())))
+    merged: list[Word] = []
+    at = 0
+    for figure in figures([word.text for word in segment.words]):
+        merged += [*segment.words[at : figure.first], _merged(segment.words[figure.first : figure.last], figure.text)]
+        at = figure.last
+    merged += segment.words[at:]
+    return replace(segment, text=" ".join(word.text for word in merged), words=tuple(merged))
+
+
+def _replaced(texts: list[str]) -> list[str]:
+    result, at = [], 0
+    for figure in figures(texts):
+        last = texts[figure.last - 1]
+        result += [*texts[at : figure.first], figure.text + last[len(last.rstrip(_MARKS)) :]]
+        at = figure.last
+    return result + texts[at:]
+
+
+def _merged(words: Sequence[Word], text: str) -> Word:
+    last = words[-1].text
+    return Word(
+        text + last[len(last.rstrip(_MARKS)) :],
+        words[0].start,
+        words[-1].end,
+        min(word.confidence for word in words),
+        raw=" ".join(word.raw or word.text for word in words),
+    )
+
+
+class _Token:
+    """A word as text2num wants it."""
+
+    def __init__(self, text: str, apart: bool) -> None:
+        self._text, self._apart = text, apart
+
+    def text(self) -> str:
+        return self._text
+
+    def nt_separated(self, previous: _Token) -> bool:
+        return self._apart
+
+    def not_a_number_part(self) -> bool:
+        return False
+
+
+def _numbers(words: Sequence[str], bare: Sequence[str]) -> list[Figure]:
+    apart = [number > 0 and words[number - 1][-1:] in _MARKS for number in range(len(words))]
+    tokens = [_Token(text, cut) for text, cut in zip(bare, apart, strict=True)]
+    found = []
+    for match in find_numbers_with()(tokens, "en", 0.0):
+        first, text = match.start, str(match.text)
+        if first and bare[first - 1] == "a" and bare[first] in ("hundred", *_SCALES):
+            first -= 1  # a hundred
+        found.append(Figure(first, match.end, text, int(text) if text.isdecimal() else None))
+    return found
+
+
+def _years(found: list[Figure], bare: Sequence[str], words: Sequence[str]) -> list[Figure]:
+    """`19` `45` → `1945`, `19` `oh` `5` → `1905`: two numbers in a row, as nobody counts."""
+    result: list[Figure] = []
+    for each in found:
+        last = result[-1] if result else None
+        if (
+            last
+            and last.last - last.first == 1
+            and 11 <= (last.number or 0) <= 20
+            and words[last.first][-1:] not in _MARKS
+        ):
+            gap, number = bare[last.last : each.first], each.number or 0
+            if (gap == [] and 10 <= number <= 99) or (gap in (["oh"], ["o"]) and 1 <= number <= 9):
+                result[-1] = Figure(last.first, each.last, f"{last.number}{number:02d}")
+                continue
+        result.append(each)
+    return result
+
+
+def _clock(found: list[Figure], bare: Sequence[str]) -> list[Figure]:
+    """`half past three` → `3:30`, `ten o'clock` → `10 o'clock`."""
+    result = []
+    for each in found:
+        hour, before = each.number or 0, tuple(bare[max(0, each.first - 2) : each.first])
+        if 1 <= hour <= 12 and before in _QUARTERS:
+            first = each.first - 2 - (before[0] == "quarter" and bare[max(0, each.first - 3) : each.first - 2] == ["a"])
+            result.append(Figure(first, each.last, f"{hour}:{_QUARTERS[before]}"))
+        elif 1 <= hour <= 12 and before == ("quarter", "to"):
+            first = each.first - 2 - (bare[max(0, each.first - 3) : each.first - 2] == ["a"])
+            result.append(Figure(first, each.last, f"{(hour - 2) % 12 + 1}:45"))
+        else:
+            result.append(each)
+    return result
+
+
+def _dollars(found: list[Figure], bare: Sequence[str], words: Sequence[str]) -> list[Figure]:
+    """`5` `dollars` → `$5`."""
+    return [
+        replace(each, last=each.last + 1, text=f"${each.text}", number=None)
+        if each.number is not None
+        and bare[each.last : each.last + 1] == ["dollars"]
+        and words[each.last - 1][-1:] not in _MARKS
+        else each
+        for each in found
+    ]
+
+
+def _worth(figure: Figure) -> bool:
+    """Whether it is to be written: small numbers and ordinals are not, `second` being a time as well."""
+    if figure.number is None:
+        return _ORDINAL.fullmatch(figure.text) is None
+    return figure.number >= SMALLEST
+
+
+def _grouped(figure: Figure) -> Figure:
+    """With commas between the thousands, from five digits on."""
+    return replace(figure, text=_LONG.sub(lambda digits: f"{int(digits[0]):,}", figure.text))
+
+
+def find_numbers_with() -> Any:
+    """text2num's search for numbers. Raises `UsageError` where it is not installed."""
+    try:
+        from text_to_num import find_numbers
+    except ImportError as error:
+        raise UsageError(
+            "--numbers needs text2num", "In the project's folder: .venv/bin/pip install -e '.[numbers]'"
+        ) from error
+    return find_numbers
 
 
 class Readable:

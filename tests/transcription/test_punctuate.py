@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from asr.punctuation.model import PunctuationModel
 from asr.transcription.punctuate import LOOKAHEAD, PunctuatedStream, punctuate
 from asr.transcription.result import Segment, Transcript, Word
-from asr.transcription.subtitles import cues
-from asr.transcription.writers import as_json, render
+from asr.transcription.writers import as_json, cues, render
 
 VOCABULARY = ["THE", "QUICK", "BROWN", "FOX", "DOG'S"]
 lengths = st.lists(st.integers(1, 9), max_size=12)

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.transcription.result import Segment, Transcript, Word
-from asr.transcription.subtitles import LINE, LINES, LONGEST, READ, SHORTEST, break_lines, cues
-from asr.transcription.writers import FORMATS, render
+from asr.transcription.writers import FORMATS, LINE, LINES, LONGEST, READ, SHORTEST, break_lines, cues, render
 
 TWO = Transcript(
     name="calls/first call.wav",
