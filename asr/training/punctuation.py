@@ -16,15 +16,19 @@ from torch.nn import functional as F
 from asr.errors import DataError, UsageError
 from asr.lexicon import load_lexicon
 from asr.punctuation.model import (
+    CAPITALIZED,
+    COMMA,
     LONGEST_PAUSE,
+    MARKS,
     PIECES,
+    QUESTION,
+    STOP,
     PunctuationModel,
     Tagger,
     TaggerConfig,
     save_punctuation,
     word_pieces,
 )
-from asr.punctuation.tags import CAPITALIZED, COMMA, MARKS, QUESTION, STOP
 from asr.text.tokenizer import WORD_START, Tokenizer, TokenizerConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.training.data import run_tokenizer

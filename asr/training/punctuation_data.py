@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr.errors import DataError
-from asr.punctuation.model import COARSE_PAUSE, LONGEST_PAUSE, UNKNOWN_PAUSE
-from asr.punctuation.tags import CAPITALIZED, MARKS, NONE, QUESTION, STOP
+from asr.punctuation.model import CAPITALIZED, COARSE_PAUSE, LONGEST_PAUSE, MARKS, NONE, QUESTION, STOP, UNKNOWN_PAUSE
 
 MIXED = 3
 IGNORED = -100

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.config import read_yaml
-from asr.punctuation.model import PAUSES, load_punctuation
-from asr.punctuation.tags import LOWER, MARKS, STOP
+from asr.punctuation.model import LOWER, MARKS, PAUSES, STOP, load_punctuation
 from asr.training.punctuation_data import Words
 
 Numbers = NDArray[np.int64]

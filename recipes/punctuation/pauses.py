@@ -17,8 +17,7 @@ from spoken import UNKNOWN, find_labels
 
 from asr.corpus.manifest import read_manifest
 from asr.errors import AsrError
-from asr.punctuation.model import LONGEST_PAUSE, pause_classes
-from asr.punctuation.tags import MARKS
+from asr.punctuation.model import LONGEST_PAUSE, MARKS, pause_classes
 from asr.transcription.align import align_text
 from asr.transcription.recognizer import load_acoustic_model
 

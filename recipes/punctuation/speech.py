@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from spoken import UNKNOWN, find_labels
 
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.punctuation.model import PunctuationModel, load_punctuation
-from asr.punctuation.tags import LOWER, NONE
+from asr.punctuation.model import LOWER, NONE, PunctuationModel, load_punctuation
 from asr.scoring.alignment import find_edits
 
 BREAK = 0.5

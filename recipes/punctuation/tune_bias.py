@@ -17,8 +17,15 @@ from evaluate import Numbers, draw_pauses
 from numpy.typing import NDArray
 
 from asr.config import read_yaml
-from asr.punctuation.model import PunctuationModel, load_punctuation, pause_classes, save_punctuation, word_pieces
-from asr.punctuation.tags import COMMA, MARKS
+from asr.punctuation.model import (
+    COMMA,
+    MARKS,
+    PunctuationModel,
+    load_punctuation,
+    pause_classes,
+    save_punctuation,
+    word_pieces,
+)
 from asr.training.punctuation_data import Words
 
 STEPS = np.arange(-0.6, 1.61, 0.2)

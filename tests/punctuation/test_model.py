@@ -12,15 +12,23 @@ from hypothesis import strategies as st
 
 from asr.errors import ModelError
 from asr.punctuation.model import (
+    CAPITALIZED,
+    COMMA,
+    LOWER,
     MARGIN,
+    NONE,
     PAUSES,
+    QUESTION,
+    STOP,
+    UPPER,
     WINDOW,
     PunctuationModel,
+    Tag,
     load_punctuation,
     pause_classes,
     save_punctuation,
+    write_words,
 )
-from asr.punctuation.tags import CAPITALIZED, COMMA, LOWER, NONE, QUESTION, STOP, UPPER, Tag, write_words
 
 WORDS = ["the", "QUICK", "Mcdonald", "i", "dog's", "naïve", "1815", "", "'", "antidisestablishmentarianism" * 9]
 
