@@ -32,9 +32,8 @@ def evaluate(
     """
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest
-    from asr.evaluation.evaluate import default_folder
+    from asr.evaluation.evaluate import default_folder, provenance, report_made_by
     from asr.evaluation.evaluate import evaluate as evaluate_manifest
-    from asr.evaluation.provenance import provenance, report_made_by
     from asr.scoring.views.terminal import print_report
     from asr.transcription.decoder import describe_search
     from asr.transcription.recognizer import load_model

@@ -17,8 +17,7 @@ from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
-from asr.evaluation.evaluate import default_folder, evaluate
-from asr.evaluation.provenance import describe_files
+from asr.evaluation.evaluate import default_folder, describe_files, evaluate
 from asr.io import fingerprint_files
 from asr.scoring.files import report_on_files
 from asr.transcription.decoder import DecodeOptions, describe_search
