@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from asr.decoding.config import DecodingConfig
 from asr.decoding.hotwords import Hotword, HotwordStates, PronunciationTable, build_states, fit_to_alphabet
 from asr.decoding.hypothesis import Hypothesis, spell
+from asr.decoding.kernels import COMPILER
 from asr.decoding.kernels.beam import Limits, search, trace
-from asr.decoding.kernels.compiler import COMPILER
 from asr.decoding.kernels.fusion import Fusion, Rules
 from asr.decoding.kernels.look_ahead import LookAhead, build_look_ahead
 from asr.decoding.lexicon_trie import BOUNDARY, LexiconTrie, Pieces, alphabet_of, build_pieces, build_trie

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.hotwords import BETWEEN
-from asr.decoding.kernels.compiler import inner, kernel
+from asr.decoding.kernels import inner, kernel
 from asr.decoding.kernels.fusion import (
     Fusion,
     best_gain,
@@ -103,7 +103,7 @@ class Candidates(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """All the memory of one search, allocated outside the kernel (see `asr.decoding.kernels.compiler`)."""
+    """All the memory of one search, allocated outside the kernel (see `asr.decoding.kernels`)."""
 
     tokens: Array  # (T · V,) int32, the tokens worth trying of all frames, one after the other …
     probs: Array  # (T · V,) float64, … and their probabilities

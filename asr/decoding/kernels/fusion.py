@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from asr.decoding.hotwords import HotwordStates
-from asr.decoding.kernels.compiler import inner
+from asr.decoding.kernels import inner
 from asr.decoding.kernels.look_ahead import DEPTH, NO_WORD, LookAhead
 from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
 from asr.lm.lookup import Ngrams, search_children

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.kernels.compiler import inner, kernel
+from asr.decoding.kernels import inner, kernel
 from asr.decoding.lexicon_trie import ROOT, LexiconTrie
 from asr.lm.lookup import Ngrams
 
