@@ -23,15 +23,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from asr.config import validate
 from asr.errors import AsrError
 from asr.html import read_page
+from asr.serve.api import ALIASES
 from asr.serve.engine import Engine
-from asr.serve.fields import ALIASES
 from asr.serve.live import LiveSessions
 from asr.serve.metrics import CONTENT_TYPE, Metrics
 from asr.serve.problems import ApiError, handle_api_error, handle_fault, handle_http_error
 from asr.serve.security import Guard
 from asr.serve.settings import ServeOptions
-from asr.serve.temporary import TemporaryFolder
 from asr.serve.transcriptions import Transcriptions
+from asr.serve.upload import TemporaryFolder
 from asr.transcription.result import Transcript
 from asr.transcription.writers import FORMATS
 

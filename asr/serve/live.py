@@ -18,7 +18,7 @@ import soxr
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asr.io import parse_json
-from asr.serve.answers import live_segment
+from asr.serve.api import live_segment
 from asr.serve.engine import Engine
 from asr.serve.metrics import Metrics
 from asr.serve.recording import Hotwords

@@ -15,15 +15,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.types import Receive, Scope, Send
 
 from asr.errors import AsrError
-from asr.serve import answers
+from asr.serve.api import TEXT_TYPES, Wanted, as_json, as_text, delta_event, done_event, event_bytes, read_fields
 from asr.serve.engine import Engine
-from asr.serve.fields import Wanted, read_fields
 from asr.serve.metrics import Metrics
 from asr.serve.problems import ApiError, of_recording
 from asr.serve.recording import Recording
 from asr.serve.settings import ServeOptions
-from asr.serve.temporary import TemporaryFolder
-from asr.serve.upload import receive_upload
+from asr.serve.upload import TemporaryFolder, receive_upload
 from asr.transcription.punctuate import PunctuatedStream, punctuate
 from asr.transcription.result import Segment, Transcript
 
@@ -75,10 +73,10 @@ class Transcriptions:
                 return _EventStream(events, until_answered.pop_all())
             transcript = await _while_connected(request, job.transcript())
             self._metrics.audio_seconds += transcript.duration
-        if wanted.response_format in answers.TEXT_TYPES:
-            kind = answers.TEXT_TYPES[wanted.response_format]
-            return PlainTextResponse(answers.as_text(transcript, wanted), media_type=kind)
-        return JSONResponse(answers.as_json(transcript, wanted))
+        if wanted.response_format in TEXT_TYPES:
+            kind = TEXT_TYPES[wanted.response_format]
+            return PlainTextResponse(as_text(transcript, wanted), media_type=kind)
+        return JSONResponse(as_json(transcript, wanted))
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -106,12 +104,12 @@ class Transcriptions:
                     yield b": still at work\n\n"
                 else:
                     segments.append(item)
-                    yield answers.delta_event(len(segments) - 1, item, wanted)
+                    yield delta_event(len(segments) - 1, item, wanted)
                 item = await job.next_within(_KEEP_ALIVE)
             self._metrics.audio_seconds += item.duration
-            yield answers.done_event(job.as_transcript(segments, item), wanted)
+            yield done_event(job.as_transcript(segments, item), wanted)
         except ApiError as error:
-            yield answers.event_bytes(error.body())
+            yield event_bytes(error.body())
         except (asyncio.CancelledError, GeneratorExit):
             self._metrics.cancelled += 1
             raise

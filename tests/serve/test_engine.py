@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import string
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from asr.errors import AudioError
-from asr.serve.engine import Engine
+from asr.serve.engine import Engine, hotwords_of
 from asr.serve.recording import Recording
 from asr.transcription.decoder import DecodeOptions
 from asr.transcription.result import Segment
@@ -151,3 +152,27 @@ def test_live_chunks_come_back_by_themselves(engine: Engine, recognizer: Any) ->
     assert segment is not None
     assert segment.text == recognizer.transcribe(samples, case="model").text
     assert segment.start >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "keywords", "expected"),
+    [
+        ("", [], ()),
+        ("The Gryffindor team with Hermione", [], ("GRYFFINDOR", "HERMIONE", "TEAM")),
+        ("Gryffindor, gryffindor!", [], ("GRYFFINDOR",)),
+        ("it is 5 o'clock", [], ("O'CLOCK",)),
+        ("O’Brien", [], ("O'BRIEN",)),
+        ("naïve Müller Smith", [], ("SMITH",)),
+        ("<script>alert(1)</script>", [], ("ALERT", "SCRIPT")),
+        ("", ["new york", "  ", "the", "a=9"], ("A", "NEW YORK", "THE")),
+        ("x" * 500, [], ()),
+    ],
+)
+def test_hotwords(prompt: str, keywords: list[str], expected: tuple[str, ...]) -> None:
+    assert hotwords_of(prompt, keywords, [*string.ascii_uppercase, "'", "▁"]) == expected
+
+
+def test_a_long_prompt_keeps_its_end() -> None:
+    names = [f"Name{'abcdefghij'[i // 10]}{'abcdefghij'[i % 10]}" for i in range(100)]
+    kept = hotwords_of(" ".join(names), [], string.ascii_uppercase)
+    assert set(kept) == {name.upper() for name in names[50:]}

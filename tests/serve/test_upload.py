@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from asr.serve.temporary import TemporaryFolder
+from asr.serve.upload import TemporaryFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,7 @@ def test_what_a_killed_server_left_goes_at_the_next_start(tmp_path: Path) -> Non
     code = f"""
 import sys, time
 from pathlib import Path
-from asr.serve.temporary import TemporaryFolder
+from asr.serve.upload import TemporaryFolder
 with TemporaryFolder(Path({str(tmp_path)!r})).new_file() as path:
     path.write_bytes(bytes(1000))
     print("ready", flush=True)
