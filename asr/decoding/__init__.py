@@ -7,24 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asr.decoding.config import DecodingConfig
-from asr.decoding.greedy import greedy
-from asr.decoding.hotwords import Hotword, parse_hotword, read_hotwords
-from asr.decoding.hypothesis import Hypothesis, spell
+from asr.decoding.config import DecodingConfig as DecodingConfig
+from asr.decoding.greedy import greedy as greedy
+from asr.decoding.hotwords import Hotword as Hotword
+from asr.decoding.hypothesis import Hypothesis as Hypothesis
+from asr.decoding.hypothesis import spell as spell
 
 if TYPE_CHECKING:
-    from asr.decoding.beam_search import BeamDecoder
-
-__all__ = [
-    "BeamDecoder",
-    "DecodingConfig",
-    "Hotword",
-    "Hypothesis",
-    "greedy",
-    "parse_hotword",
-    "read_hotwords",
-    "spell",
-]
+    from asr.decoding.beam_search import BeamDecoder as BeamDecoder
 
 
 def __getattr__(name: str) -> Any:

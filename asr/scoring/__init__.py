@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from asr.scoring.alignment import Edit, Pair
-from asr.scoring.counts import Counts
-from asr.scoring.report import Report, build_report
-from asr.scoring.result import Score, ScoredUtterance, score
-from asr.scoring.views import write_report
-
-__all__ = [
-    "Counts",
-    "Edit",
-    "Pair",
-    "Report",
-    "Score",
-    "ScoredUtterance",
-    "build_report",
-    "score",
-    "write_report",
-]
+from asr.scoring.counts import Counts as Counts
+from asr.scoring.report import build_report as build_report
+from asr.scoring.result import Score as Score
+from asr.scoring.result import ScoredUtterance as ScoredUtterance
+from asr.scoring.result import score as score
+from asr.scoring.views import write_report as write_report

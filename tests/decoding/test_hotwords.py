@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr.decoding import BeamDecoder, DecodingConfig, Hotword, parse_hotword, read_hotwords
-from asr.decoding.hotwords import BETWEEN, build_states, fit_to_alphabet, gather_hotwords
+from asr.decoding import BeamDecoder, DecodingConfig, Hotword
+from asr.decoding.hotwords import BETWEEN, build_states, fit_to_alphabet, gather_hotwords, parse_hotword, read_hotwords
 from asr.errors import UsageError
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
 

@@ -41,25 +41,11 @@ def _print(lines: Iterable[Text], console: Console | None) -> None:
 
 def _printable(text: str, encoding: str) -> str:
     """`text` in letters that steer no terminal and that its encoding can write, one for each."""
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    shown = [letter if letter.isprintable() else "�" for letter in text]
     try:
-        text.encode(encoding)
-        return text
-    except UnicodeEncodeError:
-        return "".join(_writable(letter, encoding) for letter in text)
+        return "".join(letter if letter.encode(encoding, "ignore") else _PLAIN.get(letter, "?") for letter in shown)
     except LookupError:
-        return text
-
-
-def _writable(letter: str, encoding: str) -> str:
-    for choice in (letter, _PLAIN.get(letter, "?")):
-        try:
-            choice.encode(encoding)
-            return choice
-        except UnicodeEncodeError:
-            continue
-    return "?"
+        return "".join(shown)
 
 
 def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
