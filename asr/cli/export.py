@@ -11,7 +11,7 @@ import typer
 from asr.errors import AsrError, UsageError
 
 TOLERANCE = 1e-3
-"""Of probabilities. A scribe makes more of the last digits of what it reads than a network of one part does."""
+"""Of probabilities."""
 
 
 def export(

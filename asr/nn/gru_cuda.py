@@ -5,7 +5,7 @@ Here a program takes one direction of sixteen utterances from the first step to 
 registers, the matrix of the recurrence streams by from the GPU's cache, once a step. Programs need not wait for each
 other, and there is one for every sixteen utterances of each direction.
 
-Shapes and names are those of `gru_kernels`.
+Shapes and names are those of `gru_cpu`.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def reorder(x: Tensor, order: Tensor) -> Tensor:
 
 
 MOST_UNITS = 512
-"""That a GPU's registers hold beside all else: see `gru_triton`."""
+"""That a GPU's registers hold beside all else: see `gru_cuda`."""
 
 
 def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor:

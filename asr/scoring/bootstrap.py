@@ -22,7 +22,7 @@ Unit = Literal["utterances", "speakers"]
 LEVEL = 0.95
 RESAMPLES = 2000
 SEED = 20240  # any fixed number: the same files must give the same interval
-# Below these the interval covers the truth less often than 93 times in 100 (see tests/scoring/test_certainty.py).
+# Below these the interval covers the truth less often than 93 times in 100 (see tests/scoring/test_bootstrap.py).
 ENOUGH: dict[Unit, int] = {"utterances": 100, "speakers": 20}
 ENOUGH_WITH_ERRORS = 20
 _CELLS = 4_000_000  # draws held in memory at once
