@@ -50,11 +50,14 @@ def transcribe_with_ray(
     chunks = [list(requests[start : start + _CHUNK]) for start in range(0, len(requests), _CHUNK)]
     available = int(ray.cluster_resources().get("CPU", 1)) // threads
     count = max(1, min(available, len(chunks)))
-    crew = _Crew(count, threads, (str(model) if model is not None else None, "cpu", threads, search))
+    # A worker that is lost begins anew, and Ray gives it again what it was at.
+    hired = ray.remote(num_cpus=threads, max_restarts=-1, max_task_retries=_ATTEMPTS - 1)(Worker)
+    workers = [hired.remote(str(model) if model is not None else None, "cpu", threads, search) for _ in range(count)]
     try:
-        yield from crew.transcribe(chunks, words)
+        yield from _spread(ray, workers, chunks, words)
     finally:
-        crew.dismiss()
+        for worker in workers:
+            ray.kill(worker)
 
 
 class Worker:
@@ -70,56 +73,26 @@ class Worker:
         return list(self._recognizer.transcribe_many(requests, words=words))
 
 
-class _Crew:
-    """Workers, what each is at, and what is yet to be done."""
-
-    def __init__(self, count: int, threads: int, arguments: tuple[Any, ...]) -> None:
-        self._ray: Any = import_module("ray")
-        self._threads = threads
-        self._arguments = arguments
-        self._idle = [self._hire() for _ in range(count)]
-        self._busy: dict[Any, tuple[int, Any]] = {}
-
-    def _hire(self) -> Any:
-        return self._ray.remote(num_cpus=self._threads)(Worker).remote(*self._arguments)
-
-    def transcribe(self, chunks: list[list[Request]], words: bool) -> Iterator[Transcript | Failure]:
-        """Outcomes in the order of the chunks."""
-        waiting = deque(range(len(chunks)))
-        attempts = [0] * len(chunks)
-        done: dict[int, list[Transcript | Failure]] = {}
-        for turn in range(len(chunks)):
-            while turn not in done:
-                while self._idle and waiting:
-                    number, worker = waiting.popleft(), self._idle.pop()
-                    self._busy[worker.transcribe.remote(chunks[number], words)] = (number, worker)
-                (ready, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
-                number, worker = self._busy.pop(ready)
-                outcomes = self._result(ready)
-                if outcomes is not None:
-                    done[number] = outcomes
-                    self._idle.append(worker)
-                    continue
-                attempts[number] += 1
-                self._idle.append(self._hire())
-                if attempts[number] < _ATTEMPTS:
-                    waiting.appendleft(number)
-                else:
-                    done[number] = [_lost(request) for request in chunks[number]]
-            yield from done.pop(turn)
-
-    def dismiss(self) -> None:
-        """End all workers."""
-        for worker in [*self._idle, *(worker for _, worker in self._busy.values())]:
-            self._ray.kill(worker)
-
-    def _result(self, reference: Any) -> list[Transcript | Failure] | None:
-        """What came of a chunk; None when its worker was lost."""
-        try:
-            outcomes: list[Transcript | Failure] = self._ray.get(reference)
-            return outcomes
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError):
-            return None
+def _spread(
+    ray: Any, workers: Sequence[Any], chunks: Sequence[list[Request]], words: bool
+) -> Iterator[Transcript | Failure]:
+    """Outcomes in the order of the chunks."""
+    waiting, idle = deque(range(len(chunks))), list(workers)
+    busy: dict[Any, tuple[int, Any]] = {}
+    done: dict[int, list[Transcript | Failure]] = {}
+    for turn in range(len(chunks)):
+        while turn not in done:
+            while idle and waiting:
+                number, worker = waiting.popleft(), idle.pop()
+                busy[worker.transcribe.remote(chunks[number], words)] = number, worker
+            (ready, *_), _ = ray.wait(list(busy), num_returns=1)
+            number, worker = busy.pop(ready)
+            try:
+                done[number] = ray.get(ready)
+            except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError):
+                done[number] = [_lost(request) for request in chunks[number]]
+            idle.append(worker)
+        yield from done.pop(turn)
 
 
 def _lost(request: Request) -> Failure:
