@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from asr.errors import ModelError
+from asr.former_names import WEIGHTS
 from asr.io import write_whole
 
 
@@ -31,3 +32,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except (SafetensorError, ValueError, KeyError) as error:
         raise ModelError(f"{path} is damaged: {error}", "Copy or train the model again.") from error
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load a safetensors file into `network`. Raises `ModelError` naming the file when it is torn or does not fit."""
+    weights = {name: tensor.float() for name, tensor in read_weights(path).items() if not name.startswith(WEIGHTS)}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not fit the network of its config.json: {error}") from error

@@ -8,7 +8,6 @@ which a recording has changed since, by size or time, is made again; recordings 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError
-from asr.io import make_folder, write_whole
+from asr.io import fingerprint_text, make_folder, write_whole
 
 SHARD = 256
 _SCALE = 32768.0
@@ -168,7 +167,5 @@ def _map(path: Path, samples: int) -> np.ndarray:
 
 
 def _fingerprint(utterances: Sequence[Utterance], sample_rate: int) -> str:
-    digest = hashlib.sha256(f"{sample_rate}\n".encode())
-    for utterance in utterances:
-        digest.update(f"{utterance.audio}\t{utterance.offset}\t{utterance.duration}\n".encode())
-    return digest.hexdigest()[:16]
+    stretches = (f"{utterance.audio}\t{utterance.offset}\t{utterance.duration}\n" for utterance in utterances)
+    return fingerprint_text(f"{sample_rate}\n{''.join(stretches)}")

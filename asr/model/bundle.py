@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from asr.config import validate
 from asr.errors import ModelError, UsageError
-from asr.former_names import WEIGHTS, modernize_keys
+from asr.former_names import modernize_keys
 from asr.io import write_whole
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import PHONES
@@ -24,7 +23,7 @@ from asr.model.folder import ModelFolder, model_folder
 from asr.model.phone_ngram import PhoneNgram, load_phone_ngram
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import Tokenizer, load_tokenizer
-from asr.weights import read_weights, write_weights
+from asr.weights import load_weights, write_weights
 
 FORMAT = 1
 
@@ -127,15 +126,6 @@ def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
     ngram = ModelFolder(folder).phone_ngram
     phone_ngram = load_phone_ngram(ngram) if config.phones and ngram.exists() else None
     return SavedModel(folder, network.eval(), tokenizer, normalizer, training, lexicon, phone_ngram)
-
-
-def load_weights(network: torch.nn.Module, path: Path) -> None:
-    """Load a safetensors file into `network`. Raises `ModelError` naming the file when it is torn or does not fit."""
-    weights = {name: tensor.float() for name, tensor in read_weights(path).items() if not name.startswith(WEIGHTS)}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelError(f"{path} does not fit the network of its config.json: {error}") from error
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def disagreements(log_probs: Tensor, lengths: Tensor) -> Tensor:
     return 0.5 * ((to_first + to_second) * inside).sum(dim=1)
 
 
-def needed_steps(tokens: Sequence[int]) -> int:
+def needed_steps(tokens: Sequence[int] | str) -> int:
     """The fewest output steps that can spell `tokens`: one each, and a blank between two of the same."""
     return len(tokens) + sum(a == b for a, b in itertools.pairwise(tokens))
 

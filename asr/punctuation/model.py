@@ -23,7 +23,7 @@ from asr.errors import ModelError, UsageError
 from asr.io import write_whole
 from asr.nn.rnn import Bidirectional, Unidirectional
 from asr.text.tokenizer import Tokenizer, load_tokenizer
-from asr.weights import read_weights, write_weights
+from asr.weights import load_weights, write_weights
 
 MARKS = ("", ",", ".", "?")
 NONE, COMMA, STOP, QUESTION = range(4)
@@ -241,11 +241,7 @@ def load_punctuation(folder: Path | str) -> PunctuationModel:
         raise ModelError(f"{path} is damaged: {error}") from error
     tokenizer = load_tokenizer(folder)
     network = Tagger(config, len(tokenizer.vocabulary))
-    weights = Path(folder) / "model.safetensors"
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in read_weights(weights).items()})
-    except RuntimeError as error:
-        raise ModelError(f"{weights} does not fit the network of its config.json: {error}") from error
+    load_weights(network, Path(folder) / "model.safetensors")
     model = PunctuationModel(network.eval(), tokenizer, mixed, bias)
     model.facts = dict(description.get("training", {}))
     return model

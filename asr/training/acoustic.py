@@ -33,7 +33,7 @@ from asr.training.data import (
     Recordings,
     open_recordings,
     read_texts,
-    reasons_against,
+    reason_against,
     run_tokenizer,
     shortest,
     starting_crf,
@@ -341,15 +341,14 @@ class AcousticTask:
         samples = [audio.samples(index) for index in range(len(audio))]
         fastest = self.config.waveform.fastest  # which leaves the fewest steps
         steps = self.module.steps(torch.tensor([int(count / fastest) for count in samples], dtype=torch.long)).tolist()
-        reasons = reasons_against(
-            [count / self.sample_rate for count in samples],
-            steps,
-            list(zip(tokens, phones or tokens, strict=True)),
-            self.config.longest_seconds,
-            [bool(utterance.extra.get("wordless")) for utterance in said],
-        )
-        self.left_out |= {one.id: reason for one, reason in zip(said, reasons, strict=True) if reason}
-        kept = [index for index, reason in enumerate(reasons) if not reason]
+        kept: list[int] = []
+        for index, one in enumerate(said):
+            targets = [tokens[index], *phones[index : index + 1]]
+            seconds, wordless = samples[index] / self.sample_rate, bool(one.extra.get("wordless"))
+            if reason := reason_against(seconds, steps[index], targets, self.config.longest_seconds, wordless):
+                self.left_out[one.id] = reason
+            else:
+                kept.append(index)
         if not kept:
             self._report_left_out()
             advice = "See the reasons above." if utterances else "It is empty: make it with `asr prepare`."

@@ -69,27 +69,19 @@ def open_recordings(
     return Recordings(utterances, open_cache(utterances, cache, sample_rate, manifest.stem, progress))
 
 
-def reasons_against(
-    seconds: Sequence[float],
-    steps: Sequence[int],
-    targets: Sequence[Sequence[Sequence[int]]],
-    longest_seconds: float,
-    wordless: Sequence[bool],
-) -> list[str]:
-    """Of utterances for which the network has so many steps, why CTC cannot learn their targets; "" where it can.
+def reason_against(
+    seconds: float, steps: int, targets: Sequence[Sequence[int]], longest_seconds: float, wordless: bool
+) -> str:
+    """Why CTC cannot learn the `targets` of an utterance for which the network has so many steps; "" where it can.
 
-    Each has one or several lists of tokens, of which the first is its text; that of a `wordless` one is rightly empty.
+    Of several lists of tokens the first is its text; that of a `wordless` one is rightly empty.
     """
-
-    def reason(seconds: float, steps: int, targets: Sequence[Sequence[int]], wordless: bool) -> str:
-        needed = max(map(needed_steps, targets))
-        if not targets[0] and not wordless:
-            return "no text"
-        if seconds > longest_seconds:
-            return f"longer than {longest_seconds:g} s"
-        return f"{needed} steps needed, {steps} heard" if steps < needed else ""
-
-    return list(map(reason, seconds, steps, targets, wordless))
+    needed = max(map(needed_steps, targets))
+    if not targets[0] and not wordless:
+        return "no text"
+    if seconds > longest_seconds:
+        return f"longer than {longest_seconds:g} s"
+    return f"{needed} steps needed, {steps} heard" if steps < needed else ""
 
 
 def shortest(utterances: list[Utterance], count: int) -> list[Utterance]:

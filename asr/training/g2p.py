@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from asr.lexicon.build import Dictionary, read_cmudict
 from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, G2PConfig, load_g2p, pad_phones, pad_words
 from asr.lexicon.lexicon import G2P_FILE
 from asr.lexicon.phones import letters_of
+from asr.model.ctc import needed_steps
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.weights import write_weights
@@ -80,10 +80,6 @@ class G2PTask:
     def describe_data(self) -> list[str]:
         """How many words there are."""
         return [f"{len(self.examples):,} words to learn, {len(self.held_out):,} to validate on"]
-
-    def audio_seconds(self, epoch: int) -> float:
-        """None: it is text."""
-        return 0.0
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
@@ -148,6 +144,4 @@ def word_accuracy(g2p: G2P, words: Mapping[str, Sequence[str]]) -> float:
 
 
 def _fits(letters: str, phones: str) -> bool:
-    # CTC parts a phone that comes twice in a row by a blank, which takes a step as well.
-    doubled = sum(phone == after for phone, after in pairwise(phones))
-    return 0 < len(phones) + doubled <= STEPS * len(letters) <= STEPS * LONGEST
+    return 0 < needed_steps(phones) <= STEPS * len(letters) <= STEPS * LONGEST

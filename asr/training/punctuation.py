@@ -100,10 +100,6 @@ class PunctuationTask:
         words, held_out = len(self.train.words), len(self.held_out.words)
         return [f"{words:,} words, {held_out:,} held out, {len(self.tokenizer.vocabulary)} pieces"]
 
-    def audio_seconds(self, epoch: int) -> float:
-        """None: it is text."""
-        return 0.0
-
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
         return self.config.epoch_batches

@@ -122,10 +122,6 @@ class RecurrentTask:
         sentences, tokens = len(self.starts) - 1, len(self.tokens)
         return [f"{sentences:,} sentences, {tokens:,} tokens of {len(self.tokenizer.vocabulary)}"]
 
-    def audio_seconds(self, epoch: int) -> float:
-        """None: it is text."""
-        return 0.0
-
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
         return len(self._plan(epoch))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 import yaml
+from pydantic_core import to_jsonable_python
 
 from asr.config import apply_overrides, read_yaml, validate
 from asr.errors import UsageError
@@ -123,14 +123,14 @@ def dry_run(experiment: Experiment) -> Iterator[str]:
     """The resolved configuration, data statistics, sizes, and the expected time from a few real updates."""
     device = _prepare(experiment)
     with tempfile.TemporaryDirectory() as scratch:
-        task = TASKS[experiment.task][1](_elsewhere(experiment, Path(scratch)), device)
-        yield as_yaml(_elsewhere(task.config, experiment.output))
+        task = TASKS[experiment.task][1](replace(experiment, output=Path(scratch)), device)
+        yield as_yaml(replace(task.config, output=experiment.output))
         yield from describe_run(task, device)
         trainer = Trainer(task, experiment.loop, Path(scratch), distributed.World(), device)
         epochs = experiment.loop.epochs
         seconds = epoch_seconds(trainer, task, epochs - 1)  # the first epochs may be easier ones
-    if audio := task.audio_seconds(epochs - 1):
-        yield f"{audio / seconds:.0f} seconds of audio a second"
+    if isinstance(task, AcousticTask):
+        yield f"{task.audio_seconds(epochs - 1) / seconds:.0f} seconds of audio a second"
     yield f"{clock(seconds)} an epoch, {clock(epochs * seconds)} for {epochs} epochs, validation not included"
 
 
@@ -143,7 +143,7 @@ def epoch_seconds(trainer: Trainer, task: RunTask, epoch: int) -> float:
     # The first update pays for allocation and is not timed, unless an epoch has no more.
     audio, batches, start = first if state.update > 1 else beginning
     spent, learned = time.monotonic() - start, state.audio_seconds - audio
-    all_audio = task.audio_seconds(epoch)
+    all_audio = task.audio_seconds(epoch) if isinstance(task, AcousticTask) else 0.0  # the others learn from text
     share = learned / all_audio if all_audio else (state.batch - batches) / task.batches(epoch)
     return spent / max(share, 1e-9)
 
@@ -167,7 +167,7 @@ def changes(former: Path, text: str) -> list[str]:
 
 def as_yaml(experiment: Experiment) -> str:
     """A whole configuration, defaults included."""
-    return yaml.safe_dump(_plain(asdict(experiment)), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(to_jsonable_python(asdict(experiment)), sort_keys=False, allow_unicode=True)
 
 
 def _prepare(experiment: Experiment) -> torch.device:
@@ -185,18 +185,6 @@ def _build(experiment: Experiment, device: torch.device, world: distributed.Worl
     if world.is_main:
         distributed.wait_for_all(world)
     return task
-
-
-def _elsewhere(experiment: Any, output: Path) -> Any:
-    return replace(experiment, output=output)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return os.fspath(value) if isinstance(value, Path) else value
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:
