@@ -3,22 +3,29 @@
 The texts (plain, .gz, .bz2, or manifests) become phones by the lexicon of a model folder, each word as it is mostly
 pronounced; sentences with a word that it does not list are left out. 200,000 sentences are plenty: `--every 8` takes
 each eighth.
+
+Each order is smoothed with pseudo-counts of the next lower, down to the uniform distribution,
+
+    p(q | i, j) = (c(i, j, q) + d · p(q | j)) / (c(i, j) + d).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.errors import AsrError, UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY
 from asr.lm.text import read_sentences
-from asr.model.phone_ngram import PSEUDO_COUNTS, count_phones, estimate
+from asr.model.phone_ngram import Doubles, PhoneNgram
 from asr.text.normalize import get_normalizer
+
+PSEUDO_COUNTS = 5.0
 
 
 def phones_of(lexicon: Lexicon, text: Path, every: int) -> Iterator[list[int]]:
@@ -27,6 +34,39 @@ def phones_of(lexicon: Lexicon, text: Path, every: int) -> Iterator[list[int]]:
         words = sentence.split()
         if number % every == 0 and words and all(word in lexicon for word in words):
             yield lexicon.encode(sentence)
+
+
+def count_phones(sentences: Iterable[Sequence[int]], size: int) -> Doubles:
+    """How often label q followed i and j in `sentences` of label ids: (V, V, V), with 0 as start and end."""
+    counts = np.zeros(size**3, np.int64)
+    rest: list[int] = []
+    for sentence in sentences:
+        rest += [0, 0, *sentence, 0]
+        if len(rest) > 1 << 20:
+            counts += _trigrams(rest, size)
+            rest = []
+    if rest:
+        counts += _trigrams(rest, size)
+    return counts.reshape(size, size, size).astype(np.float64)
+
+
+def estimate(counts: Doubles, order: int = 3, pseudo_counts: float = PSEUDO_COUNTS) -> PhoneNgram:
+    """The smoothed n-gram of `order` 1, 2 or 3 from trigram `counts` (V, V, V)."""
+    size = len(counts)
+    probability = np.full(size, 1.0 / size)
+    for level in range(1, order + 1):
+        seen = counts.sum(axis=tuple(range(3 - level)))
+        probability = (seen + pseudo_counts * probability) / (seen.sum(axis=-1, keepdims=True) + pseudo_counts)
+    return PhoneNgram(np.broadcast_to(probability, counts.shape).astype(np.float32))
+
+
+def _trigrams(ids: Sequence[int], size: int) -> npt.NDArray[np.int64]:
+    flat = np.array(ids, np.int64)
+    first, second, third = flat[:-2], flat[1:-1], flat[2:]
+    # A history that holds an end belongs to the sentence before: 0 after another label is one, before it a start.
+    inside = ~((second == 0) & (first != 0)) & ~((first == 0) & (second == 0) & (third == 0))
+    code = (first * size + second) * size + third
+    return np.bincount(code[inside], minlength=size**3)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

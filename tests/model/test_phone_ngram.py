@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phone_ngram import count_phones, estimate
 
 from asr.errors import ModelError
 from asr.model.ctc import pad_targets
-from asr.model.phone_ngram import PhoneNgram, count_phones, estimate, load_phone_ngram
+from asr.model.phone_ngram import PhoneNgram, load_phone_ngram
 
 SENTENCES = [[1, 2, 1], [2], [1, 1]]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from phone_ngram import count_phones, estimate
 
 from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
@@ -15,7 +16,6 @@ from asr.lexicon.g2p import G2P
 from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
-from asr.model.phone_ngram import count_phones, estimate
 from asr.training.acoustic import AcousticTask
 from asr.training.run import run_task
 from tests.training.experiments import experiment
