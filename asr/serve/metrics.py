@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from time import monotonic
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,41 +25,23 @@ class Metrics:
 
     def render(self, queue: int, capacity: int, busy_seconds: float) -> str:
         """All as text; `queue` requests of at most `capacity` at present, `busy_seconds` of the recogniser so far."""
-        lines = [
-            *_family(
-                "asr_requests_total",
-                "counter",
-                "Answered requests.",
-                (
-                    (f'{{path="{path}",status="{status}"}}', float(count))
-                    for (path, status), count in sorted(self.requests.items())
-                ),
-            ),
-            *_one("asr_requests_cancelled_total", "counter", "Requests whose client left early.", self.cancelled),
-            *_one("asr_audio_seconds_total", "counter", "Seconds of sound transcribed.", self.audio_seconds),
-            *_one("asr_busy_seconds_total", "counter", "Seconds that the recogniser was at work.", busy_seconds),
-            *_one(
-                "asr_times_real_time",
-                "gauge",
-                "Seconds of sound for each second at work, since the start.",
-                self.audio_seconds / busy_seconds if busy_seconds else 0.0,
-            ),
-            *_one("asr_queue_length", "gauge", "Requests being served or waiting.", queue),
-            *_one("asr_queue_capacity", "gauge", "Requests that may wait before others are refused.", capacity),
-            *_one("asr_live_sessions", "gauge", "Open live sessions.", self.live_sessions),
-            *_one("asr_live_sessions_total", "counter", "Live sessions opened.", self.live_total),
-            *_one("asr_uptime_seconds", "gauge", "Seconds since the start.", monotonic() - self._started),
+        speed = self.audio_seconds / busy_seconds if busy_seconds else 0.0
+        single = [
+            ("asr_requests_cancelled_total", "counter", "Requests whose client left early.", self.cancelled),
+            ("asr_audio_seconds_total", "counter", "Seconds of sound transcribed.", self.audio_seconds),
+            ("asr_busy_seconds_total", "counter", "Seconds that the recogniser was at work.", busy_seconds),
+            ("asr_times_real_time", "gauge", "Seconds of sound for each second at work, since the start.", speed),
+            ("asr_queue_length", "gauge", "Requests being served or waiting.", queue),
+            ("asr_queue_capacity", "gauge", "Requests that may wait before others are refused.", capacity),
+            ("asr_live_sessions", "gauge", "Open live sessions.", self.live_sessions),
+            ("asr_live_sessions_total", "counter", "Live sessions opened.", self.live_total),
+            ("asr_uptime_seconds", "gauge", "Seconds since the start.", monotonic() - self._started),
         ]
-        return "\n".join(lines) + "\n"
+        answered = {f'{{path="{path}",status="{status}"}}': n for (path, status), n in sorted(self.requests.items())}
+        lines = _family("asr_requests_total", "counter", "Answered requests.", answered)
+        return lines + "".join(_family(name, kind, text, {"": value}) for name, kind, text, value in single)
 
 
-def _one(name: str, kind: str, text: str, value: float) -> list[str]:
-    return _family(name, kind, text, [("", float(value))])
-
-
-def _family(name: str, kind: str, text: str, samples: Iterable[tuple[str, float]]) -> list[str]:
-    return [
-        f"# HELP {name} {text}",
-        f"# TYPE {name} {kind}",
-        *(f"{name}{labels} {value:.12g}" for labels, value in samples),
-    ]
+def _family(name: str, kind: str, text: str, samples: Mapping[str, float]) -> str:
+    lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+    return "\n".join([*lines, *(f"{name}{labels} {value:.12g}" for labels, value in samples.items())]) + "\n"
