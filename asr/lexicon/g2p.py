@@ -8,7 +8,7 @@ counts, which makes tens of thousands of predictions a matter of seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from asr.errors import ModelError
 from asr.lexicon.phones import LETTERS, SYMBOLS, letters_of
-from asr.nn.rnn import Bidirectional
+from asr.nn.rnn import Bidirectional, batches_by_length
 from asr.weights import read_weights, write_weights
 
 PADDING = 0
@@ -79,7 +79,9 @@ class G2P(nn.Module):
         predictions = [""] * len(words)
         was_training = self.training
         self.eval()
-        for batch in _batches(spelled):
+        readable = [n for n, word in enumerate(spelled) if word.strip("'") and len(word) <= LONGEST]
+        for chosen in batches_by_length([len(spelled[index]) for index in readable], LETTERS_AT_ONCE):
+            batch = [readable[place] for place in chosen]
             letters, lengths = pad_words([spelled[index] for index in batch])
             log_probs, lengths = self(letters.to(self.phones.weight.device), lengths.to(self.phones.weight.device))
             best = log_probs.argmax(-1).tolist()
@@ -125,20 +127,6 @@ def _pad(strings: Sequence[str], ids: dict[str, int]) -> tuple[Tensor, Tensor]:
     longest = max(map(len, strings))
     rows = [[ids[symbol] for symbol in string] + [PADDING] * (longest - len(string)) for string in strings]
     return torch.tensor(rows, dtype=torch.long), torch.tensor([len(string) for string in strings])
-
-
-def _batches(words: Sequence[str]) -> Iterator[list[int]]:
-    """Indices of the words that can be read, those of like length together."""
-    batch: list[int] = []
-    readable = (index for index, word in enumerate(words) if word.strip("'") and len(word) <= LONGEST)
-    for index in sorted(readable, key=lambda index: len(words[index])):
-        # Lengths rise, so the newest word decides the padding of its batch.
-        if (len(batch) + 1) * len(words[index]) > LETTERS_AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 def _collapse(path: Sequence[int]) -> str:

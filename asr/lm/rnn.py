@@ -240,17 +240,6 @@ class RecurrentModel:
         return True
 
 
-def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Indices in batches of similar length, each of at most `tokens` tokens with padding and boundary."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        # Lengths rise, so the newest sentence decides the padding of its batch.
-        if not batches or (len(batches[-1]) + 1) * (lengths[index] + 1) > tokens:
-            batches.append([])
-        batches[-1].append(index)
-    return batches
-
-
 def word_perplexity(log_probs: Sequence[float], sentences: Sequence[str]) -> float:
     """Perplexity of whole sentences per word, their ends counted as words: what an n-gram of words reports, too.
 

@@ -7,6 +7,7 @@ lies *after* an utterance in both directions and cannot reach it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 
@@ -75,6 +76,17 @@ class Memoryless(nn.Module):
         del lengths
         output: Tensor = self.layers(x)
         return output
+
+
+def batches_by_length(lengths: Sequence[int], steps: int) -> list[list[int]]:
+    """Indices in batches of similar length, each of at most `steps` steps with padding."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # Lengths rise, so the newest decides the padding of its batch.
+        if not batches or (len(batches[-1]) + 1) * lengths[index] > steps:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:

@@ -21,7 +21,6 @@ from asr.lm.rnn import (
     RecurrentConfig,
     RecurrentModel,
     RecurrentNetwork,
-    batches_by_length,
     load_recurrent,
     pad_sentences,
     save_recurrent,
@@ -30,6 +29,7 @@ from asr.lm.rnn import (
     word_perplexity,
 )
 from asr.lm.text import read_sentences
+from asr.nn.rnn import batches_by_length
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import Tokenizer, TokenizerConfig
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
@@ -181,7 +181,7 @@ class RecurrentTask:
         if self._planned[0] != epoch:
             random = np.random.default_rng([self.config.loop.seed, epoch])
             # A little noise on the lengths, so that the same sentences do not always meet.
-            lengths = np.diff(self.starts) + random.uniform(0, 2, len(self.starts) - 1).astype(np.int64)
+            lengths = 1 + np.diff(self.starts) + random.uniform(0, 2, len(self.starts) - 1).astype(np.int64)
             batches = batches_by_length(lengths.tolist(), self.config.batch_tokens)
             order = random.permutation(len(batches))[: self.config.epoch_batches or None]
             self._planned = epoch, [batches[index] for index in order.tolist()]

@@ -17,7 +17,6 @@ from asr.lm.rnn import (
     RecurrentConfig,
     RecurrentModel,
     RecurrentNetwork,
-    batches_by_length,
     load_recurrent,
     pad_sentences,
     save_recurrent,
@@ -147,13 +146,6 @@ def test_an_empty_text_is_the_end_at_once(model: RecurrentModel) -> None:
     scores = model.network.eval()(torch.tensor([[BOUNDARY]]))
     wanted = torch.log_softmax(scores[0, 0], 0)[BOUNDARY].item()
     assert model.rescore(["", " "]) == pytest.approx([wanted, wanted])
-
-
-def test_batches_hold_everything_once_within_the_limit() -> None:
-    lengths = [5, 1, 9, 3, 3, 40, 0]
-    batches = batches_by_length(lengths, tokens=20)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    assert all(len(batch) == 1 or len(batch) * (max(lengths[i] for i in batch) + 1) <= 20 for batch in batches)
 
 
 def test_saved_and_loaded_it_says_the_same(model: RecurrentModel, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.features.extractor import length_mask
-from asr.nn.rnn import Bidirectional, Unidirectional, reorder, reversal
+from asr.nn.rnn import Bidirectional, Unidirectional, batches_by_length, reorder, reversal
 
 
 def packed(reference: nn.GRU, x: Tensor, lengths: list[int]) -> Tensor:
@@ -75,3 +75,10 @@ def test_reversal_is_its_own_inverse_and_leaves_padding(lengths: list[int], more
         assert turned[row, :length].flatten().tolist() == x[row, :length].flatten().tolist()[::-1]
         assert torch.equal(turned[row, length:], x[row, length:])
     assert torch.equal(reorder(turned, order), x)
+
+
+def test_batches_hold_everything_once_within_the_limit() -> None:
+    lengths = [6, 2, 10, 4, 4, 41, 1]
+    batches = batches_by_length(lengths, 20)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 20 for batch in batches)
