@@ -14,7 +14,7 @@ from asr.cli.options import DecodeArguments, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
-    from asr.transcription.result import Failure, Segment, Transcript
+    from asr.transcription.result import Failure, Transcript
 
 
 class Format(Enum):
@@ -124,8 +124,8 @@ def transcribe(
         # Pauses between words tell more of sentences than the words do.
         wants_words = words or target.needs_words or punctuation
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
-        readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers)
-        shown = readable.live(target.show if isinstance(target, Printer) else _show_nothing)
+        show = target.show if isinstance(target, Printer) else _say_nothing
+        readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers, show)
         with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
             outcomes: Iterator[Transcript | Failure]
             if engine == "ray":
@@ -146,12 +146,12 @@ def transcribe(
                     words=wants_words,
                     in_order=isinstance(target, Printer) and not sys.stdout.isatty(),
                     on_progress=progress.advance,
-                    on_segment=shown.feed if live else None,
+                    on_segment=readable.feed if live else None,
                 )
             try:
-                deliver(readable.transcripts(outcomes, before=shown.finish), target.write, _tell, note, summary)
+                deliver(readable.transcripts(outcomes), target.write, _tell, note, summary)
             except KeyboardInterrupt:
-                shown.finish()
+                readable.finish()
                 _tell(f"stopped after {summary}")
                 raise
     several = summary.files + summary.skipped + len(summary.failures) > 1
@@ -173,9 +173,5 @@ def _tell(text: str) -> None:
     print(f"asr: {text}", file=sys.stderr)
 
 
-def _show_nothing(segment: Segment) -> None:
-    """Where transcripts go to files."""
-
-
-def _say_nothing(text: str) -> None:
-    """What -q makes of a message."""
+def _say_nothing(said: object) -> None:
+    """What -q makes of a message, and transcripts that go to files of a segment."""

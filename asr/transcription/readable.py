@@ -189,12 +189,21 @@ def find_numbers_with() -> Any:
 
 
 class Readable:
-    """Makes transcripts in the model's own case readable, as far as it is asked to."""
+    """Makes transcripts in the model's own case readable, as far as it is asked to: whole ones, and live ones."""
 
-    def __init__(self, model: Path | str | None, punctuation: bool = True, numbers: bool = False) -> None:
-        """`model` names the model folder. Raises `UsageError` where text2num is not installed."""
+    def __init__(
+        self,
+        model: Path | str | None,
+        punctuation: bool = True,
+        numbers: bool = False,
+        show: Callable[[Segment], None] = lambda segment: None,
+    ) -> None:
+        """`model` names the model folder; `show` is given what `feed` makes of the segments of a recording.
+
+        Raises `UsageError` where text2num is not installed.
+        """
         self._model, self._punctuation = model, punctuation
-        self._numbers = numbers
+        self._numbers, self._show = numbers, show
         if numbers:
             find_numbers_with()
 
@@ -203,45 +212,28 @@ class Readable:
         """Loaded when something is to be tagged. Raises `ModelError`."""
         return load_punctuation_for(self._model) if self._punctuation else None
 
-    def transcripts(
-        self, outcomes: Iterable[Transcript | Failure], before: Callable[[], None] = lambda: None
-    ) -> Iterator[Transcript | Failure]:
-        """Each transcript made readable, failures as they are; `before` is called ahead of each."""
-        for outcome in outcomes:
-            before()
-            yield outcome if isinstance(outcome, Failure) else self.transcript(outcome)
-
-    def transcript(self, transcript: Transcript) -> Transcript:
-        """One transcript."""
-        if self.tagger is not None:
-            transcript = punctuate(transcript, self.tagger)
-        return replace(transcript, segments=tuple(map(self.with_figures, transcript.segments)))
-
-    def with_figures(self, segment: Segment) -> Segment:
-        """A segment with figures, if they are asked for."""
-        return write_figures(segment) if self._numbers else segment
-
-    def live(self, show: Callable[[Segment], None]) -> LiveText:
-        """What shows segments as they come."""
-        return LiveText(self, show)
-
-
-class LiveText:
-    """Shows the segments of a recording one after the other."""
-
-    def __init__(self, readable: Readable, show: Callable[[Segment], None]) -> None:
-        self._readable, self._show = readable, show
-
     @cached_property
     def _stream(self) -> PunctuatedStream:
-        return PunctuatedStream(self._readable.tagger)
+        return PunctuatedStream(self.tagger)
+
+    def transcripts(self, outcomes: Iterable[Transcript | Failure]) -> Iterator[Transcript | Failure]:
+        """Each transcript made readable, failures as they are; ahead of each what was held back of it is shown."""
+        for outcome in outcomes:
+            self.finish()
+            if isinstance(outcome, Transcript):
+                outcome = punctuate(outcome, self.tagger) if self.tagger is not None else outcome
+                outcome = replace(outcome, segments=tuple(map(self._with_figures, outcome.segments)))
+            yield outcome
 
     def feed(self, segment: Segment) -> None:
-        """One more segment: show what can be shown now."""
+        """One more segment of a recording: show what can be shown now."""
         for ready in self._stream.feed(segment):
-            self._show(self._readable.with_figures(ready))
+            self._show(self._with_figures(ready))
 
     def finish(self) -> None:
         """Show what was held back."""
         for ready in self._stream.finish():
-            self._show(self._readable.with_figures(ready))
+            self._show(self._with_figures(ready))
+
+    def _with_figures(self, segment: Segment) -> Segment:
+        return write_figures(segment) if self._numbers else segment

@@ -90,7 +90,7 @@ def test_transcripts_are_made_readable_and_failures_pass(model: Path) -> None:
 
 def test_what_is_shown_live_is_all_that_was_said(model: Path) -> None:
     shown: list[Segment] = []
-    live = Readable(model).live(shown.append)
+    live = Readable(model, show=shown.append)
     for segment in SEGMENTS:
         live.feed(segment)
     live.finish()
@@ -100,7 +100,7 @@ def test_what_is_shown_live_is_all_that_was_said(model: Path) -> None:
 
 def test_without_punctuation_nothing_waits() -> None:
     shown: list[Segment] = []
-    live = Readable(None, punctuation=False).live(shown.append)
+    live = Readable(None, punctuation=False, show=shown.append)
     live.feed(SEGMENTS[0])
     assert shown == [SEGMENTS[0]]
 
@@ -108,5 +108,5 @@ def test_without_punctuation_nothing_waits() -> None:
 def test_figures_are_shown_live() -> None:
     pytest.importorskip("text_to_num", reason="needs the extra `numbers`")
     shown: list[Segment] = []
-    Readable(None, punctuation=False, numbers=True).live(shown.append).feed(SEGMENTS[1])
+    Readable(None, punctuation=False, numbers=True, show=shown.append).feed(SEGMENTS[1])
     assert [segment.text for segment in shown] == ["Jumps over 22 dogs"]
