@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from asr.features import distortion
-from asr.features.filterbank import LOWEST_HZ
+from asr.features.filterbank import LOWEST_HZ, mel
 
 
 @dataclass(frozen=True)
@@ -200,11 +200,6 @@ def warp_bands(features: Tensor, factors: Tensor) -> Tensor:
     position = ((source - places[0]) / (places[1] - places[0])).clamp(0, size - 1)
     distance = (torch.arange(size).unsqueeze(1) - position.unsqueeze(1)).abs()
     return torch.bmm(features, (1 - distance).clamp_min(0).to(features))
-
-
-def mel(hertz: float) -> float:
-    """1127 ln(1 + Hz/700)."""
-    return 1127.0 * math.log1p(hertz / 700.0)
 
 
 def _intervals(widest: Tensor, room: Tensor, generator: torch.Generator) -> Tensor:

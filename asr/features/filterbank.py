@@ -87,16 +87,18 @@ class Filterbank(nn.Module):
         return ((lengths - self.frame).div(self.shift, rounding_mode="floor") + 1).clamp_min(0)
 
 
+def mel(hertz: float) -> float:
+    """1127 ln(1 + Hz/700)."""
+    return 1127.0 * math.log1p(hertz / 700.0)
+
+
 def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:
     """Triangles (fft/2 + 1, bands), equally spaced in mel = 1127 ln(1 + Hz/700), from 20 Hz to half the sample rate."""
 
-    def mel(hertz: Tensor) -> Tensor:
-        return 1127.0 * torch.log1p(hertz / 700.0)
-
-    lowest, highest = (1127.0 * math.log1p(hertz / 700.0) for hertz in (LOWEST_HZ, sample_rate / 2))
-    edges = torch.linspace(lowest, highest, bands + 2, dtype=torch.float64)
+    edges = torch.linspace(mel(LOWEST_HZ), mel(sample_rate / 2), bands + 2, dtype=torch.float64)
     left, center, right = edges[:-2], edges[1:-1], edges[2:]
-    bins = mel(torch.arange(fft // 2 + 1, dtype=torch.float64) * sample_rate / fft).unsqueeze(1)
+    hertz = torch.arange(fft // 2 + 1, dtype=torch.float64) * sample_rate / fft
+    bins = (1127.0 * torch.log1p(hertz / 700.0)).unsqueeze(1)
     triangles = torch.minimum((bins - left) / (center - left), (right - bins) / (right - center)).clamp_min(0.0)
     triangles[-1] = 0.0  # Kaldi leaves the Nyquist bin out
     return triangles.float()

@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 # The others wait while the leader decodes a corpus or validates; PyTorch's ten minutes on GPUs are too few.
 PATIENCE = timedelta(days=1)
@@ -102,7 +103,7 @@ def broadcast(module: nn.Module, world: World) -> None:
     """Give every process the leader's parameters and buffers."""
     if world.size == 1:
         return
-    for tensor in _tensors(module):
+    for tensor in chain((parameter.data for parameter in module.parameters()), module.buffers()):
         dist.broadcast(tensor, src=0)
 
 
@@ -110,8 +111,3 @@ def wait_for_all(world: World) -> None:
     """Return when every process has come here."""
     if world.size > 1:
         dist.barrier()
-
-
-def _tensors(module: nn.Module) -> Iterable[Tensor]:
-    yield from (parameter.data for parameter in module.parameters())
-    yield from module.buffers()
