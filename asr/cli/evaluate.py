@@ -52,7 +52,7 @@ def evaluate(
             former = report_made_by(folder)
             if former not in (None, provenance(recognizer.model.path, manifest, decoding)):
                 print(f"asr: {folder} held the report of another model, manifest or search: replaced", file=sys.stderr)
-        with shown(count, quiet) as progress:
+        with shown(count, quiet) as advance:
             evaluation = evaluate_manifest(
                 recognizer,
                 manifest,
@@ -60,7 +60,7 @@ def evaluate(
                 decoding=decoding,
                 normalizer=normalizer,
                 embed_audio=embed_audio,
-                on_progress=progress.advance,
+                on_progress=advance,
             )
         for identity, reason in evaluation.decoding.failures.items():
             print(f"asr: {identity}: {reason}", file=sys.stderr)

@@ -97,20 +97,20 @@ def tune(
     settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
     start = DecodingConfig(**settings)
     folder = out or Path("reports") / f"{model_name(saved.path.resolve())}-{manifest.stem}-tuning"
-    with shown(count, quiet) as progress:
-        examples = manifest_emissions(recognizer, manifest, folder / "emissions.npz", progress.advance)
+    with shown(count, quiet) as advance:
+        examples = manifest_emissions(recognizer, manifest, folder / "emissions.npz", advance)
     examples = evenly(examples, utterances) if utterances else examples
     # What a prior corrects is in the loss of CTC-CRF.
     prior = () if saved.phone_ngram is not None else prior_of(examples)
     decoder = make_decoder(saved, replace(start, prior=prior), language_model)
-    with shown(settings_count(WEIGHTS, BONUSES), quiet) as progress:
-        tuning = search(examples, decoder, threads=threads, on_progress=progress.advance)
+    with shown(settings_count(WEIGHTS, BONUSES), quiet) as advance:
+        tuning = search(examples, decoder, threads=threads, on_progress=advance)
     best, rescored = tuning.best, None
     if recurrent is not None:
         decoder = decoder.with_config(best)
         chunks = sum(len(each.chunks) for each in examples)
-        with shown(len(NGRAM_SHARES) * chunks, quiet) as progress:
-            rescored = tune_rescoring(examples, decoder, recurrent, threads=threads, on_progress=progress.advance)
+        with shown(len(NGRAM_SHARES) * chunks, quiet) as advance:
+            rescored = tune_rescoring(examples, decoder, recurrent, threads=threads, on_progress=advance)
         best = rescored.best
 
     description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe_tuning(tuning)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -12,36 +13,27 @@ T = TypeVar("T")
 _LINE_SECONDS = 30.0
 
 
-class Counter:
-    """Counts what passes through."""
-
-    def __init__(self, bar: Any = None, task: Any = None) -> None:
-        self._bar = bar
-        self._task = task
-
-    def advance(self, count: float) -> None:
-        """So much more is done."""
-        if self._bar is not None:
-            self._bar.advance(self._task, count)
+Advance = Callable[[float], None]
+"""Told how much more is done."""
 
 
 @contextmanager
-def shown(total: int, quiet: bool = False) -> Iterator[Counter]:
+def shown(total: int, quiet: bool = False) -> Iterator[Advance]:
     """Show how many of `total` things are done while the block runs."""
     if quiet or total < 2 or not sys.stderr.isatty():
-        yield Counter()
+        yield lambda count: None
         return
     from rich.progress import MofNCompleteColumn
 
     with _bar(MofNCompleteColumn()) as bar:
-        yield Counter(bar, bar.add_task("", total=total))
+        yield partial(bar.advance, bar.add_task("", total=total))
 
 
 @contextmanager
-def sound_shown(total: Callable[[], float | None], quiet: bool = False) -> Iterator[Counter]:
+def sound_shown(total: Callable[[], float | None], quiet: bool = False) -> Iterator[Advance]:
     """Show how many seconds of sound are done, of `total()`, which is asked only where something is shown."""
     if quiet or not sys.stderr.isatty():
-        yield Counter()
+        yield lambda count: None
         return
     from rich.progress import ProgressColumn, Task
     from rich.text import Text
@@ -53,7 +45,7 @@ def sound_shown(total: Callable[[], float | None], quiet: bool = False) -> Itera
             return Text(f"{_clock(task.completed)}/{_clock(task.total)}" if task.total else _clock(task.completed))
 
     with _bar(Sound()) as bar:
-        yield Counter(bar, bar.add_task("", total=total()))
+        yield partial(bar.advance, bar.add_task("", total=total()))
 
 
 def in_lines(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -126,7 +126,7 @@ def transcribe(
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         show = target.show if isinstance(target, Printer) else _say_nothing
         readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers, show)
-        with sound_shown(lambda: seconds_of(requests), quiet or live) as progress:
+        with sound_shown(lambda: seconds_of(requests), quiet or live) as advance:
             outcomes: Iterator[Transcript | Failure]
             if engine == "ray":
                 from asr.transcription.ray_engine import transcribe_with_ray
@@ -145,7 +145,7 @@ def transcribe(
                     requests,
                     words=wants_words,
                     in_order=isinstance(target, Printer) and not sys.stdout.isatty(),
-                    on_progress=progress.advance,
+                    on_progress=advance,
                     on_segment=readable.feed if live else None,
                 )
             try:
