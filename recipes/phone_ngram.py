@@ -22,7 +22,7 @@ from asr.errors import AsrError, UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY
 from asr.lm.text import read_sentences
-from asr.model.phone_ngram import Doubles, PhoneNgram
+from asr.model.crf import Doubles, PhoneNgram
 from asr.text.normalize import get_normalizer
 
 PSEUDO_COUNTS = 5.0

@@ -19,8 +19,8 @@ from asr.io import write_whole
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel, parameters
+from asr.model.crf import PhoneNgram, load_phone_ngram
 from asr.model.folder import ModelFolder, model_folder
-from asr.model.phone_ngram import PhoneNgram, load_phone_ngram
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import load_weights, write_weights
@@ -152,11 +152,13 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
     model = load_saved_model(name_or_path)
     features, encoder = model.config.features, model.config.encoder
     vocabulary = model.tokenizer.vocabulary
+    memory = "feed-forward, no memory" if encoder.rnn_type == "none" else f"{encoder.rnn_type} GRU"
+    size = sum(file.stat().st_size for file in model.path.rglob("*") if file.is_file())
     return [
         ("features", f"{features.kind}, {model.network.features.size} a frame, normalized by {features.normalize}"),
         ("sample rate", f"{features.sample_rate:,} Hz"),
-        ("network", f"{encoder.layers} × {encoder.width} {_memory(encoder.rnn_type)}"),
-        ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {_megabytes(model):.1f} MB on disk"),
+        ("network", f"{encoder.layers} × {encoder.width} {memory}"),
+        ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {size / 1e6:.1f} MB on disk"),
         ("output", f"{1 / model.frame_seconds:g} steps a second"),
         ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
         *_phones(model),
@@ -178,14 +180,6 @@ def _facts(training: dict[str, Any], of: str = "") -> list[tuple[str, str]]:
         title = f"{of}{name.replace('_', ' ')}"
         rows += _facts(value, f"{title} ") if isinstance(value, dict) else [(title, _value(value))]
     return rows
-
-
-def _memory(kind: str) -> str:
-    return "feed-forward, no memory" if kind == "none" else f"{kind} GRU"
-
-
-def _megabytes(model: SavedModel) -> float:
-    return sum(file.stat().st_size for file in model.path.rglob("*") if file.is_file()) / 1e6
 
 
 def _value(value: Any) -> str:

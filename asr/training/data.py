@@ -19,10 +19,9 @@ from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.bundle import SavedModel
-from asr.model.crf import CrfLoss
+from asr.model.crf import CrfLoss, load_phone_ngram
 from asr.model.ctc import needed_steps
 from asr.model.folder import ModelFolder, model_folder
-from asr.model.phone_ngram import load_phone_ngram
 from asr.text.normalize import Normalizer
 from asr.text.tokenizer import Tokenizer, TokenizerConfig, load_tokenizer, train_tokenizer
 from asr.trainer.trainer import LAST
