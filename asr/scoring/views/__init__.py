@@ -41,7 +41,7 @@ def render(report: Report, form: str, folder: Path, embed_audio: bool = False) -
 
 def write_board(board: Board, path: Path | str, form: str | None = None, *, embed_audio: bool = False) -> None:
     """Write a table of systems as html or json; the page of every pair of systems stands beside it, linked from it."""
-    from asr.scoring.views.html.board import pair_page, render_board_html
+    from asr.scoring.views.html.page import pair_page, render_board_html
     from asr.scoring.views.json_report import render_board_json
 
     path = Path(path)
