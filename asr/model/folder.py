@@ -19,7 +19,6 @@ Nobody else knows these names.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from asr.errors import UsageError
@@ -33,36 +32,20 @@ def model_folder(name_or_path: Path | str | None = None) -> Path:
     return BUNDLED if name_or_path in (None, "default") else Path(str(name_or_path))
 
 
-@dataclass(frozen=True)
 class ModelFolder:
     """Where in a model folder everything lies."""
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
         """Sizes of the network; the file without which a folder is no model."""
-        return self.path / "config.json"
-
-    @property
-    def weights(self) -> Path:
-        """The network's weights."""
-        return self.path / "model.safetensors"
-
-    @property
-    def phone_ngram(self) -> Path:
+        self.weights = path / "model.safetensors"
+        self.phone_ngram = path / "phone_ngram.safetensors"
         """The phone n-gram that CTC-CRF training goes on with."""
-        return self.path / "phone_ngram.safetensors"
-
-    @property
-    def decoding(self) -> Path:
+        self.decoding = path / "decoding.json"
         """The tuned settings of the search."""
-        return self.path / "decoding.json"
-
-    @property
-    def calibration(self) -> Path:
+        self.calibration = path / "confidence.json"
         """The calibration of word confidences."""
-        return self.path / "confidence.json"
 
     @property
     def language_model(self) -> Path | None:
