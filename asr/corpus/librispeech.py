@@ -78,7 +78,8 @@ def prepare_librispeech(
     `DataError` when a part is not there.
     """
     root = _corpus_root(root)
-    folders = {part: root / part for part in parts or _parts_in(root)}
+    found = sorted({path.parents[2].name for path in root.glob("*/*/*/*.trans.txt")})
+    folders = {part: root / part for part in parts or found}
     for part, folder in folders.items():
         if not folder.is_dir():
             raise DataError(f"{folder} does not exist", f"Name another --root, or fetch it: --part {part} --download.")
@@ -87,7 +88,8 @@ def prepare_librispeech(
     genders = _read_genders(root / "SPEAKERS.TXT")
     for part, folder in folders.items():
         problems: list[str] = []
-        drafts = [draft for chapter in _chapters(folder) for draft in _read_chapter(chapter, genders, problems)]
+        chapters = sorted(folder.glob("*/*/*.trans.txt"))
+        drafts = [draft for chapter in chapters for draft in _read_chapter(chapter, genders, problems)]
         done = prepare(part, drafts, out_dir, librispeech, official=SIZES.get(part), problems=problems, track=track)
         yield done
         if part == HALVED and done.completeness == "complete":
@@ -107,14 +109,6 @@ def _corpus_root(root: Path) -> Path:
     """The archives unpack to a folder LibriSpeech; people name that folder or its parent."""
     inner = root / "LibriSpeech"
     return inner if inner.is_dir() else root
-
-
-def _parts_in(root: Path) -> list[str]:
-    return sorted({path.parents[2].name for path in root.glob("*/*/*/*.trans.txt")})
-
-
-def _chapters(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/*/*.trans.txt"))
 
 
 def _read_chapter(transcripts: Path, genders: dict[str, str], problems: list[str]) -> Iterator[Utterance]:

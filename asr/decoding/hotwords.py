@@ -85,7 +85,8 @@ def fit_to_alphabet(hotwords: Iterable[Hotword], alphabet: Sequence[str]) -> lis
     known = set(alphabet)
     fitted = []
     for hotword in hotwords:
-        phrase = "".join(_in_case(letter, known) for letter in hotword.phrase)
+        forms = ((letter, letter.upper(), letter.lower()) for letter in hotword.phrase)
+        phrase = "".join(next((form for form in each if form in known), each[0]) for each in forms)
         strangers = sorted(set(phrase) - known - {" "})
         if strangers:
             raise UsageError(
@@ -148,7 +149,7 @@ def _automaton(phrases: Iterable[tuple[Sequence[int], float]], letters: int, end
                 earned.append(0.0)
             state = children[state][letter]
             if count < len(phrase):
-                held[state] = _stronger(held[state], boost * count / len(phrase))
+                held[state] = max(held[state], boost * count / len(phrase), key=abs)
         earned[state] += boost
     ends = sorted({BOUNDARY, *end_letter.tolist()})
     return HotwordStates(*_close(children, held, earned, letters, ends), end_letter)
@@ -175,11 +176,3 @@ def _close(
         for letter, child in children[state].items():
             table[state, letter] = child
     return table, np.array(held), np.array(earned)
-
-
-def _stronger(first: float, second: float) -> float:
-    return max(first, second, key=abs)
-
-
-def _in_case(letter: str, known: set[str]) -> str:
-    return next((form for form in (letter, letter.upper(), letter.lower()) if form in known), letter)

@@ -115,7 +115,7 @@ def _features(graph: Graph, extractor: FeatureExtractor) -> tuple[str, str]:
     )
     # As many frames as the longest signal has, but at least one: a batch of nothing still has a shape.
     longest = graph("Max", graph("ReduceMax", frames, keepdims=0), graph.integer(1))
-    padded = _pad_end(graph, "waveforms", axis_size=2, amount=transform.frame)
+    padded = graph("Pad", "waveforms", graph.integers(0, 0, 0, transform.frame))
     starts = graph("Mul", graph("Range", graph.integer(0), longest, graph.integer(1)), shift)
     offsets = graph.constant(np.arange(transform.frame, dtype=np.int64)[None])
     places = graph("Add", graph("Unsqueeze", starts, graph.integers(1)), offsets)
@@ -242,10 +242,6 @@ def _floor_div(graph: Graph, value: str, divisor: str) -> str:
     """Division that rounds down for negative values too (ONNX leaves their direction open)."""
     remainder = graph("Mod", value, divisor)
     return graph("Div", graph("Sub", value, remainder), divisor)
-
-
-def _pad_end(graph: Graph, x: str, axis_size: int, amount: int) -> str:
-    return graph("Pad", x, graph.integers(*[0] * axis_size, *[0] * (axis_size - 1), amount))
 
 
 def _slice(graph: Graph, x: str, axis: int, start: int, end: int) -> str:

@@ -131,7 +131,11 @@ def divide(dictionary: Dictionary, held_out: int, seed: int) -> tuple[Dictionary
 def learnable(words: Mapping[str, Sequence[str]]) -> WordBatch:
     """Words with their first pronunciations, without those whose letters are too few for CTC to write it."""
     pairs = [(letters_of(word.upper()), pronunciations[0]) for word, pronunciations in words.items() if pronunciations]
-    return [(letters, phones) for letters, phones in pairs if _fits(letters, phones)]
+    return [
+        (letters, phones)
+        for letters, phones in pairs
+        if 0 < needed_steps(phones) <= STEPS * len(letters) <= STEPS * LONGEST
+    ]
 
 
 def word_accuracy(g2p: G2P, words: Mapping[str, Sequence[str]]) -> float:
@@ -141,7 +145,3 @@ def word_accuracy(g2p: G2P, words: Mapping[str, Sequence[str]]) -> float:
         prediction in pronunciations for prediction, pronunciations in zip(predictions, words.values(), strict=True)
     )
     return right / max(1, len(words))
-
-
-def _fits(letters: str, phones: str) -> bool:
-    return 0 < needed_steps(phones) <= STEPS * len(letters) <= STEPS * LONGEST

@@ -79,7 +79,9 @@ def read_chunks(
     """The chunks of one recording, then its end. Raises `AudioError`, and `UsageError` for what is no audio."""
     split = request.channel == "split"
     audio = _readable(request, sample_rate, again=split)
-    channels: list[Channel] = list(range(1, _channels(audio) + 1)) if split else [request.channel]
+    channels: list[Channel] = [request.channel]
+    if split:
+        channels = list(range(1, (audio().channels if callable(audio) else probe_audio(audio).channels) + 1))
     duration, notices = 0.0, []
     for channel in channels:
         label = channel if split and isinstance(channel, int) else None
@@ -126,10 +128,6 @@ def _read_whole(audio: AudioInput) -> AudioInput:
     if not isinstance(audio, (str, os.PathLike)):
         return audio.read()
     return Path(audio).read_bytes() if is_stream(audio) else audio
-
-
-def _channels(audio: Readable) -> int:
-    return audio().channels if callable(audio) else probe_audio(audio).channels
 
 
 class AudioReader:

@@ -70,7 +70,8 @@ def as_ctm(transcript: Transcript) -> str:
     """NIST CTM: recording, channel, begin and length in seconds, word, confidence."""
     name = ctm_name(transcript.name)
     return "".join(
-        f"{name} {segment.channel or transcript.channel or 1} {_ctm_word(word)}\n"
+        f"{name} {segment.channel or transcript.channel or 1} "
+        f"{word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}\n"
         for segment in transcript.segments
         for word in segment.words
     )
@@ -116,10 +117,6 @@ def _segment_record(segment: Segment) -> dict[str, Any]:
 def _word_record(word: Word) -> dict[str, Any]:
     record = {"text": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
     return record | {"raw": word.raw} if word.raw else record
-
-
-def _ctm_word(word: Word) -> str:
-    return f"{word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}"
 
 
 def _label(segment: Segment) -> str:

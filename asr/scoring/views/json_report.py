@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from asr.scoring.bootstrap import LEVEL, Interval
-from asr.scoring.breakdown import Breakdown, VocabularyShare
+from asr.scoring.breakdown import Breakdown
 from asr.scoring.counts import Counts
 from asr.scoring.report import Board, Report
 from asr.scoring.result import Score, ScoredUtterance
@@ -55,7 +55,7 @@ def summarize(report: Report) -> dict[str, Any]:
             {"word": word, "wrong": count, "spoken": report.confusions.occurrences[word]}
             for word, count in report.confusions.wrong.most_common(MOST_FREQUENT)
         ],
-        "vocabulary": _vocabulary(report.vocabulary) if report.vocabulary else None,
+        "vocabulary": asdict(share) | {"share_of_errors": share.share} if (share := report.vocabulary) else None,
         "formatting": asdict(report.formatting) if report.formatting else None,
         "worst": [utterance.id for utterance in report.worst],
         "inputs": dict(report.inputs),
@@ -155,10 +155,6 @@ def _breakdown(breakdown: Breakdown) -> dict[str, Any]:
             for group in breakdown.groups
         ],
     }
-
-
-def _vocabulary(share: VocabularyShare) -> dict[str, Any]:
-    return _pick(share, "words", "outside", "wrong", "wrong_outside") | {"share_of_errors": share.share}
 
 
 def _words(counter: Counter[str]) -> list[dict[str, Any]]:
