@@ -25,7 +25,7 @@ from asr.decoding.prior import without_prior
 from asr.errors import UsageError
 from asr.lm.lookup import lookup_arrays
 from asr.lm.ngram import CONTROL_WORDS, UNKNOWN_ID
-from asr.text.tokenizer import BLANK, WORD_START
+from asr.text.tokenizer import WORD_START
 
 if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class BeamDecoder:
     """Prefix beam search over one tokenizer's pieces, with or without a language model of words and hotwords.
 
-    `vocabulary` lists the pieces in the order of the model's outputs, `▁` marking where a word begins; the piece
-    `blank` is the CTC blank. Pieces spell words as they are written, or, as phones, by `pronunciations`: then nothing
+    `vocabulary` lists the pieces in the order of the model's outputs, `▁` marking where a word begins; the first
+    is the CTC blank. Pieces spell words as they are written, or, as phones, by `pronunciations`: then nothing
     comes out but words of the language model and hotwords that have one, and of those that sound alike each is a
     hypothesis of its own. Instances hold no state between utterances and may be used from several threads.
 
@@ -50,16 +50,14 @@ class BeamDecoder:
         config: DecodingConfig | None = None,
         language_model: NgramModel | None = None,
         hotwords: Iterable[Hotword] = (),
-        blank: int = BLANK,
         pronunciations: PronunciationTable | None = None,
     ) -> None:
         self.vocabulary = list(vocabulary)
-        self.blank = blank
         self._model = language_model
         self.reads_phones = pronunciations is not None
-        alphabet = alphabet_of(self.vocabulary, blank)
+        alphabet = alphabet_of(self.vocabulary)
         phrases = fit_to_alphabet(hotwords, alphabet) if pronunciations is None else list(hotwords)
-        pieces = build_pieces(self.vocabulary, alphabet, blank)
+        pieces = build_pieces(self.vocabulary, alphabet)
         if self.reads_phones and _has_inner_boundary(pieces):
             raise UsageError("where words are spelled by phones, a token can only begin one")
         self._words = [*(language_model.words if language_model else ()), *_expected(language_model, phrases)]
@@ -108,7 +106,7 @@ class BeamDecoder:
             raise ValueError("log-probabilities contain NaN")
         if self.config.prior_weight and len(self._prior) and len(log_probs):
             log_probs = without_prior(log_probs, self._prior, self.config.prior_weight)
-        texts, history = search(log_probs, self.blank, self._pieces, self._fusion, self._limits)
+        texts, history = search(log_probs, self._pieces, self._fusion, self._limits)
         return [self._hypothesis(text, history, len(log_probs)) for text in texts[:nbest]]
 
     def decode_batch(

@@ -41,16 +41,16 @@ class Pieces(NamedTuple):
     spoken: Array  # (V,) bool, false for the blank and for control pieces, which never come out
 
 
-def alphabet_of(vocabulary: Sequence[str], blank: int = BLANK) -> list[str]:
+def alphabet_of(vocabulary: Sequence[str]) -> list[str]:
     """The characters that the pieces can spell, sorted, without the word start."""
-    return sorted({letter for piece in _spelled(vocabulary, blank) for letter in piece} - {WORD_START})
+    return sorted({letter for piece in _spelled(vocabulary) for letter in piece} - {WORD_START})
 
 
-def build_pieces(vocabulary: Sequence[str], alphabet: Sequence[str], blank: int = BLANK) -> Pieces:
+def build_pieces(vocabulary: Sequence[str], alphabet: Sequence[str]) -> Pieces:
     """Tables for the kernels; letter `1 + i` is `alphabet[i]`, letter 0 the boundary between words."""
     letter_of = {letter: index for index, letter in enumerate(alphabet, start=1)} | {WORD_START: BOUNDARY}
     values = np.random.default_rng(0).integers(1, 1 << 63, size=len(alphabet) + 1, dtype=np.uint64).tolist()
-    spelled = [[letter_of[letter] for letter in piece] for piece in _spelled(vocabulary, blank)]
+    spelled = [[letter_of[letter] for letter in piece] for piece in _spelled(vocabulary)]
     tails = [letters[1:] if letters[:1] == [BOUNDARY] else letters for letters in spelled]
     end = np.cumsum([len(letters) for letters in spelled], dtype=np.int32)
     forms = [[_hash_of(letters, values) for letters in form] for form in (spelled, tails)]
@@ -72,10 +72,10 @@ def _hash_of(letters: Sequence[int], values: Sequence[int]) -> tuple[int, int]:
     return code, power
 
 
-def _spelled(vocabulary: Sequence[str], blank: int) -> list[str]:
+def _spelled(vocabulary: Sequence[str]) -> list[str]:
     """Each piece with its blanks as single `▁`; empty for the blank token and for control pieces."""
     return [
-        "" if index == blank or _CONTROL.fullmatch(piece) else re.sub(rf"[\s{WORD_START}]+", WORD_START, piece)
+        "" if index == BLANK or _CONTROL.fullmatch(piece) else re.sub(rf"[\s{WORD_START}]+", WORD_START, piece)
         for index, piece in enumerate(vocabulary)
     ]
 

@@ -36,6 +36,7 @@ from asr.decoding.kernels.fusion import (
 )
 from asr.decoding.kernels.look_ahead import NO_WORD
 from asr.decoding.lexicon_trie import ROOT, Pieces
+from asr.text.tokenizer import BLANK
 
 Array = NDArray[Any]
 
@@ -115,7 +116,7 @@ class Workspace(NamedTuple):
     history: Array  # (1 + T · beam, 4) int32: parent, token, frame, the word that ended with the token
 
 
-def search(log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits) -> tuple[Array, Array]:
+def search(log_probs: Array, pieces: Pieces, fusion: Fusion, limits: Limits) -> tuple[Array, Array]:
     """Decode `(T, V)` float32 log-probabilities.
 
     Returns records of `TEXT`, best first, and the history that their nodes stand in: see `Workspace`.
@@ -123,7 +124,7 @@ def search(log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits:
     frames, size = log_probs.shape
     tokens, probs = np.empty(frames * size, np.int32), np.empty(frames * size)
     begin = np.zeros(frames + 1, np.int64)
-    widest = likely_tokens(log_probs, pieces.spoken, blank, limits.threshold, tokens, probs, begin)
+    widest = likely_tokens(log_probs, pieces.spoken, limits.threshold, tokens, probs, begin)
     most = int(np.diff(fusion.lexicon.first_word).max(initial=1))  # words that are spelled alike
     ending = int((pieces.start[0] != pieces.start[1]).sum())  # pieces that end a word
     room = limits.beam_size * (1 + widest + (most - 1) * min(widest, ending))
@@ -141,7 +142,7 @@ def search(log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits:
         scores=np.empty((3, room)),
         history=np.empty((1 + frames * limits.beam_size, 4), np.int32),
     )
-    count, scale = run(frames, blank, pieces, fusion, limits, space)
+    count, scale = run(frames, pieces, fusion, limits, space)
     texts = np.zeros(count * most, TEXT)
     texts = texts[: finish(space.prefixes, count, pieces, fusion, texts)]
     texts["acoustic"] = np.log(texts["mass"]) + scale
@@ -149,7 +150,7 @@ def search(log_probs: Array, blank: int, pieces: Pieces, fusion: Fusion, limits:
 
 
 @kernel
-def run(frames: int, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Workspace) -> tuple[int, float]:
+def run(frames: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Workspace) -> tuple[int, float]:
     """Search through all frames. Returns the number of prefixes left and the log of their probabilities' scale."""
     prefixes, candidates, of_token = space.prefixes, space.candidates, space.of_token
     start(prefixes[0], fusion)
@@ -157,14 +158,14 @@ def run(frames: int, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits,
     for time in range(frames):
         first, end = space.begin[time], space.begin[time + 1]
         tokens, probs = space.tokens[first:end], space.probs[first:end]
-        if len(tokens) == 1 and tokens[0] == blank:
+        if len(tokens) == 1 and tokens[0] == BLANK:
             scale += math.log(probs[0])
             rest(prefixes, count)
             continue
         for at in range(len(tokens)):
             of_token[tokens[at]] = probs[at]
-        hold(prefixes, count, candidates, space.scores, of_token, blank)
-        found = grow(prefixes, count, candidates, space.scores, tokens, probs, blank, limits, reference, pieces, fusion)
+        hold(prefixes, count, candidates, space.scores, of_token)
+        found = grow(prefixes, count, candidates, space.scores, tokens, probs, limits, reference, pieces, fusion)
         for at in range(len(tokens)):
             of_token[tokens[at]] = 0.0
         for number in range(found):
@@ -179,9 +180,7 @@ def run(frames: int, blank: int, pieces: Pieces, fusion: Fusion, limits: Limits,
 
 
 @kernel
-def likely_tokens(
-    log_probs: Array, spoken: Array, blank: int, threshold: float, tokens: Array, probs: Array, begin: Array
-) -> int:
+def likely_tokens(log_probs: Array, spoken: Array, threshold: float, tokens: Array, probs: Array, begin: Array) -> int:
     """The tokens of each frame above the threshold, most probable first; the best one always is among them.
 
     Fills the `Workspace` arrays of these names. Returns the largest number of tokens in one frame.
@@ -190,10 +189,10 @@ def likely_tokens(
     total, widest = 0, 0
     for time in range(frames):
         first = total
-        best, best_token = -np.inf, blank
+        best, best_token = -np.inf, BLANK
         for token in range(size):
             value = log_probs[time, token]
-            if (value < threshold and value <= best) or not (spoken[token] or token == blank):
+            if (value < threshold and value <= best) or not (spoken[token] or token == BLANK):
                 continue
             if value > best:
                 best, best_token = value, token
@@ -232,14 +231,14 @@ def rest(prefixes: Array, count: int) -> None:
 
 
 @inner
-def hold(prefixes: Array, count: int, candidates: Candidates, scores: Array, of_token: Array, blank: int) -> None:
+def hold(prefixes: Array, count: int, candidates: Candidates, scores: Array, of_token: Array) -> None:
     """Every prefix stays as it is, by a blank or by its last token held."""
     for index in range(count):
         candidates.records[index] = prefixes[index]
         new = candidates.records[index]
         total = new.blank + new.token
         new.token = new.token * of_token[new.last] if new.last >= 0 else 0.0
-        new.blank = total * of_token[blank]
+        new.blank = total * of_token[BLANK]
         new.share = new.blank + new.token
         scores[0, index] = new.share * new.weight
         slot = find(candidates, new.key, new.last)
@@ -255,7 +254,6 @@ def grow(
     scores: Array,
     tokens: Array,
     probs: Array,
-    blank: int,
     limits: Limits,
     reference: float,
     pieces: Pieces,
@@ -276,7 +274,7 @@ def grow(
     floor, floor_of, negligible = 0.0, 0, 0.0
     for at in range(len(tokens)):
         piece, emitted = tokens[at], probs[at]
-        if piece == blank:
+        if piece == BLANK:
             continue
         if found >= floor_of:  # scores only rise, so what was too little before is so still
             # Several prefixes may add up to one new text: what is a quarter as good as the worst kept is let in.
