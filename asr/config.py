@@ -7,6 +7,7 @@ data into them. An unknown key or a wrong value is a `UsageError` that names the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -56,7 +57,7 @@ def apply_overrides(data: dict[str, Any], overrides: Iterable[str], kind: Any = 
 
     Of the dataclass `kind`, both may have former names.
     """
-    result: dict[str, Any] = modernize(kind, _copy(data))
+    result: dict[str, Any] = modernize(kind, deepcopy(data))
     for item in overrides:
         key, separator, text = item.partition("=")
         if not separator or not key:
@@ -100,10 +101,6 @@ def _refuse_unknown(kind: Any, data: Any, where: str, path: str) -> None:
             if key not in hints:
                 raise UsageError(f"{where}: unknown key {path}{key}", f"Known here: {', '.join(hints)}.")
             _refuse_unknown(hints[key], value, where, f"{path}{key}.")
-
-
-def _copy(data: Any) -> Any:
-    return {key: _copy(value) for key, value in data.items()} if isinstance(data, dict) else data
 
 
 def _short(value: Any) -> str:

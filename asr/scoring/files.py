@@ -34,7 +34,7 @@ class ScoreOptions:
         for form in (self.reference_format, self.hypothesis_format):
             if form not in FORMATS:
                 raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
-        compose([name for name in self.normalizers if name != "none"])
+        compose(self.normalizers)
 
     @property
     def normalizers(self) -> list[str]:
@@ -119,8 +119,7 @@ def _score_systems(reference: Path, hypotheses: Sequence[Path], how: ScoreOption
 
 def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str | Sequence[str] = "none") -> set[str]:
     """Every word that occurs in a text; of JSON lines, in their texts. Words are normalized one by one."""
-    names = [normalizer] if isinstance(normalizer, str) else normalizer
-    normalize = compose([name for name in names if name != "none"])
+    normalize = compose([normalizer] if isinstance(normalizer, str) else normalizer)
     form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
     texts = read_transcripts(path, "reference", form, encoding).texts
     written = {word for text in texts.values() for word in text.split()}
