@@ -56,27 +56,21 @@ class Logger:
 
     def step(self, state: TrainState, batches: int, share: float, summary: Summary) -> None:
         """After each update; the epoch has `batches` and this `share` of the run is done."""
-        if not self.speaks:
-            return
         measured = summary(state.running) if state.running else {}
         if state.update % EVERY_UPDATES == 0:
             self._record("step", state, measured)
         now = time.monotonic()
-        if now - self._shown > (0.25 if self._live else QUIET_SECONDS):
+        if self.speaks and now - self._shown > (0.25 if self._live else QUIET_SECONDS):
             self._shown = now
             self._show(self._line(state, batches, share, measured))
 
     def skip(self, state: TrainState, what: str, ids: list[str]) -> None:
         """An update was skipped because its loss or gradient was not finite; `ids` names whose."""
-        if not self.speaks:
-            return
         self._write({"kind": "skip", "update": state.update + 1, "epoch": state.epoch, "what": what, "ids": ids})
         self.note(f"skipped update {state.update + 1}, its {what} was not finite: {listed(ids)}")
 
     def epoch(self, state: TrainState, measured: dict[str, float], validation: dict[str, float], better: bool) -> None:
         """After each epoch and its validation."""
-        if not self.speaks:
-            return
         both = measured | {f"validation_{name}": value for name, value in validation.items()}
         self._record("epoch", state, both)
         words = [f"epoch {state.epoch}/{self.epochs}", *_format(measured)]
@@ -99,8 +93,6 @@ class Logger:
 
     def close(self) -> None:
         """Close files and the live line."""
-        if not self.speaks:
-            return
         if self._live:
             self._live.stop()
         if self._board:
