@@ -37,11 +37,6 @@ _DEMUXERS = "mov,matroska,aac,ac3,eac3,amr,asf,avi,flv,mpeg,mpegts,mp3,ogg,wav,w
 _NATIVE = (b"RIFF", b"FORM", b"fLaC", b"OggS")
 
 
-def is_installed() -> bool:
-    """Whether the command is on the PATH."""
-    return shutil.which("ffmpeg") is not None
-
-
 def container(head: bytes) -> str:
     """The name of a container that only ffmpeg reads, told by a file's first bytes; empty for any other."""
     for start, names in _CONTAINERS.items():
@@ -51,9 +46,9 @@ def container(head: bytes) -> str:
     return ""
 
 
-def worth_trying(head: bytes) -> bool:
-    """False for a format that libsndfile knows: where libsndfile finds it broken, it is broken."""
-    return not head.startswith(_NATIVE)
+def can_try(head: bytes) -> bool:
+    """Whether the command is on the PATH and may read what libsndfile could not: what that knows is broken to both."""
+    return shutil.which("ffmpeg") is not None and not head.startswith(_NATIVE)
 
 
 @contextmanager

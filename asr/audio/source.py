@@ -75,7 +75,7 @@ def open_source(audio: AudioInput | SamplesSource) -> Iterator[Source]:
     except UnicodeEncodeError as error:  # from bytes on the disk that are no text in its encoding
         raise AudioError(f"{name!r} cannot be opened: its name is not UTF-8; rename it") from error
     except soundfile.LibsndfileError as error:
-        if not ffmpeg.is_installed() or not ffmpeg.worth_trying(head):
+        if not ffmpeg.can_try(head):
             raise _unreadable(name, head, error) from error
     else:
         with file:

@@ -46,9 +46,9 @@ def facts(thing: str) -> list[tuple[str, str]]:
 
         return describe_model(thing)
     if path.suffix == ".jsonl":
-        from asr.corpus.manifest import describe_manifest
+        from asr.corpus.manifest import describe_utterances, read_manifest
 
-        return describe_manifest(path)
+        return describe_utterances(read_manifest(path))
     from asr.audio.read import probe_audio
 
     return probe_audio(path).rows()

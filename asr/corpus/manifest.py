@@ -133,11 +133,6 @@ def _relative(audio: Path, base: Path) -> str:
         return str(Path(os.path.normpath(audio.absolute())))
 
 
-def describe_manifest(path: Path | str) -> list[tuple[str, str]]:
-    """What a manifest holds, in a dozen lines. Raises `DataError` naming file and line where it is malformed."""
-    return describe_utterances(read_manifest(path))
-
-
 def describe_utterances(utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
     """Name and value of each fact, as `asr info` prints them; looks whether the recordings are there."""
     words = Counter(word for utterance in utterances for word in utterance.text.split())

@@ -69,17 +69,14 @@ class RecurrentNetwork(nn.Module):
 
     def encode(self, ids: Tensor) -> Tensor:
         """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
-        return self._project(run_stack(self.dropout(self.embedding(ids)), self.gru))
+        encoded: Tensor = self.dropout(self.project(run_stack(self.dropout(self.embedding(ids)), self.gru)))
+        return encoded
 
     def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
         scores = self(inputs).float().flatten(0, 1)
         each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
         return each.view_as(targets).sum(1)
-
-    def _project(self, states: Tensor) -> Tensor:
-        projected: Tensor = self.dropout(self.project(states))
-        return projected
 
     def score(self, encoded: Tensor) -> Tensor:
         """Scores (…, V) of all tokens, from what `encode` gives (…, E)."""

@@ -45,11 +45,7 @@ class AcousticModel(nn.Module):
 
     def steps(self, lengths: Tensor) -> Tensor:
         """Output steps for signals of `lengths` samples."""
-        return self.output_steps(self.features.frames(lengths))
-
-    def output_steps(self, frames: Tensor) -> Tensor:
-        """Output steps for `frames` feature frames."""
-        return self.encoder.steps(frames)
+        return self.encoder.steps(self.features.frames(lengths))
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities (natural, float32). Steps beyond an utterance's length are unspecified."""

@@ -53,11 +53,6 @@ class PhoneNgram:
         if not (self.table > 0).all():
             raise ValueError("a phone n-gram must give every phone a probability above zero")
 
-    @property
-    def size(self) -> int:
-        """V: the blank's place and the labels."""
-        return len(self.table)
-
     def log_probabilities(self, targets: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Doubles:
         """log p of each of the padded label strings (B, U), its end included → (B,), natural log."""
         batch, longest = targets.shape

@@ -216,7 +216,7 @@ class AcousticTask:
         views = 2 if self.config.cr_ctc_weight else 1
         # Lengths are known to the CPU beforehand; asking a GPU for them would wait for it.
         frames = self.module.features.frames(batch.lengths).repeat(views)
-        steps = self.module.output_steps(frames)
+        steps = self.module.encoder.steps(frames)
         features, feature_lengths = self._features(batch, views)
         if self.config.spec_augment is not None and batch.augmented:
             features = spec_augment(features, frames, self.config.spec_augment, generator)

@@ -174,8 +174,8 @@ def starting_crf(wanted: str | None, origin: SavedModel | None, sizes: AcousticC
     ngram = load_phone_ngram(ModelFolder(path).phone_ngram if path.is_dir() else path)
     if not sizes.phones:
         raise UsageError("phone_ngram is for a network that learns phones", "Set lexicon=…, or leave phone_ngram out.")
-    if ngram.size != len(PHONES):
-        raise UsageError(f"{wanted} is of {ngram.size} labels, phones are {len(PHONES)}")
+    if len(ngram.table) != len(PHONES):
+        raise UsageError(f"{wanted} is of {len(ngram.table)} labels, phones are {len(PHONES)}")
     return CrfLoss(ngram)
 
 
