@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -85,7 +84,7 @@ def prepare(
     """
     found = list(problems)
     base = (out_dir / f"{name}.jsonl").resolve().parent
-    drafts = list(_without_doubles(_with_written_names(drafts, base, found), found))
+    drafts = list(_usable(drafts, base, found))
     with open_resume_log(out_dir / f".{name}.measured") as resume_log:
         finished = _finish_all(drafts, normalizer, resume_log, found, workers or os.cpu_count() or 1)
         utterances = list(track(finished, len(drafts)) if track else finished)
@@ -138,7 +137,7 @@ def _finish_all(
 
     def measure_draft(draft: Utterance) -> Measurement | AsrError:
         try:
-            return resume_log.find(draft) or measure(draft.audio, draft.offset, draft.duration or None)
+            return resume_log.known.get(_key(draft)) or measure(draft.audio, draft.offset, draft.duration or None)
         except AsrError as error:
             return error
 
@@ -167,25 +166,20 @@ def _finish(draft: Utterance, measured: Measurement, normalizer: Normalizer) -> 
     return replace(draft, duration=duration, text=normalizer(draft.text), extra=extra)
 
 
-def _with_written_names(drafts: Iterable[Utterance], base: Path, problems: list[str]) -> Iterator[Utterance]:
-    """What a manifest in `base` can hold, which is UTF-8: the bytes of a file's name need not be."""
+def _usable(drafts: Iterable[Utterance], base: Path, problems: list[str]) -> Iterator[Utterance]:
+    """Those that a manifest in `base` can hold, which is UTF-8 as the bytes of a file's name need not be; ids once."""
+    seen: set[str] = set()
     for draft in drafts:
         try:
             draft.to_json(base).encode()
         except UnicodeEncodeError:
             problems.append(f"{str(draft.audio)!r}: its name is not UTF-8; rename it")
-        else:
-            yield draft
-
-
-def _without_doubles(drafts: Iterable[Utterance], problems: list[str]) -> Iterator[Utterance]:
-    seen: Counter[str] = Counter()
-    for draft in drafts:
-        seen[draft.id] += 1
-        if seen[draft.id] == 1:
-            yield draft
-        else:
+            continue
+        if draft.id in seen:
             problems.append(f"{draft.id}: {draft.audio} comes under an id that is taken")
+            continue
+        seen.add(draft.id)
+        yield draft
 
 
 class ResumeLog:
@@ -193,16 +187,11 @@ class ResumeLog:
 
     It is kept beside the manifest to be and appended to line by line, so that it outlives a killed run too; a last line
     torn by the kill is passed over. A recording that has changed since (another size or time of change) is measured
-    again.
+    again. `known` is what an earlier, interrupted run measured; what cannot be looked up is not in it.
     """
 
     def __init__(self, file: TextIO, known: dict[str, Measurement]) -> None:
-        self._file = file
-        self._known = known
-
-    def find(self, draft: Utterance) -> Measurement | None:
-        """What an earlier, interrupted run measured; None for what it did not reach or cannot be looked up."""
-        return self._known.get(_key(draft))
+        self._file, self.known = file, known
 
     def add(self, draft: Utterance, measurement: Measurement) -> None:
         """Remember a measurement, on disk at once."""
