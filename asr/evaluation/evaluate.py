@@ -35,11 +35,10 @@ from asr.transcription.recognizer import Recognizer
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The report of one manifest, the decoding behind it, and where both were written."""
+    """The report of one manifest, and the decoding behind it."""
 
     report: Report
     decoding: Decoding
-    folder: Path
 
 
 def evaluate(
@@ -75,11 +74,12 @@ def evaluate(
         "peak_memory_mb": peak_memory_megabytes(),
         "unreadable": decoded.failures,
     }
-    report = _report(recognizer, manifest, utterances, decoded, normalizer, settings)
-    _write(folder, utterances, decoded, report, embed_audio)
+    texts = [decoded.texts[each.id].text if each.id in decoded.texts else "" for each in utterances]
+    report = _report(recognizer, manifest, utterances, decoded, texts, normalizer, settings)
+    _write(folder, utterances, texts, report, embed_audio)
     with suppress(OSError):
         (folder / PART).unlink()
-    return Evaluation(report, decoded, folder)
+    return Evaluation(report, decoded)
 
 
 def default_folder(model: Path | str, manifest: Path, decoding: Mapping[str, Any]) -> Path:
@@ -112,12 +112,13 @@ def _report(
     manifest: Path,
     utterances: list[Utterance],
     decoded: Decoding,
+    texts: list[str],
     normalizer: str,
     settings: Mapping[str, Any],
 ) -> Report:
     result = score(
         [utterance.text for utterance in utterances],
-        [_text(decoded, utterance) for utterance in utterances],
+        texts,
         normalizer=normalizer,
         ids=[utterance.id for utterance in utterances],
         speakers=[utterance.speaker for utterance in utterances],
@@ -128,12 +129,13 @@ def _report(
     return build_report(result, name=name, inputs=inputs, settings=settings)
 
 
-def _write(folder: Path, utterances: list[Utterance], decoded: Decoding, report: Report, embed_audio: bool) -> None:
-    trn = "".join(f"{_text(decoded, utterance)} ({utterance.id})\n" for utterance in utterances)
+def _write(folder: Path, utterances: list[Utterance], texts: list[str], report: Report, embed_audio: bool) -> None:
+    pairs = list(zip(utterances, texts, strict=True))
+    trn = "".join(f"{text} ({utterance.id})\n" for utterance, text in pairs)
     write_text(folder / "hypotheses.trn", trn)
     rows = []
-    for utterance in utterances:
-        row: dict[str, Any] = {"id": utterance.id, "text": utterance.text, "pred_text": _text(decoded, utterance)}
+    for utterance, text in pairs:
+        row: dict[str, Any] = {"id": utterance.id, "text": utterance.text, "pred_text": text}
         row["duration"] = utterance.duration
         if utterance.speaker is not None:
             row["speaker"] = utterance.speaker
@@ -141,11 +143,6 @@ def _write(folder: Path, utterances: list[Utterance], decoded: Decoding, report:
     write_text(folder / "hypotheses.jsonl", "".join(rows))
     write_report(report, folder / "report.json")
     write_report(report, folder / "report.html", embed_audio=embed_audio)
-
-
-def _text(decoded: Decoding, utterance: Utterance) -> str:
-    found = decoded.texts.get(utterance.id)
-    return found.text if found is not None else ""
 
 
 def _fields(utterance: Utterance) -> dict[str, Any]:
