@@ -30,8 +30,7 @@ from asr.text.tokenizer import BLANK, TokenizerConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.training.data import (
     CorpusConfig,
-    Recordings,
-    open_recordings,
+    open_audio,
     read_texts,
     reason_against,
     run_tokenizer,
@@ -185,7 +184,8 @@ class AcousticTask:
         )
         if origin is None and sizes.features.normalize == "global":
             self._measure_features()
-        self.validation = [self._open(path, read_texts(path, normalize)) for path in config.validation]
+        held_out = [(path, read_texts(path, normalize)) for path in config.validation]
+        self.validation = [(texts, self._open(path, texts)) for path, texts in held_out]
         self._report_left_out()
 
     def describe_data(self) -> list[str]:
@@ -271,7 +271,7 @@ class AcousticTask:
         """Greedy word error rate on the training utterances themselves."""
         self.module.eval()
         with torch.inference_mode():
-            errors = self._errors([Recordings(corpus.utterances, corpus.audio) for corpus in self.stream.corpora])
+            errors = self._errors([(corpus.utterances, corpus.audio) for corpus in self.stream.corpora])
         self.module.train()
         return errors["wer"]
 
@@ -322,20 +322,20 @@ class AcousticTask:
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
-    def _errors(self, manifests: list[Recordings]) -> dict[str, float]:
-        references = [utterance.text for manifest in manifests for utterance in manifest.utterances]
+    def _errors(self, manifests: list[tuple[list[Utterance], AudioCache]]) -> dict[str, float]:
+        references = [utterance.text for utterances, _ in manifests for utterance in utterances]
         if not references:
             return {}
-        result = score(references, [text for manifest in manifests for text in self.transcribe(manifest.audio)])
+        result = score(references, [text for _, audio in manifests for text in self.transcribe(audio)])
         return {"wer": result.wer, "cer": result.cer}
 
-    def _open(self, manifest: Path, utterances: list[Utterance]) -> Recordings:
-        return open_recordings(manifest, utterances, self.config.cache, self.sample_rate, self._quiet)
+    def _open(self, manifest: Path, utterances: list[Utterance]) -> AudioCache:
+        return open_audio(manifest, utterances, self.config.cache, self.sample_rate, self._quiet)
 
     def _corpus(self, config: CorpusConfig, utterances: list[Utterance]) -> Corpus:
         """The alignable utterances of a manifest, with audio and targets; the others are listed with the reason."""
-        recordings = self._open(config.manifest, utterances if self._only is None else shortest(utterances, self._only))
-        said, audio = recordings.utterances, recordings.audio
+        said = utterances if self._only is None else shortest(utterances, self._only)
+        audio = self._open(config.manifest, said)
         tokens = [self.tokenizer.encode(utterance.text) for utterance in said]
         phones = [self.lexicon.encode(utterance.text) for utterance in said] if self.lexicon else []
         samples = [audio.samples(index) for index in range(len(audio))]

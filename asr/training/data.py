@@ -43,29 +43,19 @@ class CorpusConfig:
             raise ValueError("weight must be positive")
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """The utterances of a manifest with their audio."""
-
-    utterances: list[Utterance]
-    audio: AudioCache
-
-
 def read_texts(manifest: Path, normalize: Normalizer) -> list[Utterance]:
     """The utterances of a manifest, their texts normalized."""
     return [replace(utterance, text=normalize(utterance.text)) for utterance in read_manifest(manifest)]
 
 
-def open_recordings(
-    manifest: Path, utterances: list[Utterance], cache: Path, sample_rate: int, quiet: bool
-) -> Recordings:
-    """`utterances` of a manifest with their decoded audio, which is kept under `cache`."""
+def open_audio(manifest: Path, utterances: list[Utterance], cache: Path, sample_rate: int, quiet: bool) -> AudioCache:
+    """The decoded audio of `utterances` of a manifest, which is kept under `cache`."""
 
     def progress(done: int, total: int) -> None:
         if not quiet and sys.stderr.isatty():
             print(f"\rdecoded {manifest.stem}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr)
 
-    return Recordings(utterances, open_cache(utterances, cache, sample_rate, manifest.stem, progress))
+    return open_cache(utterances, cache, sample_rate, manifest.stem, progress)
 
 
 def reason_against(
