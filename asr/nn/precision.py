@@ -6,6 +6,7 @@ float32: AVX2 alone, which is most laptops, 8 to 10 billion operations a second 
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import Literal
 
@@ -27,8 +28,17 @@ def bfloat16_is_fast(device: torch.device) -> bool:
 
 
 def int8_is_fast(device: torch.device) -> bool:
-    """Whether `device` is a processor with instructions for products of bytes that sum in 32 bits (VNNI)."""
-    return device.type == "cpu" and bool(torch.cpu._is_vnni_supported())
+    """Whether `device` is a processor with instructions for products of bytes: AVX2, which x86 has had since 2013."""
+    return device.type == "cpu" and bool(torch.cpu._is_avx2_supported())
+
+
+def has_vnni() -> bool:
+    """Whether products of bytes are summed in 32 bits at once; without VNNI two of them first meet in 16.
+
+    What `ONEDNN_MAX_CPU_ISA` forbids to the library that multiplies is not there.
+    """
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    return bool(torch.cpu._is_vnni_supported()) and allowed not in ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE")
 
 
 def chosen(precision: Precision, device: torch.device) -> torch.dtype:

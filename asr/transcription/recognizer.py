@@ -355,7 +355,7 @@ def _chosen(precision: Arithmetic, device: torch.device) -> Literal["float32", "
             return "int8"
         return "bfloat16" if bfloat16_is_fast(device) else "float32"
     if precision == "int8" and not int8_is_fast(device):
-        raise UsageError("int8 is for processors that were built for it (VNNI)", "Leave the precision out.")
+        raise UsageError("int8 is for processors that were built for it (AVX2)", "Leave the precision out.")
     return precision
 
 

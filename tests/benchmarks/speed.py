@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 import asr
 from asr.corpus.manifest import read_manifest
-from asr.nn.precision import bfloat16_is_fast
+from asr.nn.precision import bfloat16_is_fast, int8_is_fast
 from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
 from tests.benchmarks.transcription import choose, shared_speech, write_speech
@@ -45,7 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     print(f"{'precision':<10}{'product':>16}{'limit':>12}{'network alone':>16}")
-    for precision in ("float32", "bfloat16") if bfloat16_is_fast(torch.device("cpu")) else ("float32",):
+    known = {
+        "float32": True,
+        "bfloat16": bfloat16_is_fast(torch.device("cpu")),
+        "int8": int8_is_fast(torch.device("cpu")),
+    }
+    for precision in (name for name, is_fast in known.items() if is_fast):
         recognizer = asr.load_model(options.model, threads=options.threads, precision=precision, device="cpu")
         rate, needed = product_rate(precision), operations(recognizer)
         print(f"{precision:<10}{rate / 1e9:>9.0f} GFLOP/s{rate / needed:>8.0f} × {alone(recognizer):>12.0f} ×")
@@ -62,8 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def product_rate(precision: str) -> float:
     """Operations a second of a large matrix product on all threads."""
+    a, b = torch.randn(2, 2048, 2048)
+    if precision == "int8":
+        a, b = a.to(torch.int8), b.to(torch.int8)
+        return 2 * 2048**3 / fastest(lambda: torch._int_mm(a, b))
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    a, b = torch.randn(2048, 2048).to(dtype), torch.randn(2048, 2048).to(dtype)
+    a, b = a.to(dtype), b.to(dtype)
     return 2 * 2048**3 / fastest(lambda: a @ b)
 
 
@@ -87,7 +96,7 @@ def operations(recognizer: Recognizer) -> float:
 
 def alone(recognizer: Recognizer) -> float:
     """Seconds of sound a second, by the clock, of features and network on all threads."""
-    network, half = recognizer._network, recognizer.precision == "bfloat16"
+    network, half = recognizer._network, recognizer._half
     waveforms = 0.1 * torch.randn(ROWS, SECONDS * 16000, generator=torch.Generator().manual_seed(0))
     lengths = torch.full((ROWS,), SECONDS * 16000)
 

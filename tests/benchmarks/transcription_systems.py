@@ -58,6 +58,7 @@ SYSTEMS: dict[str, Callable[[dict[str, Any]], Transcribe]] = {
     "asr": asr,
     "asr fast": lambda task: asr(task, fast=True),
     "asr greedy": lambda task: asr(task, greedy=True),
+    "asr bfloat16": lambda task: asr(task, precision="bfloat16"),
     "asr float32": lambda task: asr(task, precision="float32"),
     "faster-whisper tiny.en int8": faster_whisper,
     "Moonshine tiny": moonshine,

@@ -101,7 +101,7 @@ def test_steps_and_whole_sentences_agree(
     model: RecurrentModel, dtype: torch.dtype, int8: bool, tolerance: float
 ) -> None:
     if int8 and not int8_is_fast(torch.device("cpu")):
-        pytest.skip("the processor was not built for products of bytes")
+        pytest.skip("the processor has no AVX2")
     steps = Steps(model.network.eval(), dtype, int8)
     inputs, _ = pad_sentences([[3, 2, 1, 2], [3, 1, 1, 1], [2, 2, 3, 1]])
     whole = torch.log_softmax(model.network(inputs), 2)

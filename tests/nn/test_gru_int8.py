@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +13,11 @@ from torch import Tensor
 
 from asr.nn.gru import gru
 from asr.nn.gru_cpu import bits
-from asr.nn.gru_int8 import Int8Gru, quantize_rows, quantized
+from asr.nn.gru_int8 import Int8Gru, quantize_rows, quantized, quantized_weights
 from asr.nn.precision import int8_is_fast
 from asr.nn.rnn import Bidirectional, reversal, straight
 
-pytestmark = pytest.mark.skipif(
-    not int8_is_fast(torch.device("cpu")), reason="the processor was not built for products of bytes"
-)
+pytestmark = pytest.mark.skipif(not int8_is_fast(torch.device("cpu")), reason="the processor has no AVX2")
 LENGTHS = [30, 1, 17, 30, 9]
 SIZE, UNITS = 24, 20
 
@@ -67,7 +69,7 @@ def test_it_is_what_its_rounded_weights_and_inputs_make(speech: Tensor, generato
     """Step by step in float64, every factor rounded as it says."""
     w, u, b, c = weights(generator)
     order = orders(speech, LENGTHS)
-    (w8, w_scale), (u8, u_scale) = quantized(w), quantized(u)
+    (w8, w_scale), (u8, u_scale) = quantized_weights(w), quantized_weights(u)
     x8, x_scale = quantized(speech)
     rounded_w, rounded_u = w8.double() * w_scale[..., None], u8.double() * u_scale[..., None]
     x = x8.double() * x_scale[..., None]
@@ -85,6 +87,29 @@ def test_it_is_what_its_rounded_weights_and_inputs_make(speech: Tensor, generato
                 h = (1 - z) * n + z * h
                 # What lies on an edge in float32 may be rounded to the other side: a step of a byte, now and then.
                 assert torch.allclose(found[row, at, k * UNITS : (k + 1) * UNITS].double(), h, atol=0.02)
+
+
+def test_the_largest_sums_are_exact() -> None:
+    ones, nothing = torch.ones(1, 3 * UNITS, 640), torch.zeros(1, 3 * UNITS)
+    low, scales = quantized_weights(torch.cat([ones, -ones]))
+    rows = torch.tensor([127, -127], dtype=torch.int8).unsqueeze(1).expand(2, 640).contiguous()
+    assert torch.equal(torch._int_mm(rows, low[0].t()).long(), rows.long() @ low[0].t().long())
+    assert torch.equal(torch._int_mm(rows, low[1].t()).long(), rows.long() @ low[1].t().long())
+    assert scales.unique().numel() == 1
+    # With an update gate that lets nothing of the state before through, the new one is the candidate.
+    shut = nothing.clone()
+    shut[:, UNITS : 2 * UNITS] = -2000.0
+    network = Int8Gru(ones / 640, torch.zeros(1, 3 * UNITS, UNITS), shut, nothing)
+    found = network(torch.full((1, 1, 640), -1.0), torch.zeros(1, 1, 1, dtype=torch.long), torch.float32)
+    assert found[0, 0].tolist() == pytest.approx([-0.76159] * UNITS, abs=1e-4)
+
+
+@pytest.mark.skipif(os.environ.get("ONEDNN_MAX_CPU_ISA") is not None, reason="this is that process")
+def test_all_of_it_on_a_processor_without_vnni() -> None:
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_neighbors_and_padding_change_nothing(speech: Tensor, generator: torch.Generator) -> None:

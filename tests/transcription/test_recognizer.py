@@ -251,7 +251,7 @@ class TestPrecision:
         from asr.transcription.reader import RequestChunk
 
         if precision == "int8" and not int8_is_fast(torch.device("cpu")):
-            pytest.skip("the processor was not built for products of bytes")
+            pytest.skip("the processor has no AVX2")
         batch = [RequestChunk(0, Chunk(0, noisy(4.0 + seed, seed))) for seed in range(3)]
         quick = asr.load_model(tiny_model, precision=precision, device="cpu")
         for exact, near in zip(recognizer.emissions(batch), quick.emissions(batch), strict=True):
