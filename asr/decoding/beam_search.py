@@ -18,7 +18,7 @@ from asr.decoding.hotwords import Hotword, HotwordStates, PronunciationTable, bu
 from asr.decoding.hypothesis import Hypothesis, spell
 from asr.decoding.kernels import COMPILER
 from asr.decoding.kernels.beam import Limits, search, trace
-from asr.decoding.kernels.fusion import Fusion, Rules
+from asr.decoding.kernels.fusion import Fusion, Memo, Rules
 from asr.decoding.kernels.look_ahead import LookAhead, build_look_ahead
 from asr.decoding.lexicon_trie import BOUNDARY, LexiconTrie, Pieces, alphabet_of, build_pieces, build_trie
 from asr.decoding.prior import without_prior
@@ -91,7 +91,7 @@ class BeamDecoder:
         self.config = config
         self._prior = np.array(config.prior, np.float32)
         rules = _rules(config, closed, self.reads_phones, self._model, self._most_earned)
-        self._fusion = Fusion(self._ngrams, self._trie, self._look_ahead, self._hotwords, rules)
+        self._fusion = Fusion(self._ngrams, self._trie, self._look_ahead, self._hotwords, rules, Memo.empty())
         self._limits = Limits(int(config.beam_size), float(config.token_min_logp), float(config.beam_threshold))
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:

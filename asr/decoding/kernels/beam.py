@@ -27,6 +27,7 @@ from asr.decoding.hotwords import BETWEEN
 from asr.decoding.kernels import inner, kernel
 from asr.decoding.kernels.fusion import (
     Fusion,
+    Memo,
     best_gain,
     finish_text,
     homophones,
@@ -122,6 +123,7 @@ def search(log_probs: Array, pieces: Pieces, fusion: Fusion, limits: Limits) -> 
     Returns records of `TEXT`, best first, and the history that their nodes stand in: see `Workspace`.
     """
     frames, size = log_probs.shape
+    fusion = fusion._replace(memo=Memo.empty())
     tokens, probs = np.empty(frames * size, np.int32), np.empty(frames * size)
     begin = np.zeros(frames + 1, np.int64)
     widest = likely_tokens(log_probs, pieces.spoken, limits.threshold, tokens, probs, begin)

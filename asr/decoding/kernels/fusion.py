@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.hotwords import HotwordStates
@@ -24,6 +25,9 @@ from asr.lm.ngram import END_ID, UNKNOWN_ID
 
 STRANGE = -1  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
 FORBIDDEN = -float("inf")
+MEMORY = 1 << 13
+"""Questions whose answers are kept: what stays in a processor's second cache."""
+_MIX = np.uint64(0xD6E8FEB86659FD93)
 
 Array = NDArray[Any]
 
@@ -45,6 +49,22 @@ class Rules(NamedTuple):
     hotword_gain: float  # the most that the letters of one piece can earn
 
 
+class Memo(NamedTuple):
+    """Answers by a hash of the question, M of each kind: the same beginnings are asked for frame after frame."""
+
+    gain_of: Array  # (M,) int64, a question of `context_gain`, 0: none yet …
+    gain: Array  # (M,) float64, … and its answer
+    score_of: Array  # (M,) int64, a question of `score_word` …
+    score: Array  # (M,) float64, … and its answers
+    after: Array  # (M,) int32
+
+    @classmethod
+    def empty(cls) -> Memo:
+        """For one search."""
+        numbers = np.zeros((2, MEMORY), np.int64), np.zeros((2, MEMORY))
+        return cls(numbers[0][0], numbers[1][0], numbers[0][1], numbers[1][1], np.zeros(MEMORY, np.int32))
+
+
 class Fusion(NamedTuple):
     """All that the language side knows. Without a language model (`rules.has_model`) its arrays are empty."""
 
@@ -53,6 +73,7 @@ class Fusion(NamedTuple):
     look_ahead: LookAhead
     hotwords: HotwordStates
     rules: Rules
+    memo: Memo  # of one search
 
 
 @inner
@@ -191,7 +212,20 @@ def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
     """Natural-log probability of `word` in `state` and the state after it."""
     if word >= fusion.rules.known_words:
         word = UNKNOWN_ID
-    return ngram_score(fusion.ngrams, state, word)
+    memo = fusion.memo
+    question = np.int64(state) * fusion.rules.known_words + word + 1
+    slot = place(question)
+    if memo.score_of[slot] != question:
+        memo.score_of[slot] = question
+        memo.score[slot], memo.after[slot] = ngram_score(fusion.ngrams, state, word)
+    return memo.score[slot], memo.after[slot]
+
+
+@inner
+def place(question: int) -> int:
+    """Where in `Memo` the answer to a question stands."""
+    mixed: int = np.int64((np.uint64(question) * _MIX) >> np.uint64(32)) & (MEMORY - 1)
+    return mixed
 
 
 @inner
@@ -202,11 +236,17 @@ def context_gain(state: int, trie: int, fusion: Fusion) -> float:
     table = fusion.look_ahead
     word, _, backoff, _, _ = fusion.ngrams
     context = word[state]
-    gain: float = backoff[1 + context]
-    listed = search_children(table.node, table.first, context, trie)
-    if listed >= 0:
-        gain = max(gain, table.log_prob[listed] - fusion.lexicon.best[trie])
-    return gain
+    memo = fusion.memo
+    question = np.int64(context) * len(fusion.lexicon.letter) + trie + 1
+    slot = place(question)
+    if memo.gain_of[slot] != question:
+        gain: float = backoff[1 + context]
+        listed = search_children(table.node, table.first, context, trie)
+        if listed >= 0:
+            gain = max(gain, table.log_prob[listed] - fusion.lexicon.best[trie])
+        memo.gain_of[slot], memo.gain[slot] = question, gain
+    answer: float = memo.gain[slot]
+    return answer
 
 
 @inner
