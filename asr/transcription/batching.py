@@ -18,13 +18,14 @@ _SECOND_WINDOW = 8.0
 def windows(
     items: Iterable[RequestChunk | EndOfAudio | None], sample_rate: int, largest: float = LARGEST_WINDOW
 ) -> Iterator[list[RequestChunk | EndOfAudio]]:
-    """Group a stream of chunks, in order: the first alone, then by some seconds of sound, by `largest` in the end.
+    """Group a stream of chunks, in order, by more and more seconds of sound, by `largest` in the end.
 
-    Small windows give the first words soon, large ones give batches of like lengths. None among the items, which says
-    that none is ready now, comes out as an empty window.
+    Large windows give batches of like lengths, small ones the first words soon: where somebody waits for these
+    (`largest` says so) the first chunk comes alone. None among the items, which says that none is ready now, comes out
+    as an empty window.
     """
     window: list[RequestChunk | EndOfAudio] = []
-    samples, limit = 0, 0.0
+    samples, limit = 0, 0.0 if largest <= STREAM_WINDOW else STREAM_WINDOW
     for item in items:
         if item is None:
             yield []
