@@ -80,9 +80,8 @@ TEXT = np.dtype(
     align=True,
 )
 _FAR = 200.0  # nats between the best prefix's language score and the reference at which the weights are renewed
-_NEGLIGIBLE = (
-    0.1  # of the least that a new text must bring: less than that is not worth looking up which text it goes to
-)
+_NEGLIGIBLE = 0.01
+"""Of the least that a new text must bring: less than that is not worth looking up which text it goes to."""
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _TOKEN_MIX = np.uint64(0xA0761D6478BD642F)
 _HALF = np.uint64(32)
