@@ -90,8 +90,7 @@ class BeamDecoder:
             )
         self.config = config
         self._prior = np.array(config.prior, np.float32)
-        rules = _rules(config, closed, self.reads_phones, self._model, self._most_earned)
-        self._fusion = Fusion(self._ngrams, self._trie, self._look_ahead, self._hotwords, rules, Memo.empty())
+        self._rules = _rules(config, closed, self.reads_phones, self._model, self._most_earned)
         self._limits = Limits(int(config.beam_size), float(config.token_min_logp), float(config.beam_threshold))
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
@@ -106,7 +105,8 @@ class BeamDecoder:
             raise ValueError("log-probabilities contain NaN")
         if self.config.prior_weight and len(self._prior) and len(log_probs):
             log_probs = without_prior(log_probs, self._prior, self.config.prior_weight)
-        texts, history = search(log_probs, self._pieces, self._fusion, self._limits)
+        fusion = Fusion(self._ngrams, self._trie, self._look_ahead, self._hotwords, self._rules, Memo.empty())
+        texts, history = search(log_probs, self._pieces, fusion, self._limits)
         return [self._hypothesis(text, history, len(log_probs)) for text in texts[:nbest]]
 
     def decode_batch(

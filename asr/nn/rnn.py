@@ -41,14 +41,15 @@ class Bidirectional(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Steps beyond an utterance's length are unspecified."""
         order = reversal(lengths, x.shape[1])
-        if self._int8 is not None:
-            return self._int8(x, torch.stack([straight(x), order.t()]), product_dtype(x))
         if not runs_here(x, self.forwards):
             past = on_gpu(self.forwards, x)
             future = on_gpu(self.backwards, reorder(x, order))
             return torch.cat([past, reorder(future, order)], dim=2)
+        both = torch.stack([straight(x), order.t()])
+        if self._int8 is not None:
+            return self._int8(x, both, product_dtype(x))
         weights = self._packed or stacked(self.forwards, self.backwards)
-        return gru(x, torch.stack([straight(x), order.t()]), *weights, product_dtype(x))
+        return gru(x, both, *weights, product_dtype(x))
 
 
 class Unidirectional(nn.Module):

@@ -35,7 +35,7 @@ from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.nn.memory import release_unused
-from asr.nn.precision import Arithmetic, bfloat16_is_fast, int8_is_fast
+from asr.nn.precision import Arithmetic, chosen, int8_is_fast
 from asr.nn.rnn import Bidirectional
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
@@ -77,7 +77,8 @@ class Recognizer:
         self.keeps_features = False
         """Whether words carry the features that their confidence was computed from, as calibration wants them."""
         self.precision = _chosen(precision, self.device)
-        self._half = self.precision != "float32" and (self.precision == "bfloat16" or bfloat16_is_fast(self.device))
+        beside = "auto" if self.precision == "int8" else self.precision
+        self._half = chosen(beside, self.device) == torch.bfloat16
         self._network = _in_precision(model.network.to(self.device).eval(), self.precision, self._half)
         self._threads = threads or os.cpu_count() or 1
         self._workers = min(self._threads, _MOST_WORKERS)
@@ -350,13 +351,11 @@ def _chosen(precision: Arithmetic, device: torch.device) -> Literal["float32", "
     if precision not in get_args(Arithmetic):
         hint = "Leave it out: auto takes what is the fastest on this processor."
         raise UsageError(f"precision must be auto, float32, bfloat16 or int8, not {precision!r}", hint)
-    if precision == "auto":
-        if int8_is_fast(device):
-            return "int8"
-        return "bfloat16" if bfloat16_is_fast(device) else "float32"
     if precision == "int8" and not int8_is_fast(device):
         raise UsageError("int8 is for processors that were built for it (AVX2)", "Leave the precision out.")
-    return precision
+    if precision == "int8" or (precision == "auto" and int8_is_fast(device)):
+        return "int8"
+    return "bfloat16" if chosen(precision, device) == torch.bfloat16 else "float32"
 
 
 def _in_precision(

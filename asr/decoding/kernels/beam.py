@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from asr.decoding.hotwords import BETWEEN
 from asr.decoding.kernels import inner, kernel
 from asr.decoding.kernels.fusion import (
+    MIX,
     Fusion,
-    Memo,
     best_gain,
     finish_text,
     homophones,
@@ -82,7 +82,6 @@ TEXT = np.dtype(
 _FAR = 200.0  # nats between the best prefix's language score and the reference at which the weights are renewed
 _NEGLIGIBLE = 0.01
 """Of the least that a new text must bring: less than that is not worth looking up which text it goes to."""
-_MIX = np.uint64(0xD6E8FEB86659FD93)
 _TOKEN_MIX = np.uint64(0xA0761D6478BD642F)
 _HALF = np.uint64(32)
 
@@ -122,7 +121,6 @@ def search(log_probs: Array, pieces: Pieces, fusion: Fusion, limits: Limits) -> 
     Returns records of `TEXT`, best first, and the history that their nodes stand in: see `Workspace`.
     """
     frames, size = log_probs.shape
-    fusion = fusion._replace(memo=Memo.empty())
     tokens, probs = np.empty(frames * size, np.int32), np.empty(frames * size)
     begin = np.zeros(frames + 1, np.int64)
     widest = likely_tokens(log_probs, pieces.spoken, limits.threshold, tokens, probs, begin)
@@ -330,7 +328,7 @@ def longer_text(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusi
 def with_word(words: int, word: int) -> int:
     """The hash of `words` and one more."""
     value = np.uint64(word + 1) * _TOKEN_MIX
-    mixed: int = words * _MIX + (value ^ (value >> _HALF)) * _MIX
+    mixed: int = words * MIX + (value ^ (value >> _HALF)) * MIX
     return mixed
 
 
@@ -338,7 +336,7 @@ def with_word(words: int, word: int) -> int:
 def find(candidates: Candidates, key: int, last: int) -> int:
     """The slot of the text `key` with the last token `last`: where it stands, or the empty one where it would."""
     mask = len(candidates.slots) - 1
-    mixed = (np.uint64(key) + np.uint64(last + 1) * _TOKEN_MIX) * _MIX
+    mixed = (np.uint64(key) + np.uint64(last + 1) * _TOKEN_MIX) * MIX
     slot: int = np.int64(mixed >> _HALF) & mask
     while candidates.slots[slot] >= 0:
         record = candidates.records[candidates.slots[slot]]

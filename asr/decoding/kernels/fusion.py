@@ -27,7 +27,7 @@ STRANGE = -1  # lexicon node of a beginning that no known word has: nothing was 
 FORBIDDEN = -float("inf")
 MEMORY = 1 << 13
 """Questions whose answers are kept: what stays in a processor's second cache."""
-_MIX = np.uint64(0xD6E8FEB86659FD93)
+MIX = np.uint64(0xD6E8FEB86659FD93)
 
 Array = NDArray[Any]
 
@@ -61,8 +61,7 @@ class Memo(NamedTuple):
     @classmethod
     def empty(cls) -> Memo:
         """For one search."""
-        numbers = np.zeros((2, MEMORY), np.int64), np.zeros((2, MEMORY))
-        return cls(numbers[0][0], numbers[1][0], numbers[0][1], numbers[1][1], np.zeros(MEMORY, np.int32))
+        return cls(*(np.zeros(MEMORY, kind) for kind in (np.int64, np.float64, np.int64, np.float64, np.int32)))
 
 
 class Fusion(NamedTuple):
@@ -224,7 +223,7 @@ def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
 @inner
 def place(question: int) -> int:
     """Where in `Memo` the answer to a question stands."""
-    mixed: int = np.int64((np.uint64(question) * _MIX) >> np.uint64(32)) & (MEMORY - 1)
+    mixed: int = np.int64((np.uint64(question) * MIX) >> np.uint64(32)) & (MEMORY - 1)
     return mixed
 
 
