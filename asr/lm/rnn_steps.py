@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.nn.gru_int8 import quantized_weights
+from asr.nn.gru_int8 import quantized
 
 if TYPE_CHECKING:
     from asr.lm.rnn import RecurrentNetwork
@@ -67,7 +67,7 @@ class _Int8Product:
     """The same for rows within ± 1, in whole numbers of eight bits."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        low, scales = quantized_weights(weight)
+        low, scales = quantized(weight)
         self._weight, self._scales, self._bias = low.t(), scales / 127, bias
 
     def __call__(self, rows: Tensor) -> Tensor:

@@ -4,9 +4,6 @@ A processor multiplies two to four bytes in the time of one float32, and a small
 caches. Every row of a weight matrix is scaled so that its largest number becomes 127, once; so is every step of the
 input when it comes ("dynamic quantization"). The states of a GRU lie between −1 and 1: theirs is always 127. Sums are
 exact, in 32 bits; what becomes of them is computed in float32, as in `gru_cpu`.
-
-Without VNNI two products meet in 16 bits before they are summed in 32. Weights then go to 63 only: a byte of the other
-factor is at most 255 to oneDNN, which shifts it to have no sign, and 2 · 255 · 63 still fits.
 """
 
 from __future__ import annotations
@@ -21,7 +18,6 @@ from torch import Tensor
 from asr.nn import gru_cpu
 from asr.nn.gru_cpu import bits, narrow, sigmoid, tanh, widen
 from asr.nn.numba_cache import Compiler
-from asr.nn.precision import has_vnni
 
 BLOCK = 32
 """Steps whose inputs are multiplied together: their sums stay in the cache until they are asked for."""
@@ -38,8 +34,8 @@ class Int8Gru:
     def __init__(self, w: Tensor, u: Tensor, b: Tensor, c: Tensor) -> None:
         """w (K, 3H, D) and b (K, 3H) act on the input, u (K, 3H, H) and c (K, 3H) on the state; gates are r, z, n."""
         units = u.shape[2]
-        by_input, input_scales = quantized_weights(w)
-        by_state, state_scales = quantized_weights(u)
+        by_input, input_scales = quantized(w)
+        by_state, state_scales = quantized(u)
         self._w = [matrix.t() for matrix in by_input]
         self._u = [matrix.t() for matrix in by_state]
         self._scales = input_scales.numpy(), (state_scales / 127).numpy()
@@ -78,14 +74,9 @@ class Int8Gru:
         return output
 
 
-def quantized_weights(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """`quantized`, as far as the products that this processor makes of them are exact."""
-    return quantized(matrix, 127 if has_vnni() else 63)
-
-
-def quantized(matrix: Tensor, largest: int = 127) -> tuple[Tensor, Tensor]:
-    """Rows (…, N, D) as bytes from −`largest` to `largest`, and what one is worth: scales (…, N)."""
-    scales = (matrix.float().abs().amax(dim=-1) / largest).clamp(min=float(_TINY))
+def quantized(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (…, N, D) as bytes from −127 to 127, and what one is worth: scales (…, N)."""
+    scales = (matrix.float().abs().amax(dim=-1) / 127).clamp(min=float(_TINY))
     return (matrix.float() / scales.unsqueeze(-1)).round().to(torch.int8), scales
 
 

@@ -28,17 +28,14 @@ def bfloat16_is_fast(device: torch.device) -> bool:
 
 
 def int8_is_fast(device: torch.device) -> bool:
-    """Whether `device` is a processor with instructions for products of bytes: AVX2, which x86 has had since 2013."""
-    return device.type == "cpu" and bool(torch.cpu._is_avx2_supported())
+    """Whether `device` is a processor that sums products of bytes in 32 bits at once: VNNI, with AVX-512.
 
-
-def has_vnni() -> bool:
-    """Whether products of bytes are summed in 32 bits at once; without VNNI two of them first meet in 16.
-
-    What `ONEDNN_MAX_CPU_ISA` forbids to the library that multiplies is not there.
+    PyTorch computes them in a plain loop where it is not, a hundred times as slowly as float32; and what oneDNN does
+    without VNNI gained nothing on a processor with AVX2 alone. What `ONEDNN_MAX_CPU_ISA` forbids is not there.
     """
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
-    return bool(torch.cpu._is_vnni_supported()) and allowed not in ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE")
+    less = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE")
+    return device.type == "cpu" and bool(torch.cpu._is_vnni_supported()) and allowed not in less
 
 
 def chosen(precision: Precision, device: torch.device) -> torch.dtype:
