@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -130,3 +131,13 @@ def fingerprint_files(*paths: Path, root: Path | None = None) -> str:
 def fingerprint_text(text: str) -> str:
     """The first hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
+
+
+def user_cache() -> Path:
+    """The platform's folder for what may be deleted at any time."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises where there is no home)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")

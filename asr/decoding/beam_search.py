@@ -23,7 +23,7 @@ from asr.decoding.kernels.look_ahead import LookAhead, build_look_ahead
 from asr.decoding.lexicon_trie import BOUNDARY, LexiconTrie, Pieces, alphabet_of, build_pieces, build_trie
 from asr.decoding.prior import without_prior
 from asr.errors import UsageError
-from asr.lm.lookup import lookup_arrays
+from asr.lm.lookup import Ngrams, lookup_arrays, read_only
 from asr.lm.ngram import CONTROL_WORDS, UNKNOWN_ID
 from asr.text.tokenizer import WORD_START
 
@@ -64,7 +64,7 @@ class BeamDecoder:
         states = build_states(phrases, alphabet, self._words, pronunciations)
         self._pieces: Pieces = _read_only(pieces)
         known = len(language_model.words) if language_model else 0
-        self._ngrams = _read_only(lookup_arrays(language_model) if language_model else _no_ngrams())
+        self._ngrams = lookup_arrays(language_model) if language_model else _no_ngrams()
         trie = _build_trie(language_model, self._words, alphabet, pronunciations)
         self._trie: LexiconTrie = _read_only(trie)
         COMPILER.announce()
@@ -199,7 +199,8 @@ def _build_trie(
     ids = np.arange(CONTROL_WORDS, len(words))
     spelled = words[CONTROL_WORDS:]
     if pronunciations is not None:
-        ways = [dict.fromkeys(pronunciations.get(word, ())) for word in spelled]
+        found = (pronunciations.get(word, ()) for word in spelled)
+        ways = [ways if len(ways) < 2 else tuple(dict.fromkeys(ways)) for ways in found]
         spelled, ids = list(chain.from_iterable(ways)), np.repeat(ids, list(map(len, ways)))
     return build_trie(spelled, ids, model.log_prob[1 + np.where(ids < len(model.words), ids, UNKNOWN_ID)], alphabet)
 
@@ -218,15 +219,12 @@ def _most_earned(pieces: Pieces, states: HotwordStates) -> float:
     return float(max(0.0, step.max()) * (pieces.end - pieces.start[0]).max())
 
 
-def _no_ngrams() -> tuple[NDArray[Any], ...]:
+def _no_ngrams() -> Ngrams:
     """The arrays of a model without words, of the types of `lookup_arrays`."""
-    ints, floats = np.zeros(1, np.int32), np.zeros(1, np.float32)
+    ints, floats = read_only(np.zeros(1, np.int32)), read_only(np.zeros(1, np.float32))
     return ints, floats, floats, ints, ints
 
 
 def _read_only(arrays: Any) -> Any:
-    """The same tuple with arrays that cannot be written: one type for the compiler, mapped from a file or not."""
-    views = [np.ascontiguousarray(array).view() for array in arrays]
-    for view in views:
-        view.flags.writeable = False
-    return type(arrays)(*views) if hasattr(arrays, "_fields") else tuple(views)
+    """The same named tuple with arrays that cannot be written."""
+    return type(arrays)(*map(read_only, arrays))

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,27 +90,59 @@ def is_binary(path: Path | str) -> bool:
         return file.read(len(MAGIC)) in (MAGIC, FORMER_MAGIC)
 
 
-def read_binary(path: Path | str) -> NgramModel:
-    """Read the binary form. Raises `ModelError` naming the file when it is missing, torn or something else."""
+class Header(NamedTuple):
+    """What a file in the binary form says of itself."""
+
+    counts: list[int]
+    """n-grams of orders 1, 2, …"""
+    parts: dict[str, int]
+    """Bytes of each part, in their order."""
+    crc32: int
+    """Of all parts together."""
+    size: int
+    """Bytes before the first part."""
+    former: bool
+
+
+def read_header(content: memoryview, path: Path | str) -> Header:
+    """The header of `content`, that of `path`. Raises `ModelError` for a file that is torn or something else."""
+    magic, body = bytes(content[: len(MAGIC)]), len(MAGIC) + LENGTH_BYTES
+    if magic not in (MAGIC, FORMER_MAGIC):
+        raise ModelError(f"{path} is not a language model in the binary form", HINT)
+    size = body + int.from_bytes(content[len(MAGIC) : body], "little")
+    try:
+        header = json.loads(bytes(content[body:size]))
+        header = Header(header["counts"], header["parts"], header["crc32"], size, magic == FORMER_MAGIC)
+        whole = sum(header.parts.values()) == len(content) - size
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: the header cannot be read", HINT) from error
+    if not whole:
+        raise ModelError(f"{path}: the content is not what the header says", HINT)
+    return header
+
+
+def map_file(path: Path | str) -> memoryview:
+    """The content of a file, mapped into memory. Raises `ModelError` naming one that cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot read the language model {path}: {error}") from error
-    if content[: len(MAGIC)] not in (MAGIC, FORMER_MAGIC):
-        raise ModelError(f"{path} is not a language model in the binary form", HINT)
-    body = len(MAGIC) + LENGTH_BYTES
-    body += int.from_bytes(content[len(MAGIC) : body], "little")
+
+
+def read_binary(path: Path | str) -> NgramModel:
+    """Read the binary form. Raises `ModelError` naming the file when it is missing, torn or something else."""
+    content = map_file(path)
+    header = read_header(content, path)
+    if zlib.crc32(content[header.size :]) != header.crc32:
+        raise ModelError(f"{path}: the content is not what the header says", HINT)
+    parts, start = {}, header.size
+    for name, size in header.parts.items():
+        parts[name] = content[start : start + size]
+        start += size
     try:
-        header = json.loads(bytes(content[len(MAGIC) + LENGTH_BYTES : body]))
-        if sum(header["parts"].values()) != len(content) - body or zlib.crc32(content[body:]) != header["crc32"]:
-            raise ModelError(f"{path}: the content is not what the header says", HINT)
-        parts: dict[str, memoryview] = {}
-        for name, size in header["parts"].items():
-            parts[name] = content[body : body + size]
-            body += size
-        return _unpack(parts, header["counts"], bytes(content[: len(MAGIC)]) == FORMER_MAGIC)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error) as error:
+        return _unpack(parts, header.counts, header.former)
+    except (ValueError, KeyError, TypeError, IndexError, zlib.error) as error:
         raise ModelError(f"{path}: the header cannot be read", HINT) from error
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from asr.errors import ModelError
 from asr.io import is_stream
 from asr.lm.arpa import read_arpa
-from asr.lm.binary import is_binary, read_binary
+from asr.lm.binary import is_binary
+from asr.lm.mapped import load_binary
 from asr.lm.ngram import CONTROL_WORDS, NgramModel
 from asr.lm.text import read_sentences
 from asr.text.normalize import librispeech
@@ -25,7 +26,7 @@ def load_language_model(path: Path | str) -> NgramModel:
         raise ModelError(f"the language model {path} does not exist", "Train one with `asr lm train`.")
     if is_stream(path):
         raise ModelError(f"{path} is a pipe or a device, not a file", "Write the language model to a file first.")
-    return read_binary(path) if is_binary(path) else read_arpa(path)
+    return load_binary(path) if is_binary(path) else read_arpa(path)
 
 
 def read_words(path: Path) -> list[str]:

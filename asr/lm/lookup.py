@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from asr.lm.ngram import NgramModel
@@ -74,5 +75,15 @@ def score_sequence(ngrams: Ngrams, begin: int, end_word: int, ids: Array, scores
 
 
 def lookup_arrays(model: NgramModel) -> Ngrams:
-    """What of `model` the walk needs."""
-    return model.word, model.log_prob, model.backoff, model.first_child, model.suffix
+    """What of `model` the walk needs, read-only: one type for the compiler, mapped from a file or not."""
+    word, log_prob, backoff, first_child, suffix = map(
+        read_only, (model.word, model.log_prob, model.backoff, model.first_child, model.suffix)
+    )
+    return word, log_prob, backoff, first_child, suffix
+
+
+def read_only(array: Array) -> Array:
+    """The same numbers, which cannot be written."""
+    view: Array = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

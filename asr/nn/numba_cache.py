@@ -8,7 +8,6 @@ Where no folder can be written the kernels compile anew in every process.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+
+from asr.io import user_cache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,20 +70,10 @@ class Compiler:
         digest = hashlib.sha256(numba.__version__.encode())
         for source in self._sources:
             digest.update(source.read_bytes())
-        return Path(_numba_config.CACHE_DIR or _user_cache()) / f"asr-kernels-{digest.hexdigest()[:16]}"
+        return Path(_numba_config.CACHE_DIR or user_cache()) / f"asr-kernels-{digest.hexdigest()[:16]}"
 
     def announce(self) -> None:
         """Say on stderr, once, that the next call has to wait for the compiler; silent when the cache is filled."""
         if not self._announced and not any(self.folder.rglob("*.nbi")):
             print(f"asr: compiling {self.purpose} for this machine, once; it takes some seconds …", file=sys.stderr)
         self._announced = True
-
-
-def _user_cache() -> Path:
-    """The platform's folder for what may be deleted at any time."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises where there is no home)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
