@@ -76,7 +76,8 @@ def search(decoding: dict[str, Any]) -> str:
         fusion += f", prior × {decoding['prior_weight']:g}"
     if decoding.get("rescore", "none") != "none":
         fusion += f", rescored × {decoding['rescore_weight']:g}, bonus {decoding['rescore_word_score']:g}"
-    return f"beam {decoding['beam_size']}{fusion}"
+    views = f" in {decoding['views']} views" if decoding.get("views", 1) > 1 else ""
+    return f"beam {decoding['beam_size']}{views}{fusion}"
 
 
 def command(settings: dict[str, Any]) -> str:

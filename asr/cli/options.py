@@ -49,6 +49,15 @@ class DecodeArguments:
     ] = False
     fast: Fast = False
     beam_size: Beam = None
+    views: Annotated[
+        int | None,
+        typer.Option(
+            "--views",
+            help="Hear the sound so often, fractions of a step apart: fewer errors, more time.",
+            min=1,
+            max=4,
+        ),
+    ] = None
     lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None
     lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None
     word_score: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None

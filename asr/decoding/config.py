@@ -12,7 +12,8 @@ from asr.errors import UsageError
 class DecodingConfig:
     """How to search and how to weigh the language models. All scores are natural logarithms."""
 
-    beam_size: int = 50  # prefixes kept after each frame
+    beam_size: int = 50  # prefixes kept after each frame, in all views together
+    views: int = 1  # searches of the same sound, begun fractions of a step apart, whose best hypotheses compete
     token_min_logp: float = -6.0  # tokens below this log-probability in a frame are not tried there
     beam_threshold: float = 12.0  # prefixes this much worse than the best are dropped
     lm_weight: float = 0.5  # factor on the language model's log-probabilities
@@ -30,8 +31,9 @@ class DecodingConfig:
     rescore_word_score: float = 1.0  # added per word: balances its taste for short texts
 
     def __post_init__(self) -> None:
-        if self.beam_size < 1:
-            raise UsageError(f"beam_size must be at least 1, not {self.beam_size}")
+        for name in ("views", "beam_size", "nbest"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.beam_threshold > 0:
             raise UsageError(f"beam_threshold must be positive, not {self.beam_threshold}")
         for name in ("lm_weight", "rescored_lm_weight", "rescore_weight", "nbest_threshold"):
@@ -42,8 +44,6 @@ class DecodingConfig:
             raise UsageError("prior_weight must not be negative, and prior must hold numbers")
         if not self.unk_char_score <= 0:
             raise UsageError(f"unk_char_score must not be positive, not {self.unk_char_score}")
-        if self.nbest < 1:
-            raise UsageError(f"nbest must be at least 1, not {self.nbest}")
 
     def before_rescoring(self) -> DecodingConfig:
         """The settings of a search whose hypotheses a recurrent model rescores: it takes over a share of the weight."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,15 @@ class SentenceModel(Protocol):
 
     def rescore(self, texts: Sequence[str]) -> list[float]:
         """Natural-log probability of each text as a whole sentence."""
+
+
+def merge_nbests(nbests: Sequence[Sequence[Hypothesis]], count: int) -> list[Hypothesis]:
+    """The best `count` hypotheses of several n-best lists of one utterance, each text once, with its best score."""
+    best: dict[str, Hypothesis] = {}
+    for hypothesis in chain.from_iterable(nbests):
+        if hypothesis.text not in best or hypothesis.score > best[hypothesis.text].score:
+            best[hypothesis.text] = hypothesis
+    return sorted(best.values(), key=lambda hypothesis: -hypothesis.score)[:count]
 
 
 def rescore_nbest(

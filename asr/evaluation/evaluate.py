@@ -98,10 +98,11 @@ def model_name(folder: Path) -> str:
 
 
 def search_name(decoding: Mapping[str, Any]) -> str:
-    """`greedy`, or the beam with what distinguishes it: `beam300`, `beam300-no-lm`, `beam30-no-rescoring`."""
+    """`greedy`, or the beam with what distinguishes it: `beam300`, `beam300-no-lm`, `beam200-2-views`."""
     if decoding["search"] == "greedy":
         return "greedy"
-    name = f"beam{decoding['beam_size']}"
+    views = decoding.get("views", 1)
+    name = f"beam{decoding['beam_size']}" + (f"-{views}-views" if views > 1 else "")
     if decoding.get("language_model") is None:
         name += "-no-lm"
     return f"{name}-no-rescoring" if decoding.get("rescore") == "none" else name

@@ -229,7 +229,7 @@ class Engine:
         self._clock.begin()
         try:
             recognizer = self._recognizer(hotwords)
-            emissions = recognizer.emissions(batch)
+            views = recognizer.views(batch)
         except Exception as error:
             self._done(works, error)
             return
@@ -237,7 +237,7 @@ class Engine:
         def search() -> None:
             problem: Exception | None = None
             try:
-                segments = recognizer.search(batch, emissions, words=True)
+                segments = recognizer.search(batch, views, words=True)
                 for work, segment in zip(works, segments, strict=True):
                     work.deliver(segment)
             except Exception as error:

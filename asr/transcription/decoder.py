@@ -27,15 +27,23 @@ if TYPE_CHECKING:
     from asr.transcription.confidence import Search
 
 
+Floats = npt.NDArray[np.float32]
+
+
 class Decode(Protocol):
     """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best hypothesis.
 
     They are those of phones where the search `decodes_phones`. With `posteriors` a search with others says how
-    probable each word is.
+    probable each word is. `others` are further views of the B utterances, of the valid steps (T', V) alone: each view
+    is searched for itself, and the best hypothesis of all wins.
     """
 
     def __call__(
-        self, log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False
+        self,
+        log_probs: Floats,
+        lengths: list[int],
+        posteriors: bool = False,
+        others: Sequence[Sequence[Floats]] = (),
     ) -> list[Hypothesis]:
         """One hypothesis for each of the B rows."""
 
@@ -52,12 +60,14 @@ class DecodeOptions:
     narrow beam and without rescoring. `lm` is the path of another language model, or "none"; `hotwords` are `WORD`,
     `WORD=BOOST` or `@FILE` with one a line.
     `rescore` is the folder of a recurrent model that rescores the beam's best hypotheses, or "none"; without it that is
-    the model's own (`rnn/`), if it has one and `lm` is not "none".
+    the model's own (`rnn/`), if it has one and `lm` is not "none". `views` of the sound, begun fractions of a step
+    apart, share the beam, and the best hypothesis of all wins; a fast search has one.
     """
 
     greedy: bool = False
     fast: bool = False
     beam_size: int | None = None
+    views: int | None = None
     lm: str | Path | None = None
     lm_weight: float | None = None
     word_score: float | None = None
@@ -68,9 +78,8 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         models = {self.lm, self.rescore} - {None, "none"}
-        numbers = {self.beam_size, self.lm_weight, self.word_score, self.rescore_weight, self.rescore_word_score} - {
-            None
-        }
+        weights = {self.lm_weight, self.word_score, self.rescore_weight, self.rescore_word_score}
+        numbers = (weights | {self.views, self.beam_size}) - {None}
         if self.fast and (self.greedy or self.beam_size is not None or self.rescore not in (None, "none")):
             raise UsageError(
                 f"a fast search is one with a beam of {FAST_BEAM} and no rescoring",
@@ -78,7 +87,7 @@ class DecodeOptions:
             )
         if self.greedy and (models or numbers or self.hotwords):
             raise UsageError(
-                "greedy search knows no beam, language model, rescoring or hotwords", "Leave --greedy out."
+                "greedy search knows no views, beam, language model, rescoring or hotwords", "Leave --greedy out."
             )
 
     @property
@@ -119,16 +128,23 @@ def make_decode(
         return best_path
 
     from asr.decoding.hotwords import gather_hotwords
-    from asr.decoding.rescoring import rescore_nbest, word_posteriors
+    from asr.decoding.rescoring import merge_nbests, rescore_nbest, word_posteriors
     from asr.lm.load import load_language_model
 
     config = _config(model.path, options, rescorer)
     recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary, precision) if rescorer is not None else None
     language_model = load_language_model(path) if path is not None else None
-    decoder = make_decoder(model, config, language_model, gather_hotwords(options.hotwords))
+    share = replace(config, beam_size=max(1, config.beam_size // config.views))
+    decoder = make_decoder(model, share, language_model, gather_hotwords(options.hotwords))
 
-    def decode(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
-        nbests = decoder.decode_batch(log_probs, lengths, config.nbest if recurrent or posteriors else 1, threads)
+    def decode(
+        log_probs: Floats, lengths: list[int], posteriors: bool = False, others: Sequence[Sequence[Floats]] = ()
+    ) -> list[Hypothesis]:
+        count = config.nbest if recurrent or posteriors else 1
+        nbests = decoder.decode_batch(log_probs, lengths, count, threads)
+        if others:
+            further = [decoder.decode_many(view, count, threads) for view in others]
+            nbests = [merge_nbests(lists, count) for lists in zip(nbests, *further, strict=True)]
         if recurrent:
             nbests = rescore_nbest(
                 nbests, recurrent, config.rescore_weight, config.rescore_word_score, config.nbest_threshold
@@ -159,10 +175,19 @@ def make_decoder(
     return BeamDecoder(VOCABULARY, config, language_model, hotwords, pronunciations=pronunciations)
 
 
-def best_path(log_probs: npt.NDArray[np.float32], lengths: list[int], posteriors: bool = False) -> list[Hypothesis]:
-    """Greedy search as a `Decode`; it knows one hypothesis only, and nothing of how probable its words are."""
-    del posteriors
+def best_path(
+    log_probs: Floats, lengths: list[int], posteriors: bool = False, others: Sequence[Sequence[Floats]] = ()
+) -> list[Hypothesis]:
+    """Greedy search as a `Decode`; it knows one hypothesis of one view, and nothing of how probable its words are."""
+    del posteriors, others
     return greedy(log_probs, lengths)
+
+
+def views_of(folder: Path, options: DecodeOptions | None = None) -> int:
+    """How many views of the sound the search that `options` ask for reads."""
+    options = options or DecodeOptions()
+    path, rescorer = _models(folder, options)
+    return 1 if _is_greedy(options, path, rescorer) else _config(folder, options, rescorer).views
 
 
 def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
@@ -247,13 +272,16 @@ def _models(folder: Path, options: DecodeOptions) -> tuple[Path | None, Path | N
 
 
 def _is_greedy(options: DecodeOptions, *models: Path | None) -> bool:
-    return options.greedy or (not any(models) and options.beam_size is None and not options.hotwords)
+    beam = options.beam_size is not None or options.views is not None
+    return options.greedy or not (any(models) or beam or options.hotwords)
 
 
 def _config(folder: Path, options: DecodeOptions, rescorer: Path | None) -> DecodingConfig:
-    names = ("lm_weight", "word_score", "rescore_weight", "rescore_word_score")
+    names = ("views", "lm_weight", "word_score", "rescore_weight", "rescore_word_score")
     given: dict[str, Any] = {"beam_size": options.beam} | {name: getattr(options, name) for name in names}
     config = read_settings(folder)
+    if options.fast:
+        config = replace(config, views=1)
     if rescorer is not None:
         config = config.before_rescoring()
     if _language_model(folder, options.lm) is None:

@@ -41,7 +41,15 @@ from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
 from asr.transcription.confidence import Search, load_confidence, word_features
-from asr.transcription.decoder import Decode, DecodeOptions, best_path, calibrated_search, decodes_phones, make_decode
+from asr.transcription.decoder import (
+    Decode,
+    DecodeOptions,
+    best_path,
+    calibrated_search,
+    decodes_phones,
+    make_decode,
+    views_of,
+)
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
@@ -83,12 +91,14 @@ class Recognizer:
         self._threads = threads or os.cpu_count() or 1
         self._workers = min(self._threads, _MOST_WORKERS)
         self._search_with(decode, phones, search)
+        self._views = 1
 
     def with_search(self, search: DecodeOptions) -> Recognizer:
         """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
         other = copy.copy(self)
         decode = make_decode(self.model, search, self._threads_each, self.precision)
         other._search_with(decode, decodes_phones(self.model, search), calibrated_search(self.model.path, search))
+        other._views = views_of(self.model.path, search)
         return other
 
     def _search_with(self, decode: Decode, phones: bool, search: Search | None) -> None:
@@ -187,22 +197,41 @@ class Recognizer:
 
         V counts the tokenizer's chunks, or the phones for a search that reads them.
         """
+        return self.views(batch, 1)[0]
+
+    def views(self, batch: list[RequestChunk], count: int | None = None) -> list[list[Floats]]:
+        """`emissions` of each view: of the sound as it is, then a fraction of a step later each.
+
+        A step of the network is several frames of features, and where it begins is chance: each view makes other
+        mistakes. By default as many as the search reads.
+        """
         signals = [each.chunk.samples for each in batch]
         lengths = torch.tensor([len(signal) for signal in signals])
         waveforms = torch.zeros(len(signals), int(lengths.max()))
         for row, signal in enumerate(signals):
             waveforms[row, : len(signal)] = torch.from_numpy(signal)
+        count = self._views if count is None else count
+        shifts = [view * self._network.encoder.subsampling_factor // count for view in range(count)]
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
         with torch.inference_mode(), half:
             features, frames = self._network.features(waveforms.to(self.device), lengths.to(self.device))
-            log_probs, steps = self._network.recognize(features, frames, self._phones)
-        together, counts = log_probs.cpu().numpy(), steps.tolist()
+            # All in one batch: a recurrent step is hardly dearer for twice the rows.
+            shifted = torch.cat([nn.functional.pad(features[:, shift:], (0, 0, 0, shift)) for shift in shifts])
+            remaining = torch.cat([(frames - shift).clamp(1) for shift in shifts])
+            log_probs, steps = self._network.recognize(shifted, remaining, self._phones)
+        together = np.split(log_probs.cpu().numpy(), count)
+        counts = steps.view(count, -1).tolist()
+        return [self._trimmed(batch, *view) for view in zip(together, counts, shifts, strict=True)]
+
+    def _trimmed(self, batch: list[RequestChunk], log_probs: Floats, counts: list[int], shift: int) -> list[Floats]:
+        """The valid steps of each chunk's own sound, of log_probs (B, T, V) that began `shift` frames late."""
         step = self.model.frame_seconds * self.model.sample_rate
+        late = shift / self._network.encoder.subsampling_factor
         emissions = []
         for row, each in enumerate(batch):
-            first = round(each.chunk.before / step)
+            first = max(0, round(each.chunk.before / step - late))
             last = max(first, counts[row] - round(each.chunk.after / step))
-            emissions.append(together[row, first:last])
+            emissions.append(log_probs[row, first:last])
         return emissions
 
     def _recognize(
@@ -248,15 +277,19 @@ class Recognizer:
 
     def _read(self, batch: list[RequestChunk], words: bool) -> list[Segment | None]:
         """A worker's task."""
-        return self.search(batch, self.emissions(batch), words)
+        return self.search(batch, self.views(batch), words)
 
-    def search(self, batch: list[RequestChunk], emissions: list[Floats], words: bool) -> list[Segment | None]:
-        """What is said in each chunk of a batch, given its `emissions`; None where nothing is."""
+    def search(self, batch: list[RequestChunk], views: list[list[Floats]], words: bool) -> list[Segment | None]:
+        """What is said in each chunk of a batch, given its `views`; None where nothing is.
+
+        The first view says when.
+        """
+        emissions, *others = views
         steps = [len(log_probs) for log_probs in emissions]
         padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
         for row, log_probs in enumerate(emissions):
             padded[row, : len(log_probs)] = log_probs
-        hypotheses = self._decode(padded, steps, posteriors=words)
+        hypotheses = self._decode(padded, steps, posteriors=words, others=others)
         alignments = align_tokens(padded, steps, [hypothesis.tokens for hypothesis in hypotheses]) if words else None
         return [
             self._segment(each, hypotheses[row], steps[row], alignments[row] if alignments else None)
@@ -352,7 +385,7 @@ def _chosen(precision: Arithmetic, device: torch.device) -> Literal["float32", "
         hint = "Leave it out: auto takes what is the fastest on this processor."
         raise UsageError(f"precision must be auto, float32, bfloat16 or int8, not {precision!r}", hint)
     if precision == "int8" and not int8_is_fast(device):
-        raise UsageError("int8 is for processors that were built for it (AVX2)", "Leave the precision out.")
+        raise UsageError("int8 is for processors that were built for it (VNNI)", "Leave the precision out.")
     if precision == "int8" or (precision == "auto" and int8_is_fast(device)):
         return "int8"
     return "bfloat16" if chosen(precision, device) == torch.bfloat16 else "float32"

@@ -13,7 +13,7 @@ from asr.cli.main import app
 from asr.cli.options import DecodeArguments, search_options
 from asr.transcription.decoder import DecodeOptions
 
-OPTIONS = ["--greedy", "--fast", "--beam", "--lm", "--lm-weight", "--word-bonus", "--hotword", "--rescore"]
+OPTIONS = ["--greedy", "--fast", "--beam", "--views", "--lm", "--lm-weight", "--word-bonus", "--hotword", "--rescore"]
 
 
 @pytest.mark.parametrize("command", ["transcribe", "evaluate"])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.rescoring import in_doubt, rescore_nbest, word_posteriors
+from asr.decoding.rescoring import in_doubt, merge_nbests, rescore_nbest, word_posteriors
 
 
 class Table:
@@ -113,3 +113,18 @@ def test_posteriors_literally(nbest, posteriors):
 def test_posteriors_of_scores_far_from_zero():
     nbest = [Hypothesis((), (), -1000.0 - rank, 0.0, 0.0, text) for rank, text in enumerate(("A B", "A C"))]
     assert word_posteriors(nbest) == pytest.approx([1, 1 / (1 + math.exp(-1))])
+
+
+@pytest.mark.parametrize(
+    ("others", "count", "expected"),
+    [
+        ([], 9, [("GO HOLM", -3.0), ("GO HOME", -4.0)]),
+        ([hypothesis("GO HOME", -1.0, -1.0)], 9, [("GO HOME", -2.0), ("GO HOLM", -3.0)]),
+        ([hypothesis("GO HOME", -9.0, 0.0)], 9, [("GO HOLM", -3.0), ("GO HOME", -4.0)]),
+        ([hypothesis("GO", -3.5, 0.0), hypothesis("GO HOLM", -5.0, 0.0)], 2, [("GO HOLM", -3.0), ("GO", -3.5)]),
+    ],
+)
+def test_lists_of_two_views_are_one(others: list[Hypothesis], count: int, expected: list[tuple[str, float]]) -> None:
+    merged = merge_nbests([NBESTS[0], others], count)
+    assert [(one.text, one.score) for one in merged] == expected
+    assert merge_nbests([others, NBESTS[0]], count) == merged

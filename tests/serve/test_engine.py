@@ -113,7 +113,7 @@ def test_hotwords_have_a_search_of_their_own(recognizer: Any, tiny_model: Path, 
 
 def test_a_fault_in_the_network_is_told_to_everybody_in_the_batch(recognizer: Any, files: list[Path]) -> None:
     class Broken(type(recognizer)):
-        def emissions(self, batch: object) -> Any:
+        def views(self, batch: object, count: int | None = None) -> Any:
             raise MemoryError("no room")
 
     broken = Broken(recognizer.model, precision="float32")

@@ -22,6 +22,7 @@ from asr.transcription.decoder import (
     load_rescorer,
     make_decode,
     read_settings,
+    views_of,
     write_settings,
 )
 
@@ -90,6 +91,34 @@ def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_l
     assert read(folder, heard) != read(folder, heard, rescore_weight=0.0)
     plain = make_decode(load_saved_model(folder), DecodeOptions(beam_size=20, rescore="none"))(heard, STEPS)
     assert read(folder, heard, beam_size=20, lm="none") == plain
+
+
+def test_the_best_of_all_views_wins(tiny_model: Path, heard: np.ndarray) -> None:
+    decode = make_decode(load_saved_model(tiny_model), DecodeOptions(beam_size=40, views=2))
+    views = [heard, heard[:, ::-1].copy()]
+    rows = [[log_probs[row, :length] for row, length in enumerate(STEPS)] for log_probs in views]
+    alone = [decode(log_probs, STEPS) for log_probs in views]
+    best = [max(pair, key=lambda hypothesis: hypothesis.score) for pair in zip(*alone, strict=True)]
+    assert decode(views[0], STEPS, others=[rows[1]]) == best
+    assert decode(views[0], STEPS, others=[rows[0]]) == alone[0]
+    assert best not in alone
+    assert alone[0] == read(tiny_model, heard, beam_size=20)  # they share the beam
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({}, 3), ({"views": 2}, 2), ({"fast": True}, 1), ({"fast": True, "views": 2}, 2), ({"greedy": True}, 1)],
+)
+def test_how_many_views(folder: Path, options: dict[str, Any], wanted: int) -> None:
+    (folder / "decoding.json").write_text(json.dumps({"views": 3}))
+    (folder / "lm.ngram").touch()
+    assert views_of(folder, DecodeOptions(**options)) == wanted
+    assert describe_search(folder, DecodeOptions(**options)).get("views", 1) == wanted
+
+
+def test_greedy_search_has_one_view_only() -> None:
+    with pytest.raises(UsageError, match="knows no views"):
+        DecodeOptions(greedy=True, views=2)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 import asr
-from asr.audio.segmentation import SegmentationConfig
+from asr.audio.segmentation import Chunk, SegmentationConfig
 from asr.errors import AudioError, ModelError, UsageError
 from asr.model.bundle import load_saved_model
 from asr.nn.precision import bfloat16_is_fast, int8_is_fast
 from asr.transcription.decoder import DecodeOptions, make_decode
-from asr.transcription.reader import Request
+from asr.transcription.reader import Request, RequestChunk
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure, Segment, Transcript
 from tests.audio.recordings import chirp, encode, noisy
@@ -79,6 +79,36 @@ def test_words_are_inside_the_recording_and_in_order(recognizer):
     for segment in transcript.segments:
         assert segment.text == " ".join(word.text for word in segment.words)
     assert transcript.text == " ".join(segment.text for segment in transcript.segments)
+
+
+def test_further_views_begin_later(recognizer) -> None:
+    """What the network says of a view is what it says of features that begin so many frames later."""
+    batch = [RequestChunk(0, Chunk(0, noisy(seconds, 3))) for seconds in (2.0, 0.9, 0.02)]
+    factor = recognizer._network.encoder.subsampling_factor
+    first, second = recognizer.views(batch, 2)
+    for emissions, alone in zip(first, recognizer.emissions(batch), strict=True):
+        np.testing.assert_allclose(emissions, alone, atol=2e-5)
+    for each, emissions in zip(batch, second, strict=True):
+        waveform = torch.from_numpy(each.chunk.samples)[None]
+        with torch.inference_mode():
+            features, frames = recognizer._network.features(waveform, torch.tensor([waveform.shape[1]]))
+            late = min(factor // 2, int(frames) - 1)
+            alone, steps = recognizer._network.recognize(features[:, late:], frames - late, False)
+        np.testing.assert_allclose(emissions, alone[0, : int(steps)].numpy(), atol=2e-5)
+
+
+def test_the_best_view_says_what_and_the_first_when(tiny_model) -> None:
+    recognizer = asr.load_model(tiny_model, beam_size=8, views=2, precision="float32")
+    batch = [RequestChunk(0, Chunk(0, noisy(2.0, 3)))]
+    heard, _ = recognizer.views(batch)
+    scores = np.random.default_rng(5).standard_normal(heard[0].shape).astype(np.float32)
+    other = [scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))]
+    alone, uncertain = (recognizer.search(batch, [view], words=True)[0] for view in (heard, other))
+    assert alone.text != uncertain.text
+    assert recognizer.search(batch, [heard, other], words=True)[0] == alone
+    swapped = recognizer.search(batch, [other, heard], words=True)[0]
+    assert swapped.text == alone.text
+    assert [word.start for word in swapped.words] != [word.start for word in alone.words]
 
 
 def test_stream_gives_the_segments_of_transcribe(recognizer):
