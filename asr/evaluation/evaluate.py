@@ -98,7 +98,7 @@ def model_name(folder: Path) -> str:
 
 
 def search_name(decoding: Mapping[str, Any]) -> str:
-    """`greedy`, or the beam with what distinguishes it: `beam300`, `beam300-no-lm`, `beam200-2-views`."""
+    """`greedy`, or the beam with what distinguishes it: `beam300-no-lm`, `beam400-2-views-no-rescoring`."""
     if decoding["search"] == "greedy":
         return "greedy"
     views = decoding.get("views", 1)

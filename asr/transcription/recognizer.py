@@ -90,20 +90,20 @@ class Recognizer:
         self._network = _in_precision(model.network.to(self.device).eval(), self.precision, self._half)
         self._threads = threads or os.cpu_count() or 1
         self._workers = min(self._threads, _MOST_WORKERS)
-        self._search_with(decode, phones, search)
-        self._views = 1
+        self._search_with(decode, phones, search, views=1)
 
     def with_search(self, search: DecodeOptions) -> Recognizer:
         """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
         other = copy.copy(self)
         decode = make_decode(self.model, search, self._threads_each, self.precision)
-        other._search_with(decode, decodes_phones(self.model, search), calibrated_search(self.model.path, search))
-        other._views = views_of(self.model.path, search)
+        phones, calibrated = decodes_phones(self.model, search), calibrated_search(self.model.path, search)
+        other._search_with(decode, phones, calibrated, views_of(self.model.path, search))
         return other
 
-    def _search_with(self, decode: Decode, phones: bool, search: Search | None) -> None:
+    def _search_with(self, decode: Decode, phones: bool, search: Search | None, views: int) -> None:
         self.confidence = load_confidence(self.model.path, search)
         self._decode = decode
+        self._views = views
         self._phones = phones
         speech = self.model.lexicon if phones else None
         self.vocabulary = PHONES if phones else self.model.tokenizer.vocabulary
