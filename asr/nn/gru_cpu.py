@@ -210,7 +210,8 @@ def forward_steps(
     state = torch.zeros(directions, batch, units)
     low = torch.zeros(directions, batch, units, dtype=dtype)
     arrays = [bits(tensor) for tensor in (order, x_gates, h_gates, state, low, before, saved, output)]
-    offset, u_transposed = c.unsqueeze(1).to(dtype), u.transpose(1, 2)
+    # Laid out as the product reads it: of a few rows at a time, it would be turned again in every step.
+    offset, u_transposed = c.unsqueeze(1).to(dtype), u.transpose(1, 2).contiguous()
     for s in range(steps):
         torch.baddbmm(offset, low, u_transposed, out=h_gates)
         forward_step(s, *arrays)
