@@ -71,8 +71,7 @@ class Logger:
 
     def epoch(self, state: TrainState, measured: dict[str, float], validation: dict[str, float], better: bool) -> None:
         """After each epoch and its validation."""
-        both = measured | {f"validation_{name}": value for name, value in validation.items()}
-        self._record("epoch", state, both)
+        self._record("epoch", state, measured | prefixed(validation))
         words = [f"epoch {state.epoch}/{self.epochs}", *_format(measured)]
         if validation:
             words += ["validation", *_format(validation)]
@@ -147,6 +146,14 @@ class Logger:
             print(line, file=sys.stderr, flush=True)
 
 
+PREFIX = "validation_"
+
+
+def prefixed(validation: dict[str, float]) -> dict[str, float]:
+    """Measurements on held-out data under names that those in training do not have."""
+    return {PREFIX + name: value for name, value in validation.items()}
+
+
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """All whole records of a run's `metrics.jsonl`; a line torn by a crash is left out."""
     try:
@@ -196,7 +203,6 @@ def _tensorboard(folder: Path, update: int) -> Any:
 
 
 PICTURE = "curves.png"
-PREFIX = "validation_"
 RATES = ("wer", "cer", "words_wrong")
 """Measurements that are fractions, drawn in percent."""
 COLORS = ("#b3261e", "#e08e45", "#5b7f3a")
@@ -222,12 +228,16 @@ def draw_curves(folder: Path) -> Path | None:
     if steps and epochs:
         panels[0].plot(along(steps), _values(steps, "loss"), color="#9db4d6", lw=1)
     shown = epochs or steps
-    panels[0].plot(along(shown), _values(shown, "loss"), color="#1f4e9c", marker=".", label="loss, nats")
-    panels[0].set_ylabel("training loss")
+    panels[0].plot(along(shown), _values(shown, "loss"), color="#1f4e9c", marker=".", label="training")
+    panels[0].set_ylabel("loss, nats")
     for name, color in zip(validated, COLORS, strict=False):
         short = name.removeprefix(PREFIX)
         values = [(100 if short in RATES else 1) * value for value in _values(epochs, name)]
         label = f"{short.upper() if len(short) == 3 else short.replace('_', ' ')}{', %' if short in RATES else ''}"
+        if short in epochs[-1]:  # a loss: it belongs beside the one in training
+            panels[0].plot(along(epochs), _values(epochs, short), color=color, ls="--", label=label)
+            panels[0].plot(along(epochs), values, color=color, marker=".", label=f"{label}, validation")
+            continue
         panels[-1].plot(along(epochs), values, color=color, marker=".", label=label)
         panels[-1].set_ylabel("validation")
         panels[-1].set_ylim(bottom=0)

@@ -29,7 +29,7 @@ from asr.nn.precision import Precision, products
 from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from asr.trainer.distributed import World
-from asr.trainer.logger import Logger, listed
+from asr.trainer.logger import Logger, listed, prefixed
 from asr.trainer.optimizer import (
     MovingAverage,
     OptimizerConfig,
@@ -281,7 +281,7 @@ class Trainer:
         if better:
             state.best, state.best_epoch = criterion, state.epoch
         if self.world.is_main:
-            facts = {"epoch": state.epoch, "update": state.update, **measured, **validation}
+            facts = {"epoch": state.epoch, "update": state.update, **measured, **prefixed(validation)}
             if better:
                 self.task.save(self.folder / "best", weights, facts)
             self._keep(weights, facts)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -140,6 +140,14 @@ class AcousticExperiment:
         )
 
 
+class HeldOut(NamedTuple):
+    """What is measured after each epoch: utterances, their cached audio, and their phones where these are learned."""
+
+    utterances: list[Utterance]
+    audio: AudioCache
+    phones: list[list[int]]
+
+
 class AcousticTask:
     """The task that the training loop learns: CTC or CTC-CRF on speech, validated by greedy word error rate."""
 
@@ -184,8 +192,7 @@ class AcousticTask:
         )
         if origin is None and sizes.features.normalize == "global":
             self._measure_features()
-        held_out = [(path, read_texts(path, normalize)) for path in config.validation]
-        self.validation = [(texts, self._open(path, texts)) for path, texts in held_out]
+        self.validation = [self._held_out(path, read_texts(path, normalize)) for path in config.validation]
         self._report_left_out()
 
     def describe_data(self) -> list[str]:
@@ -264,14 +271,18 @@ class AcousticTask:
         return measured | ({"phone_loss": sums["phone_loss"] / sums["phones"]} if "phones" in sums else {})
 
     def validate(self) -> dict[str, float]:
-        """Greedy word and letter error rates (fractions) of all validation manifests together."""
-        return self._errors(self.validation)
+        """Loss per phone and greedy word and letter error rates (fractions) of all validation manifests together.
+
+        Where phones are learned, their loss comes first and decides which epoch is the best: they are what the lexicon
+        and the language models read, and pieces get worse while phones get better.
+        """
+        return self._measure(self.validation)
 
     def training_wer(self) -> float:
         """Greedy word error rate on the training utterances themselves."""
         self.module.eval()
         with torch.inference_mode():
-            errors = self._errors([(corpus.utterances, corpus.audio) for corpus in self.stream.corpora])
+            errors = self._measure([HeldOut(corpus.utterances, corpus.audio, []) for corpus in self.stream.corpora])
         self.module.train()
         return errors["wer"]
 
@@ -282,17 +293,9 @@ class AcousticTask:
 
     def transcribe(self, audio: AudioCache) -> list[str]:
         """Greedy texts of cached audio, in its order."""
-        durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
-        batches = fill_batches(np.argsort(durations, kind="stable"), durations, VALIDATION_BATCHES[self.device.type])
-
-        def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
-            return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
-
         texts = [""] * len(audio)
-        for chosen, padded in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
-            log_probs, steps = self.module(*(tensor.to(self.device, non_blocking=True) for tensor in padded))
-            for index, hypothesis in zip(chosen, greedy(log_probs, steps), strict=True):
-                texts[index] = self.tokenizer.decode(hypothesis.tokens)
+        for chosen, encodings, steps in self._encoded(audio):
+            self._read(chosen, encodings, steps, texts)
         return texts
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -322,12 +325,47 @@ class AcousticTask:
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
-    def _errors(self, manifests: list[tuple[list[Utterance], AudioCache]]) -> dict[str, float]:
-        references = [utterance.text for utterances, _ in manifests for utterance in utterances]
+    def _encoded(self, audio: AudioCache) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Which of the cached audio, its encodings (B, T, D) and their steps (B,): batches of similar length."""
+        durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
+        batches = fill_batches(np.argsort(durations, kind="stable"), durations, VALIDATION_BATCHES[self.device.type])
+
+        def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+            return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
+
+        for chosen, padded in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
+            features = self.module.features(*(tensor.to(self.device, non_blocking=True) for tensor in padded))
+            encodings, steps, _ = self.module.encoder(*features)
+            yield chosen.tolist(), encodings, steps
+
+    def _read(self, chosen: list[int], encodings: Tensor, steps: Tensor, texts: list[str]) -> None:
+        """Put the greedy texts of encodings where `chosen` says."""
+        hypotheses = greedy(self.module.log_probabilities(encodings), steps)
+        for index, hypothesis in zip(chosen, hypotheses, strict=True):
+            texts[index] = self.tokenizer.decode(hypothesis.tokens)
+
+    def _measure(self, manifests: list[HeldOut]) -> dict[str, float]:
+        references, hypotheses = [one.text for held_out in manifests for one in held_out.utterances], list[str]()
         if not references:
             return {}
-        result = score(references, [text for _, audio in manifests for text in self.transcribe(audio)])
-        return {"wer": result.wer, "cer": result.cer}
+        loss, phones = 0.0, 0
+        for held_out in manifests:
+            texts = [""] * len(held_out.audio)
+            for chosen, encodings, steps in self._encoded(held_out.audio):
+                self._read(chosen, encodings, steps, texts)
+                if held_out.phones:
+                    targets, lengths = self._targets([held_out.phones[index] for index in chosen], 1)
+                    log_probs = self.module.phone_log_probabilities(encodings)
+                    losses = self._phone_losses(log_probs, steps.cpu(), targets, lengths).cpu()
+                    fits = losses.isfinite()  # one utterance too fast for its words shall not hide what became of all
+                    loss, phones = loss + float(losses[fits].sum()), phones + int(lengths[fits].sum())
+            hypotheses += texts
+        result = score(references, hypotheses)
+        return ({"phone_loss": loss / phones} if phones else {}) | {"wer": result.wer, "cer": result.cer}
+
+    def _held_out(self, manifest: Path, utterances: list[Utterance]) -> HeldOut:
+        phones = [self.lexicon.encode(one.text) for one in utterances] if self.lexicon else []
+        return HeldOut(utterances, self._open(manifest, utterances), phones)
 
     def _open(self, manifest: Path, utterances: list[Utterance]) -> AudioCache:
         return open_audio(manifest, utterances, self.config.cache, self.sample_rate, self._quiet)

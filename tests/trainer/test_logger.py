@@ -23,6 +23,10 @@ EPOCH = STEP | {"kind": "epoch", "epoch": 1, "update": 60}
         ([EPOCH | {"audio_hours": 0.0}], ["updates"]),
         ([STEP, EPOCH | {"validation_wer": 0.5, "validation_cer": 0.2}], ["", "hours of speech heard"]),
         ([EPOCH | {"audio_hours": 0.0, "validation_perplexity": 90.0}], ["", "updates"]),
+        (
+            [EPOCH | {"phone_loss": 1.1, "validation_phone_loss": 1.2, "validation_wer": 0.5}],
+            ["", "hours of speech heard"],
+        ),
     ],
 )
 def test_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[dict], panels: list[str]) -> None:

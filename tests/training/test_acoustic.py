@@ -178,7 +178,7 @@ def test_a_corpus_without_anything_to_learn_is_an_error_below_its_reasons(
 def test_a_run_leaves_a_model_metrics_and_a_picture(trained: Path) -> None:
     model = load_saved_model(trained / "best")
     assert model.tokenizer.vocabulary == ["<blank>", "▁", "A", "B", "C", "D"]
-    assert {"epoch", "wer", "cer", "loss"} <= model.training.keys()
+    assert {"epoch", "validation_wer", "validation_cer", "loss"} <= model.training.keys()
     records = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     epochs = [record for record in records if record["kind"] == "epoch"]
     assert [record["epoch"] for record in epochs] == [1, 2]

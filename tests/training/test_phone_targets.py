@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from asr.lexicon.g2p import G2P
 from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
+from asr.model.crf import CrfLoss, load_phone_ngram
+from asr.model.ctc import sequence_losses
 from asr.training.acoustic import AcousticTask
 from asr.training.run import run_task
 from tests.training.experiments import experiment
@@ -129,6 +132,43 @@ def test_phones_of_a_corpus_are_learned_by_crf(tmp_path: Path, spoken: Path, ngr
     records = [json.loads(line) for line in (config.output / "metrics.jsonl").read_text().splitlines()]
     losses = [record["phone_loss"] for record in records if record["kind"] == "epoch"]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_held_out_phones_are_measured_first(tmp_path: Path, spoken: Path, ngram: Path, crf: bool) -> None:
+    subject = task(tmp_path, spoken, *([f"phone_ngram={ngram}"] if crf else []))
+    subject.module.eval()
+    loss, phones = 0.0, 0
+    with torch.inference_mode():
+        measured = subject.validate()
+        (held_out,) = subject.validation
+        for index, utterance in enumerate(held_out.utterances):
+            samples = torch.as_tensor(held_out.audio[index]).unsqueeze(0)
+            features = subject.module.features(samples, torch.tensor([samples.shape[1]]))
+            log_probs, steps = subject.module.recognize(*features, phones=True)
+            targets = torch.tensor([subject.lexicon.encode(utterance.text)])
+            arguments = log_probs, steps, targets, torch.tensor([targets.shape[1]])
+            if crf:
+                among_all, alone = CrfLoss(load_phone_ngram(ngram))(*arguments)
+                loss += float(among_all + subject.config.crf_ctc_weight * alone)
+            else:
+                loss += float(sequence_losses(*arguments))
+            phones += targets.shape[1]
+    assert list(measured) == ["phone_loss", "wer", "cer"]
+    assert measured["phone_loss"] == pytest.approx(loss / phones, rel=1e-4)
+
+
+def test_a_held_out_utterance_too_fast_for_its_phones_hides_nothing(tmp_path: Path, spoken: Path) -> None:
+    subject = task(tmp_path, spoken)
+    held_out = subject.validation[0]
+    subject.module.eval()
+    with torch.inference_mode():
+        whole = subject.validate()["phone_loss"]
+        held_out.phones[0] *= 100
+        others = subject.validate()["phone_loss"]
+        held_out.phones[:] = [phones * 100 for phones in held_out.phones]
+        assert "phone_loss" not in subject.validate()
+    assert others not in (whole, math.inf)
 
 
 def test_what_was_trained_by_crf_goes_on_by_crf(tmp_path: Path, spoken: Path, ngram: Path) -> None:
