@@ -35,6 +35,8 @@ class TrainState:
     """Material learned from, in the task's unit (seconds of audio for the acoustic model)."""
     best: float = float("inf")
     """Best validation criterion so far."""
+    criterion: str = ""
+    """Its name: what was best by another is no measure."""
     best_epoch: int = 0
     skipped: int = 0
     """Updates skipped because the loss or its gradient was not finite."""

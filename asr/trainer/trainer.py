@@ -275,11 +275,11 @@ class Trainer:
         state.epoch += 1
         state.batch = 0
         state.running = {}
-        criterion = next(iter(validation.values()), math.nan)
+        criterion, value = next(iter(validation.items()), ("", math.nan))
         # Without validation, the last epoch is the best that is known.
-        better = not validation or criterion < state.best
+        better = not validation or criterion != state.criterion or value < state.best
         if better:
-            state.best, state.best_epoch = criterion, state.epoch
+            state.best, state.best_epoch, state.criterion = value, state.epoch, criterion
         if self.world.is_main:
             facts = {"epoch": state.epoch, "update": state.update, **measured, **prefixed(validation)}
             if better:

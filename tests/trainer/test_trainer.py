@@ -6,7 +6,7 @@ import json
 import math
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import AsrError
-from asr.trainer.checkpoint import TrainState, load_checkpoint
+from asr.trainer.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from asr.trainer.distributed import World
 from asr.trainer.logger import Logger, draw_curves, read_metrics
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig, build_optimizer, restore, set_learning_rate
@@ -192,6 +192,16 @@ def test_patience_outlives_a_resumed_run(tmp_path: Path) -> None:
     trainer(Line(criteria=[0.4, 0.5]), tmp_path, epochs=2, patience=2).run()
     state = trainer(Line(criteria=[0.6, 0.1]), tmp_path, epochs=6, patience=2).run(resume=True)
     assert (state.epoch, state.best_epoch) == (3, 1)
+
+
+def test_what_was_best_by_another_criterion_is_no_measure(tmp_path: Path) -> None:
+    trainer(Line(criteria=[0.4]), tmp_path, epochs=1).run()
+    path = tmp_path / "last.pt"
+    state, states = load_checkpoint(path)
+    assert state.criterion == "wrong"
+    save_checkpoint(path, replace(state, criterion="another"), states)
+    state = trainer(Line(criteria=[0.9, 0.95]), tmp_path, epochs=3).run(resume=True)
+    assert (state.best, state.best_epoch, state.criterion) == (0.9, 2, "wrong")
 
 
 def test_without_validation_the_last_epoch_is_the_best(tmp_path: Path) -> None:
