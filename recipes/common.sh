@@ -99,6 +99,9 @@ learn() {
   fi
   if [ -n "${phone_ngram:-}" ]; then
     learned=$exp/crf
+    if [ -n "${spliced-}" ] && [ ! -e "$spliced" ] && begin 4 "new utterances from spans of those"; then
+      "$python" recipes/splice.py "$exp/best" "${transcripts[0]}" "${spliced%.jsonl}" "$spliced" --threads "$processes"
+    fi
     if begin 4 "the same by CTC-CRF"; then
       training "$learned" train "$conf" "${crf[@]}" "${overrides[@]}" output="$learned" init_from="$exp/best" \
         phone_ngram="$phone_ngram"

@@ -22,7 +22,8 @@ from typing import Any
 import compare
 
 from asr.io import write_text
-from asr.transcription.decoder import FAST_BEAM
+from asr.model.folder import ModelFolder
+from asr.transcription.decoder import FAST_BEAM, read_settings
 
 HEAD = (
     "| manifest | search | utterances | words | WER % | 95 % | CER % | × real time | command |",
@@ -92,8 +93,17 @@ def command(settings: dict[str, Any]) -> str:
     elif decoding["beam_size"] == FAST_BEAM and decoding.get("rescore") == "none":
         options = " --fast"
     else:
-        options = language
+        options = wider(decoding, model) + language
     return f"asr evaluate {brief(model)} {brief(settings['data']['manifest'])}{options}"
+
+
+def wider(decoding: dict[str, Any], model: str) -> str:
+    """The options of a search that is not as wide as the settings in the model's folder, where there are any, say."""
+    if not ModelFolder(Path(model)).decoding.is_file():
+        return ""
+    own, options = read_settings(Path(model)), {"views": "--views", "beam_size": "--beam"}
+    asked = {option: decoding[key] for key, option in options.items() if decoding.get(key, 1) != getattr(own, key)}
+    return "".join(f" {option} {value}" for option, value in asked.items())
 
 
 def is_own(path: str, model: str) -> bool:

@@ -61,6 +61,15 @@ def test_rescoring_is_told(here: Path) -> None:
     assert without.endswith("--lm lm.ngram --rescore none` |")
 
 
+def test_a_search_of_another_width_than_the_models_own_is_asked_for(here: Path) -> None:
+    model = here / "exp/mini/model"
+    model.mkdir(parents=True)
+    (model / "decoding.json").write_text('{"beam_size": 300, "views": 1}')
+    own = BEAM | {"language_model": str(model / "lm.ngram"), "beam_size": 300, "views": 1}
+    for decoding, options in ((own, ""), (own | {"views": 2, "beam_size": 800}, " --views 2 --beam 800")):
+        assert results.row(report(here, decoding)).endswith(f"dev-clean-2.jsonl{options}` |")
+
+
 @pytest.mark.parametrize("speakers", [1, 13])
 def test_an_interval_over_too_few_speakers_is_not_quoted(here: Path, speakers: int) -> None:
     assert "| 11.0–13.0 (utterances) |" in results.row(report(here, GREEDY, speakers=speakers))
