@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from wordless import at_level
 
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import DataError
@@ -31,6 +32,7 @@ from asr.transcription.result import Word
 RATE = 16000
 WORDS = 2, 7  # in a span
 SECONDS = 3.0, 12.0  # of a new utterance; its last span may exceed them
+LEVEL_DB = 20 * np.log10(0.06)
 FADE = 0.005  # seconds, at each end of a span
 QUIET = 0.02  # seconds over which quiet is measured
 REACH = 0.06  # seconds before and behind the bounds of two words in which they may be cut apart
@@ -88,8 +90,7 @@ def read(recognizer: Recognizer, utterance: Utterance) -> Spoken | None:
     except DataError as error:
         print(f"{utterance.id}: left out: {error}")
         return None
-    level = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
-    samples = np.clip(samples * (0.06 / max(level, 1e-6)), -1, 1).astype(np.float32)  # spans shall be equally loud
+    samples = np.clip(at_level(samples, LEVEL_DB), -1, 1)  # spans shall be equally loud
     return Spoken(utterance.speaker or utterance.id, samples, [word.text for word in words], cut(samples, words))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -140,6 +140,9 @@ class AcousticExperiment:
         )
 
 
+PerBatch = Callable[[np.ndarray, Tensor, Tensor], None]
+
+
 class HeldOut(NamedTuple):
     """What is measured after each epoch: utterances, their cached audio, and their phones where these are learned."""
 
@@ -149,7 +152,7 @@ class HeldOut(NamedTuple):
 
 
 class AcousticTask:
-    """The task that the training loop learns: CTC or CTC-CRF on speech, validated by greedy word error rate."""
+    """The task that the training loop learns: CTC or CTC-CRF on speech, validated by what `validate` says."""
 
     def __init__(
         self, config: AcousticExperiment, device: torch.device, quiet: bool = False, only: int | None = None
@@ -291,11 +294,25 @@ class AcousticTask:
         if not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def transcribe(self, audio: AudioCache) -> list[str]:
-        """Greedy texts of cached audio, in its order."""
+    def transcribe(self, audio: AudioCache, also: PerBatch = lambda chosen, encodings, steps: None) -> list[str]:
+        """Greedy texts of cached audio, in its order.
+
+        `also` is given each batch: which of the audio, encodings (B, T, D), steps (B,).
+        """
+        durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
+        batches = fill_batches(np.argsort(durations, kind="stable"), durations, VALIDATION_BATCHES[self.device.type])
+
+        def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+            return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
+
         texts = [""] * len(audio)
-        for chosen, encodings, steps in self._encoded(audio):
-            self._read(chosen, encodings, steps, texts)
+        for chosen, padded in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
+            features = self.module.features(*(tensor.to(self.device, non_blocking=True) for tensor in padded))
+            encodings, steps, _ = self.module.encoder(*features)
+            hypotheses = greedy(self.module.log_probabilities(encodings), steps)
+            for index, hypothesis in zip(chosen, hypotheses, strict=True):
+                texts[index] = self.tokenizer.decode(hypothesis.tokens)
+            also(chosen, encodings, steps)
         return texts
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -325,41 +342,26 @@ class AcousticTask:
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
-    def _encoded(self, audio: AudioCache) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-        """Which of the cached audio, its encodings (B, T, D) and their steps (B,): batches of similar length."""
-        durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
-        batches = fill_batches(np.argsort(durations, kind="stable"), durations, VALIDATION_BATCHES[self.device.type])
-
-        def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
-            return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
-
-        for chosen, padded in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
-            features = self.module.features(*(tensor.to(self.device, non_blocking=True) for tensor in padded))
-            encodings, steps, _ = self.module.encoder(*features)
-            yield chosen.tolist(), encodings, steps
-
-    def _read(self, chosen: list[int], encodings: Tensor, steps: Tensor, texts: list[str]) -> None:
-        """Put the greedy texts of encodings where `chosen` says."""
-        hypotheses = greedy(self.module.log_probabilities(encodings), steps)
-        for index, hypothesis in zip(chosen, hypotheses, strict=True):
-            texts[index] = self.tokenizer.decode(hypothesis.tokens)
-
     def _measure(self, manifests: list[HeldOut]) -> dict[str, float]:
         references, hypotheses = [one.text for held_out in manifests for one in held_out.utterances], list[str]()
         if not references:
             return {}
         loss, phones = 0.0, 0
         for held_out in manifests:
-            texts = [""] * len(held_out.audio)
-            for chosen, encodings, steps in self._encoded(held_out.audio):
-                self._read(chosen, encodings, steps, texts)
-                if held_out.phones:
-                    targets, lengths = self._targets([held_out.phones[index] for index in chosen], 1)
-                    log_probs = self.module.phone_log_probabilities(encodings)
-                    losses = self._phone_losses(log_probs, steps.cpu(), targets, lengths).cpu()
-                    fits = losses.isfinite()  # one utterance too fast for its words shall not hide what became of all
-                    loss, phones = loss + float(losses[fits].sum()), phones + int(lengths[fits].sum())
-            hypotheses += texts
+
+            def add(
+                chosen: np.ndarray, encodings: Tensor, steps: Tensor, of: list[list[int]] = held_out.phones
+            ) -> None:
+                nonlocal loss, phones
+                if not of:
+                    return
+                targets, lengths = self._targets([of[index] for index in chosen], 1)
+                log_probs = self.module.phone_log_probabilities(encodings)
+                losses = self._phone_losses(log_probs, steps.cpu(), targets, lengths).cpu()
+                fits = losses.isfinite()  # one utterance too fast for its words shall not hide what became of all
+                loss, phones = loss + float(losses[fits].sum()), phones + int(lengths[fits].sum())
+
+            hypotheses += self.transcribe(held_out.audio, add)
         result = score(references, hypotheses)
         return ({"phone_loss": loss / phones} if phones else {}) | {"wer": result.wer, "cer": result.cer}
 
