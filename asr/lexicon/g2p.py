@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from asr.errors import ModelError
 from asr.lexicon.phones import LETTERS, SYMBOLS, letters_of
-from asr.nn.rnn import Bidirectional, batches_by_length
+from asr.nn.rnn import Bidirectional, Packing, batches_by_length
 from asr.weights import read_weights, write_weights
 
 PADDING = 0
@@ -64,9 +64,11 @@ class G2P(nn.Module):
         x: Tensor = self.spread(self.letters(letters))
         x = x.reshape(len(letters), STEPS * letters.shape[1], -1)
         lengths = STEPS * lengths
+        packing = Packing(lengths, x.shape[1])
+        x = packing.pack(x)
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            x = x + self.dropout(layer(norm(x), lengths))
-        return self.phones(x).log_softmax(-1), lengths
+            x = x + self.dropout(layer(norm(x), packing))
+        return packing.unpack(self.phones(x).log_softmax(-1)), lengths
 
     @torch.inference_mode()
     def predict(self, words: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from asr.features.extractor import length_mask
 from asr.nn.dropout import Dropout
-from asr.nn.rnn import Bidirectional, Memoryless, Unidirectional
+from asr.nn.rnn import Bidirectional, Memoryless, Packing, Unidirectional
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Subsampling(nn.Module):
 
 
 class RecurrentBlock(nn.Module):
-    """x + dropout(recurrent(norm(x))), all (B, T, D)."""
+    """x + dropout(recurrent(norm(x))), all rows (N, D) of packed utterances."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -94,9 +94,9 @@ class RecurrentBlock(nn.Module):
             self.recurrent = Memoryless(width, 2 * width, width)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
         """The residual path lets gradients pass the recurrence untouched, so that depth does not slow learning."""
-        result: Tensor = x + self.dropout(self.recurrent(self.norm(x), lengths))
+        result: Tensor = x + self.dropout(self.recurrent(self.norm(x), packing))
         return result
 
 
@@ -127,10 +127,11 @@ class Encoder(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Encodings, lengths, and the encodings after `tap` blocks where an intermediate loss asks for them."""
         x, lengths = self.subsampling(features, lengths)
-        x = self.dropout(x).float()  # many layers add to it: too much for the eight digits of bfloat16
+        packing = Packing(lengths, x.shape[1])
+        x = self.dropout(packing.pack(x)).float()  # many layers add to it: too much for the eight digits of bfloat16
         tapped = None
         for number, block in enumerate(self.blocks, 1):
-            x = block(x, lengths)
+            x = block(x, packing)
             if number == tap:
-                tapped = x
-        return self.norm(x), lengths, tapped
+                tapped = packing.unpack(x)
+        return packing.unpack(self.norm(x)), lengths, tapped

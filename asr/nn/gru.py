@@ -9,7 +9,7 @@
 and once for the weights' gradient, and spends as much again on elementwise operations. Here one product covers the
 inputs of all steps and directions, the weights' gradients are one large product after the loop, and between two
 products of the recurrence there is one pass over memory (`gru_cpu`). On a GPU one kernel takes all steps
-(`gru_cuda`). A direction is an order of steps: the backward one reads and writes where it stands, and nothing is ever
+(`gru_cuda`). A direction is an order of rows: the backward one reads and writes where it stands, and nothing is ever
 reversed or copied.
 """
 
@@ -25,9 +25,10 @@ from torch import Tensor
 def gru(
     inputs: Tensor, order: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Run K GRUs over the same inputs (B, T, D), starting from zeros → hidden states (B, T, K·H) in `dtype`.
+    """Run K GRUs over the same inputs, rows (N, D), starting from zeros → hidden states (N, K·H) in `dtype`.
 
-    `order` (K, T, B), integers: at its step s direction k is at place order[k, s, b] of utterance b, each place once.
+    `order` (K, T, B), integers: at its step s direction k is at row order[k, s, b] of the b-th utterance, at each row
+    once. On a CPU, −1 follows where an utterance has ended, and those that end later come first.
     w (K, 3H, D) and b (K, 3H) act on the input, u (K, 3H, H) and c (K, 3H) on the state, gates in PyTorch's order
     r, z, n. Matrix products are in `dtype` (float32 or bfloat16); states and gates stay in float32.
     """
@@ -43,16 +44,16 @@ class _Gru(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, order: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor, dtype: torch.dtype
     ) -> Tensor:
-        batch, steps, size = inputs.shape
+        rows, size = inputs.shape
         directions, units = u.shape[0], u.shape[2]
-        x = inputs.to(dtype).reshape(batch * steps, size)
+        x = inputs.to(dtype)
         w, u = w.to(dtype).reshape(-1, size), u.to(dtype)
-        x_gates = torch.addmm(b.to(dtype).reshape(-1), x, w.t()).view(batch, steps, -1)
-        output = x.new_empty(batch, steps, directions * units)
-        # Only a gradient asks what was before; without one a single step's worth of memory serves all steps.
-        kept = steps if any(ctx.needs_input_grad) else 1
-        before = x.new_empty(directions, batch, kept, units)
-        saved = x.new_empty(batch, kept, directions, 4 * units, dtype=torch.float32)
+        x_gates = torch.addmm(b.to(dtype).reshape(-1), x, w.t())
+        output = x.new_empty(rows, directions * units)
+        # Only a gradient asks what was before; without one a single row of memory serves all.
+        kept = rows if any(ctx.needs_input_grad) else 1
+        before = x.new_empty(directions, kept, units)
+        saved = x.new_empty(kept, directions, 4 * units, dtype=torch.float32)
         loops_for(x).forward_steps(order, x_gates, u, c, before, saved, output)
         ctx.save_for_backward(x, order, w, u, before, saved)
         return output
@@ -60,18 +61,16 @@ class _Gru(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, order, w, u, before, saved = ctx.saved_tensors
-        batch, steps, directions = saved.shape[:3]
+        rows, directions = saved.shape[:2]
         units, size, dtype = u.shape[2], w.shape[1], u.dtype
-        by_input = x.new_empty(batch, steps, directions * 3 * units)
-        by_state = x.new_empty(directions, batch, steps, 3 * units)
+        by_input = x.new_empty(rows, directions * 3 * units)
+        by_state = x.new_empty(directions, rows, 3 * units)
         loops_for(x).backward_steps(order, gradients[0].to(dtype).contiguous(), u, before, saved, by_input, by_state)
-        # From here on all steps together, as rows.
-        by_input, by_state = by_input.flatten(0, 1), by_state.flatten(1, 2)
-        ones = x.new_ones(1, batch * steps)  # a product sums low-precision rows in float32
-        dx = (by_input @ w).view(batch, steps, size)
+        ones = x.new_ones(1, rows)  # a product sums low-precision rows in float32
+        dx = by_input @ w
         dw = (by_input.t() @ x).view(directions, 3 * units, size)
         db = (ones @ by_input).view(directions, 3 * units)
-        du = by_state.transpose(1, 2) @ before.flatten(1, 2)
+        du = by_state.transpose(1, 2) @ before
         dc = (ones @ by_state).view(directions, 3 * units)
         return dx, None, dw.float(), du.float(), db.float(), dc.float(), None
 

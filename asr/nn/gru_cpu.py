@@ -4,8 +4,9 @@ A step is a small product and some fifteen elementwise operations. Done one by o
 as much as the product; compiled as one loop they cost a tenth of it. bfloat16 numbers come as their 16 bits (`uint16`),
 which are the upper half of a float32; all arithmetic is in float32.
 
-Shapes: B utterances, T steps, K directions, H units; gates are r, z, n. `order[k, s, b]` is where in utterance b
-direction k is at its step s: s itself forwards, counted from the utterance's end backwards.
+Shapes: B utterances of T steps or fewer, N rows for the steps of all, K directions, H units; gates are r, z, n.
+`order[k, s, b]` is the row of utterance b at which direction k is at its step s; −1 follows where an utterance has
+ended. Those that end later come first, so that a step is one of the first `count` utterances.
 """
 
 from __future__ import annotations
@@ -92,30 +93,39 @@ def tanh(x: Any) -> Any:
 
 @kernel
 def forward_step(
-    s: int, order: Any, x_gates: Any, h_gates: Any, state: Any, low: Any, before: Any, saved: Any, output: Any
+    s: int,
+    count: int,
+    order: Any,
+    x_gates: Any,
+    h_gates: Any,
+    state: Any,
+    low: Any,
+    before: Any,
+    saved: Any,
+    output: Any,
 ) -> None:
-    """One step of all directions and utterances.
+    """One step of all directions and of the utterances that have not ended.
 
-    x_gates (B, T, K·3H) and h_gates (K, B, 3H) are the gates' sums from the input and from the state; `state`
+    x_gates (N, K·3H) and h_gates (K, B, 3H) are the gates' sums from the input and from the state; `state`
     (K, B, H), float32, and `low`, the same for the next product, move on; the new state also goes to `output`
-    (B, T, K·H). For the gradient, the state before goes to `before` (K, B, T, H) and r, z, n and the offer to `saved`
-    (B, T, K, 4H); with a T of 1 these two are scratch.
+    (N, K·H). For the gradient, the state before goes to `before` (K, N, H) and r, z, n and the offer to `saved`
+    (N, K, 4H); with an N of 1 these two are scratch.
     """
-    directions, _, batch = order.shape
+    directions = order.shape[0]
     units = state.shape[2]
-    keep = saved.shape[1] > 1
+    keep = saved.shape[0] > 1
     for k in range(directions):
-        for b in range(batch):
+        for b in range(count):
             at = order[k, s, b]
             kept_at = at if keep else 0
-            x = x_gates[b, at, k * 3 * units : (k + 1) * 3 * units]
+            x = x_gates[at, k * 3 * units : (k + 1) * 3 * units]
             h = h_gates[k, b]
-            old, new, low_new = before[k, b, kept_at], state[k, b], low[k, b]
-            gates = saved[b, kept_at, k]
+            old, new, low_new = before[k, kept_at], state[k, b], low[k, b]
+            gates = saved[kept_at, k]
             reset, update = gates[:units], gates[units : 2 * units]
             candidate, offer = gates[2 * units : 3 * units], gates[3 * units :]
             x_candidate, h_candidate = x[2 * units :], h[2 * units :]
-            result = output[b, at, k * units : (k + 1) * units]
+            result = output[at, k * units : (k + 1) * units]
             # Several short loops over a row that stays in the fastest cache: few enough arrays in each for the
             # compiler to see that they do not overlap.
             for i in range(units):
@@ -136,6 +146,7 @@ def forward_step(
 @kernel
 def backward_step(
     s: int,
+    count: int,
     order: Any,
     gradient: Any,
     passed: Any,
@@ -148,24 +159,24 @@ def backward_step(
 ) -> None:
     """One step backwards.
 
-    gradient (B, T, K·H) is the output's; `passed` (K, B, H) what the product with U brings from the step after, and
+    gradient (N, K·H) is the output's; `passed` (K, B, H) what the product with U brings from the step after, and
     `flow` (K, B, H), float32, what its update gate let through. The gradients of the gates' sums go to `by_input`
-    (B, T, K·3H) and `by_state` (K, B, T, 3H), which differ in n alone: the state's part passes the reset gate. This
+    (N, K·3H) and `by_state` (K, N, 3H), which differ in n alone: the state's part passes the reset gate. This
     step's `by_state` alone goes to `leaving` (K, B, 3H) for the next product.
     """
-    directions, _, batch = order.shape
+    directions = order.shape[0]
     units = flow.shape[2]
     for k in range(directions):
-        for b in range(batch):
+        for b in range(count):
             at = order[k, s, b]
-            arriving = gradient[b, at, k * units : (k + 1) * units]
+            arriving = gradient[at, k * units : (k + 1) * units]
             through, carried = passed[k, b], flow[k, b]
-            old, gates = before[k, b, at], saved[b, at, k]
+            old, gates = before[k, at], saved[at, k]
             reset, update = gates[:units], gates[units : 2 * units]
             candidate, offer = gates[2 * units : 3 * units], gates[3 * units :]
-            x = by_input[b, at, k * 3 * units : (k + 1) * 3 * units]
+            x = by_input[at, k * 3 * units : (k + 1) * 3 * units]
             x_reset, x_update, x_candidate = x[:units], x[units : 2 * units], x[2 * units :]
-            h = by_state[k, b, at]
+            h = by_state[k, at]
             h_candidate = h[2 * units :]
             row = leaving[k, b]
             for i in range(units):
@@ -196,15 +207,21 @@ def bits(tensor: Tensor) -> np.ndarray:
     return memory
 
 
+def going(order: Tensor) -> list[int]:
+    """At each step of an order (K, T, B), how many utterances have not ended."""
+    counts: list[int] = (order[0] >= 0).sum(1).tolist()
+    return counts
+
+
 def forward_steps(
     order: Tensor, x_gates: Tensor, u: Tensor, c: Tensor, before: Tensor, saved: Tensor, output: Tensor
 ) -> None:
-    """Fill `output` (B, T, K·H), and `before` and `saved` where they hold all steps.
+    """Fill `output` (N, K·H), and `before` and `saved` where they hold all rows.
 
-    order (K, T, B), x_gates (B, T, K·3H), u (K, 3H, H) and c (K, 3H).
+    order (K, T, B), x_gates (N, K·3H), u (K, 3H, H) and c (K, 3H).
     """
     COMPILER.announce()
-    directions, steps, batch = order.shape
+    directions, _, batch = order.shape
     units, dtype = u.shape[2], u.dtype
     h_gates = torch.empty(directions, batch, 3 * units, dtype=dtype)
     state = torch.zeros(directions, batch, units)
@@ -212,22 +229,22 @@ def forward_steps(
     arrays = [bits(tensor) for tensor in (order, x_gates, h_gates, state, low, before, saved, output)]
     # Laid out as the product reads it: of a few rows at a time, it would be turned again in every step.
     offset, u_transposed = c.unsqueeze(1).to(dtype), u.transpose(1, 2).contiguous()
-    for s in range(steps):
-        torch.baddbmm(offset, low, u_transposed, out=h_gates)
-        forward_step(s, *arrays)
+    for s, count in enumerate(going(order)):
+        torch.baddbmm(offset, low[:, :count], u_transposed, out=h_gates[:, :count])
+        forward_step(s, count, *arrays)
 
 
 def backward_steps(
     order: Tensor, gradient: Tensor, u: Tensor, before: Tensor, saved: Tensor, by_input: Tensor, by_state: Tensor
 ) -> None:
-    """Fill `by_input` (B, T, K·3H) and `by_state` (K, B, T, 3H) from the output's gradient (B, T, K·H)."""
-    directions, steps, batch = order.shape
+    """Fill `by_input` (N, K·3H) and `by_state` (K, N, 3H) from the output's gradient (N, K·H)."""
+    directions, _, batch = order.shape
     units, dtype = u.shape[2], u.dtype
     leaving = torch.empty(directions, batch, 3 * units, dtype=dtype)
     passed = torch.zeros(directions, batch, units, dtype=dtype)
     flow = torch.zeros(directions, batch, units)
     tensors = (order, gradient, passed, flow, before, saved, by_input, by_state, leaving)
     arrays = [bits(tensor) for tensor in tensors]
-    for s in range(steps - 1, -1, -1):
-        backward_step(s, *arrays)
-        torch.bmm(leaving, u, out=passed)
+    for s, count in reversed(list(enumerate(going(order)))):
+        backward_step(s, count, *arrays)
+        torch.bmm(leaving[:, :count], u, out=passed[:, :count])

@@ -22,9 +22,9 @@ WARPS, STAGES = 8, 3
 def forward_steps(
     order: Tensor, x_gates: Tensor, u: Tensor, c: Tensor, before: Tensor, saved: Tensor, output: Tensor
 ) -> None:
-    """Fill `output` (B, T, K·H), and `before` and `saved` where they hold all steps.
+    """Fill `output` (N, K·H), and `before` and `saved` where they hold all rows.
 
-    order (K, T, B), x_gates (B, T, K·3H), u (K, 3H, H) and c (K, 3H).
+    order (K, T, B) without −1, x_gates (N, K·3H), u (K, 3H, H) and c (K, 3H).
     """
     directions, steps, batch = order.shape
     units = u.shape[2]
@@ -42,7 +42,7 @@ def forward_steps(
         steps,
         units=units,
         directions=directions,
-        keep=saved.shape[1] == steps,
+        keep=saved.shape[0] == len(x_gates),
         rows=ROWS,
         columns=triton.next_power_of_2(units),
         width=16,
@@ -54,7 +54,7 @@ def forward_steps(
 def backward_steps(
     order: Tensor, gradient: Tensor, u: Tensor, before: Tensor, saved: Tensor, by_input: Tensor, by_state: Tensor
 ) -> None:
-    """Fill `by_input` (B, T, K·3H) and `by_state` (K, B, T, 3H) from the output's gradient (B, T, K·H)."""
+    """Fill `by_input` (N, K·3H) and `by_state` (K, N, 3H) from the output's gradient (N, K·H)."""
     directions, steps, batch = order.shape
     units = u.shape[2]
     _backward[directions, triton.cdiv(batch, ROWS)](
@@ -112,7 +112,7 @@ def _forward(
     state = tl.zeros((rows, columns), tl.float32)
     for s in range(steps):
         at = tl.load(order + (k * steps + s) * batch + row, mask=there, other=0)
-        place = ((row * steps + at) * directions + k)[:, None]
+        place = (at * directions + k)[:, None]
         x = x_gates + place * 3 * units + column[None, :]
         x_reset = tl.load(x, mask=tile, other=0.0)
         x_update = tl.load(x + units, mask=tile, other=0.0)
@@ -137,7 +137,7 @@ def _forward(
         update = tl.sigmoid(x_update.to(tl.float32) + update)
         candidate = 2.0 * tl.sigmoid(2.0 * (x_candidate.to(tl.float32) + reset * offer)) - 1.0
         if keep:
-            old = before + ((k * batch + row) * steps + at)[:, None] * units + column[None, :]
+            old = before + (k * batch * steps + at)[:, None] * units + column[None, :]
             tl.store(old, state.to(before.dtype.element_ty), mask=tile)
             gates = saved + place * 4 * units + column[None, :]
             tl.store(gates, reset, mask=tile)
@@ -174,8 +174,8 @@ def _backward(
     passed = tl.zeros((rows, columns), tl.float32)
     for step in range(steps):
         at = tl.load(order + (k * steps + steps - 1 - step) * batch + row, mask=there, other=0)
-        place = ((row * steps + at) * directions + k)[:, None]
-        kept = ((k * batch + row) * steps + at)[:, None]
+        place = (at * directions + k)[:, None]
+        kept = (k * batch * steps + at)[:, None]
         gates = saved + place * 4 * units + column[None, :]
         reset = tl.load(gates, mask=tile, other=0.0)
         update = tl.load(gates + units, mask=tile, other=0.0)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from asr.nn import gru_cpu
-from asr.nn.gru_cpu import bits, narrow, sigmoid, tanh, widen
+from asr.nn.gru_cpu import bits, going, narrow, sigmoid, tanh, widen
 from asr.nn.numba_cache import Compiler
 
 BLOCK = 32
@@ -45,32 +45,32 @@ class Int8Gru:
         self._biases = sums.numpy(), offers.numpy()
 
     def __call__(self, inputs: Tensor, order: Tensor, dtype: torch.dtype) -> Tensor:
-        """inputs (B, T, D), each direction in its order (K, T, B) of steps → states (B, T, K·H) in `dtype`."""
+        """Rows of inputs (N, D), each direction in its order (K, T, B) of rows → states (N, K·H) in `dtype`."""
         COMPILER.announce()
-        batch, steps, size = inputs.shape
-        directions, units = len(self._u), self._u[0].shape[0]
-        rows, scales = torch.empty(batch * steps, size, dtype=torch.int8), torch.empty(batch, steps)
-        quantize_rows(bits(inputs.reshape(batch * steps, size)), bits(rows), bits(scales.view(-1)))
-        places = order + steps * torch.arange(batch)
+        batch, units = order.shape[2], self._u[0].shape[0]
+        directions = len(self._u)
+        rows, scales = torch.empty(inputs.shape, dtype=torch.int8), torch.empty(len(inputs))
+        quantize_rows(bits(inputs), bits(rows), bits(scales))
         x_sums = torch.empty(directions, BLOCK * batch, 3 * units, dtype=torch.int32)
         h_sums = torch.zeros(directions, batch, 3 * units, dtype=torch.int32)
         state = torch.zeros(directions, batch, units)
         low = torch.zeros(directions, batch, units, dtype=torch.int8)
-        output = torch.empty(batch, steps, directions * units, dtype=dtype)
+        output = torch.empty(len(inputs), directions * units, dtype=dtype)
         gates = np.empty(3 * units, np.float32)
-        tensors = (x_sums.view(directions, BLOCK, batch, -1), scales, h_sums, state, low, output)
+        tensors = (x_sums, scales, h_sums, state, low, output)
         arrays = [*map(bits, tensors), *self._scales, *self._biases, gates]
         products = list(zip(low, self._u, h_sums, strict=True))
-        for start in range(0, steps, BLOCK):
-            block = slice(start, start + BLOCK)
-            for at, w, sums in zip(places[:, block].flatten(1), self._w, x_sums, strict=True):
+        counts = going(order)
+        for start in range(0, len(counts), BLOCK):
+            # Utterances that have ended before this block have no part in it.
+            block = order[:, start : start + BLOCK, : counts[start]].contiguous()
+            for at, w, sums in zip(block.flatten(1).clamp(min=0), self._w, x_sums, strict=True):
                 torch._int_mm(rows[at], w, out=sums[: len(at)])
-            here = bits(order[:, block].contiguous())
-            for s in range(here.shape[1]):
+            for s, count in enumerate(counts[start : start + BLOCK]):
                 if start + s > 0:  # the first state is zero
                     for states, u, sums in products:
-                        torch._int_mm(states, u, out=sums)
-                int8_step(s, here, *arrays)
+                        torch._int_mm(states[:count], u, out=sums[:count])
+                int8_step(s, count, bits(block), *arrays)
         return output
 
 
@@ -104,6 +104,7 @@ def quantize_rows(rows: Any, low: Any, scales: Any) -> None:
 @kernel
 def int8_step(
     s: int,
+    count: int,
     order: Any,
     x_sums: Any,
     x_scales: Any,
@@ -117,12 +118,12 @@ def int8_step(
     offer_biases: Any,
     gates: Any,
 ) -> None:
-    """One step of all directions and utterances.
+    """One step of all directions and of the first `count` utterances.
 
-    x_sums (K, S, B, 3H), of the steps that `order` (K, S, B) says, and h_sums (K, B, 3H) are sums of products of bytes,
-    x_scales (B, T), w_scales and u_scales (K, 3H) what these are worth; `biases` (K, 3H) are added to the gates' sums,
-    offer_biases (K, H) to what the memory offers. `state` (K, B, H) and the same as bytes, `low`, move on; the new one
-    also goes to `output` (B, T, K·H). `gates` (3H,) is scratch.
+    x_sums (K, ≥ S·B, 3H), of the steps that `order` (K, S, B) says, and h_sums (K, B, 3H) are sums of products of
+    bytes, x_scales (N,), w_scales and u_scales (K, 3H) what these are worth; `biases` (K, 3H) are added to the gates'
+    sums, offer_biases (K, H) to what the memory offers. `state` (K, B, H) and the same as bytes, `low`, move on; the
+    new one also goes to `output` (N, K·H). `gates` (3H,) is scratch.
     """
     directions, _, batch = order.shape
     units = state.shape[2]
@@ -130,13 +131,13 @@ def int8_step(
     for k in range(directions):
         w, u, bias, offer_bias = w_scales[k], u_scales[k], biases[k], offer_biases[k]
         w_candidate, u_candidate, candidate_bias = w[2 * units :], u[2 * units :], bias[2 * units :]
-        for b in range(batch):
+        for b in range(count):
             at = order[k, s, b]
-            worth = x_scales[b, at]
-            x, h = x_sums[k, s, b], h_sums[k, b]
+            worth = x_scales[at]
+            x, h = x_sums[k, s * batch + b], h_sums[k, b]
             x_candidate, h_candidate = x[2 * units :], h[2 * units :]
             new, low_new = state[k, b], low[k, b]
-            result = output[b, at, k * units : (k + 1) * units]
+            result = output[at, k * units : (k + 1) * units]
             for i in range(2 * units):
                 gates[i] = sigmoid(np.float32(x[i]) * (worth * w[i]) + np.float32(h[i]) * u[i] + bias[i])
             for i in range(units):

@@ -1,8 +1,7 @@
-"""The memory of the network: recurrent layers over padded batches, exact for every utterance.
+"""The memory of the network: recurrent layers over utterances of any lengths, exact for every one of them.
 
-PyTorch's own way to keep padding out of a bidirectional layer is packing, which on a CPU is 2 to 20 times slower.
-Here the backward direction is a forward GRU over each utterance reversed within its own length; padding then always
-lies *after* an utterance in both directions and cannot reach it.
+Utterances are packed: their steps are rows, one after another, without the padding of a batch, and each direction of a
+layer is an order in which a recurrence takes the rows. PyTorch's own packed layers are 2 to 20 times slower on a CPU.
 """
 
 from __future__ import annotations
@@ -18,8 +17,47 @@ from asr.nn.gru import gru
 from asr.nn.gru_int8 import Int8Gru
 
 
+class Packing:
+    """Where the steps of B utterances lie as rows (N, ·), and the `order` (2, T, B) of rows forwards and backwards.
+
+    T counts the steps of the longest, whose column is the first; an utterance that has ended has −1. If `padded`, as
+    on a GPU, which would have to wait to know N, the padding is there as rows behind each utterance, and nothing is −1.
+    """
+
+    def __init__(self, lengths: Tensor, steps: int, padded: bool | None = None) -> None:
+        """Of utterances of `lengths` (B,) in a batch (B, steps, ·)."""
+        self.shape = len(lengths), steps
+        self.padded = lengths.is_cuda if padded is None else padded
+        position = torch.arange(steps, device=lengths.device)
+        if self.padded:
+            first, longest = steps * torch.arange(len(lengths), device=lengths.device), steps
+        else:
+            self._places = (position < lengths.unsqueeze(1)).flatten().nonzero().squeeze(1)
+            sorted_lengths, by_length = lengths.sort(descending=True)
+            first, longest = (lengths.cumsum(0) - lengths)[by_length], int(sorted_lengths[0])
+            lengths = sorted_lengths
+        position = position[:longest].unsqueeze(1)
+        going = position < lengths
+        backwards = torch.where(going, lengths - 1 - position, position)
+        order = first + torch.stack([position.expand_as(backwards), backwards])
+        self.order = order if self.padded else order.masked_fill(~going, -1)
+
+    def pack(self, x: Tensor) -> Tensor:
+        """A batch (B, steps, D) as rows (N, D)."""
+        rows = x.flatten(0, 1)
+        return rows if self.padded else rows[self._places]
+
+    def unpack(self, rows: Tensor) -> Tensor:
+        """Rows (N, D) as a batch (B, steps, D), zero behind each utterance unless `padded`."""
+        if not self.padded:
+            batch = rows.new_zeros(self.shape[0] * self.shape[1], rows.shape[1])
+            batch[self._places] = rows
+            rows = batch
+        return rows.view(*self.shape, -1)
+
+
 class Bidirectional(nn.Module):
-    """A GRU in each direction: (B, T, D) and lengths (B,) → (B, T, 2H)."""
+    """A GRU in each direction: rows (N, D) → (N, 2H)."""
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
@@ -38,43 +76,43 @@ class Bidirectional(nn.Module):
         """Multiply whole numbers from now on: only for a layer that learns no more, on a CPU."""
         self._int8 = Int8Gru(*(tensor.detach() for tensor in stacked(self.forwards, self.backwards)))
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Steps beyond an utterance's length are unspecified."""
-        order = reversal(lengths, x.shape[1])
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        """`packing` says which rows x (N, D) follow one another."""
         if not runs_here(x, self.forwards):
-            past = on_gpu(self.forwards, x)
-            future = on_gpu(self.backwards, reorder(x, order))
-            return torch.cat([past, reorder(future, order)], dim=2)
-        both = torch.stack([straight(x), order.t()])
+            mirrored = packing.order[1].t()
+            past = on_gpu(self.forwards, packing.unpack(x)).flatten(0, 1)
+            future = on_gpu(self.backwards, x[mirrored]).flatten(0, 1)
+            return torch.cat([past, future[mirrored.flatten()]], dim=1)
         if self._int8 is not None:
-            return self._int8(x, both, product_dtype(x))
+            return self._int8(x, packing.order, product_dtype(x))
         weights = self._packed or stacked(self.forwards, self.backwards)
-        return gru(x, both, *weights, product_dtype(x))
+        return gru(x, packing.order, *weights, product_dtype(x))
 
 
 class Unidirectional(nn.Module):
-    """A GRU that hears only the past: (B, T, D) → (B, T, H)."""
+    """A GRU that hears only the past: rows (N, D) → (N, H)."""
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
         self.forwards = nn.GRU(size, hidden, batch_first=True)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """`lengths` is not needed: a causal layer cannot see the padding that follows."""
-        del lengths
-        return run_stack(x, self.forwards)
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        """`packing` says which rows x (N, D) follow one another."""
+        if not runs_here(x, self.forwards):
+            return on_gpu(self.forwards, packing.unpack(x)).flatten(0, 1)
+        return run_gru(x, packing.order[:1], self.forwards)
 
 
 class Memoryless(nn.Module):
-    """Two linear layers on each step alone, (B, T, D) → (B, T, H): what is left when the memory is taken away."""
+    """Two linear layers on each row alone, (N, D) → (N, H): what is left when the memory is taken away."""
 
     def __init__(self, size: int, hidden: int, output: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(size, hidden), nn.SiLU(), nn.Linear(hidden, output))
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """`lengths` is not needed: no step sees another."""
-        del lengths
+    def forward(self, x: Tensor, packing: Packing) -> Tensor:
+        """`packing` is not needed: no row sees another."""
+        del packing
         output: Tensor = self.layers(x)
         return output
 
@@ -90,27 +128,12 @@ def batches_by_length(lengths: Sequence[int], steps: int) -> list[list[int]]:
     return batches
 
 
-def reversal(lengths: Tensor, steps: int) -> Tensor:
-    """Indices (B, steps) that reverse each utterance within its length and leave the padding where it is.
-
-    Applying the same indices twice gives the original order.
-    """
-    position = torch.arange(steps, device=lengths.device)
-    mirrored = lengths.unsqueeze(1) - 1 - position
-    return torch.where(mirrored >= 0, mirrored, position)
-
-
-def reorder(x: Tensor, order: Tensor) -> Tensor:
-    """Steps of x (B, T, D) in the order of indices (B, T)."""
-    return x.gather(1, order.unsqueeze(2).expand(-1, -1, x.shape[2]))
-
-
 MOST_UNITS = 512
 """That a GPU's registers hold beside all else: see `gru_cuda`."""
 
 
 def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor:
-    """x (B, T, D) through K layers of the same size, each in its order (K, T, B) of steps → (B, T, K·H).
+    """Rows x (N, D) through K layers of the same size, each in its order (K, T, B) of rows → (N, K·H).
 
     Of stacked layers, those at `level` are run.
     """
@@ -128,14 +151,15 @@ def run_stack(x: Tensor, stack: nn.GRU) -> Tensor:
     """x (B, T, D) through all layers of `stack`, which looks back only, from zeros → (B, T, H): `stack(x)[0]`."""
     if not runs_here(x, stack):
         return on_gpu(stack, x)
-    order = straight(x).unsqueeze(0)
+    order = torch.arange(x.shape[0] * x.shape[1], device=x.device).view(x.shape[:2]).t().contiguous().unsqueeze(0)
+    rows = x.flatten(0, 1)
     for level in range(stack.num_layers):
-        x = run_gru(x, order, stack, level=level)
-    return x
+        rows = run_gru(rows, order, stack, level=level)
+    return rows.view(*x.shape[:2], -1)
 
 
 def runs_here(x: Tensor, layer: nn.GRU) -> bool:
-    """Whether our own recurrence takes x (B, T, D) through `layer`: on a CPU always, on a GPU in bfloat16 with Triton.
+    """Whether our own recurrence takes x through `layer`: on a CPU always, on a GPU in bfloat16 with Triton.
 
     In float32, cuDNN can be exact and the kernels are not; wider states do not fit them.
     """
@@ -152,12 +176,6 @@ def on_gpu(layer: nn.GRU, x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         output: Tensor = layer(x.float())[0]
         return output
-
-
-def straight(x: Tensor) -> Tensor:
-    """The order (T, B) of the steps of x (B, T, D) as they come."""
-    # Written out in memory: the kernels are compiled for arrays without gaps.
-    return torch.arange(x.shape[1], device=x.device).unsqueeze(1).repeat(1, x.shape[0])
 
 
 @cache

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.io import write_whole
-from asr.nn.rnn import Bidirectional, Unidirectional
+from asr.nn.rnn import Bidirectional, Packing, Unidirectional
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import load_weights, write_weights
 
@@ -107,11 +107,12 @@ class Tagger(nn.Module):
     def forward(self, pieces: Tensor, pauses: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Words beyond a row's length (B,) are unspecified."""
         words = nn.functional.embedding_bag(pieces.flatten(0, 1), self.pieces.weight, mode="sum", padding_idx=0)
-        x = words.view(*pauses.shape, -1) + self.pauses(pauses)
+        packing = Packing(lengths, pauses.shape[1])
+        x = packing.pack(words.view(*pauses.shape, -1) + self.pauses(pauses))
         x = self.dropout(self.norms[0](x))
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
-            x = self.dropout(norm(layer(x, lengths).float()))
-        logits = self.output(x).float()
+            x = self.dropout(norm(layer(x, packing).float()))
+        logits = packing.unpack(self.output(x).float())
         return logits[..., : len(MARKS)], logits[..., len(MARKS) :]
 
 

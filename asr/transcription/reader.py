@@ -38,6 +38,8 @@ class Request:
     sample_rate: int | None = None
 
     def __post_init__(self) -> None:
+        if self.sample_rate is not None and self.sample_rate <= 0:
+            raise UsageError(f"sample_rate must be positive, not {self.sample_rate}")
         if not self.name:
             object.__setattr__(self, "name", audio_name(self.audio))
 
@@ -145,7 +147,7 @@ class AudioReader:
         sample_rate: int,
         config: SegmentationConfig | None = None,
         threads: int = 2,
-        ahead: float = 480.0,
+        ahead: float = 120.0,
         in_order: bool = True,
     ) -> None:
         self._requests = enumerate(requests)

@@ -58,7 +58,7 @@ from asr.transcription.timestamps import keep_apart, spell_words, time_words
 Floats = npt.NDArray[np.float32]
 Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
 _MOST_WORKERS = 4
-_WINDOWS_AT_WORK = 2
+_WINDOWS_AT_WORK = 1
 
 
 class Recognizer:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from asr.nn.precision import chosen, products
-from asr.nn.rnn import Bidirectional
+from asr.nn.rnn import Bidirectional, Packing
 
 SIZES = {"cpu": ["14x350"], "cuda": ["150x400", "300x400", "600x100"]}
 
@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def our_layer(units: int, batch: int, steps: int, device: str) -> Callable[[], None]:
     """A pass through `Bidirectional` and back."""
     layer = Bidirectional(2 * units, units).to(device)
-    x = torch.randn(batch, steps, 2 * units, device=device, requires_grad=True)
-    lengths = torch.full((batch,), steps, device=device)
+    x = torch.randn(batch * steps, 2 * units, device=device, requires_grad=True)
+    packing = Packing(torch.full((batch,), steps, device=device), steps)
 
     def step() -> None:
         with products("auto", torch.device(device)):
-            result = layer(x, lengths)
+            result = layer(x, packing)
         result.float().sum().backward()
 
     return step

@@ -12,7 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from asr.nn.rnn import reversal
+from asr.nn.rnn import Packing
 
 UNITS, DIRECTIONS = 5, 2
 SIZES = [(1, 1), (3, 4), (18, 3)]
@@ -26,18 +26,19 @@ def both_ways(loops: ModuleType, batch: int, steps: int, keep: bool = True) -> l
         return torch.randn(shape, generator=random)
 
     lengths = torch.randint(1, steps + 1, (batch,), generator=random)
-    order = torch.stack([torch.arange(steps).expand(batch, -1).t(), reversal(lengths, steps).t()]).contiguous()
-    x_gates = draw(batch, steps, DIRECTIONS * 3 * UNITS)
+    order = Packing(lengths, steps, padded=True).order
+    rows = batch * steps
+    x_gates = draw(rows, DIRECTIONS * 3 * UNITS)
     u, c = draw(DIRECTIONS, 3 * UNITS, UNITS), draw(DIRECTIONS, 3 * UNITS)
-    kept = steps if keep else 1
-    before = torch.zeros(DIRECTIONS, batch, kept, UNITS)
-    saved = torch.zeros(batch, kept, DIRECTIONS, 4 * UNITS)
-    output = torch.zeros(batch, steps, DIRECTIONS * UNITS)
+    kept = rows if keep else 1
+    before = torch.zeros(DIRECTIONS, kept, UNITS)
+    saved = torch.zeros(kept, DIRECTIONS, 4 * UNITS)
+    output = torch.zeros(rows, DIRECTIONS * UNITS)
     loops.forward_steps(order, x_gates, u, c, before, saved, output)
     if not keep:
         return [output]
     by_input = torch.zeros_like(x_gates)
-    by_state = torch.zeros(DIRECTIONS, batch, steps, 3 * UNITS)
+    by_state = torch.zeros(DIRECTIONS, rows, 3 * UNITS)
     gradient = draw(*output.shape)
     loops.backward_steps(order, gradient, u, before, saved, by_input, by_state)
     return [output, before, saved, by_input, by_state]
