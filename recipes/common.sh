@@ -66,6 +66,8 @@ language_model() {
     if [ -e "$file" ]; then echo "$file"; return; fi
   done
 }
+# named MODEL: what a model's reports are called: its folder, and that of the experiment that it is in.
+named() { if [ "$1" = default ]; then echo default; else echo "$(basename "$(dirname "$1")")-$(basename "$1")"; fi; }
 # keep_language_models ORIGIN MODEL: they go along with a fine-tuned model, with the weights that were tuned for them.
 keep_language_models() {
   local origin_folder file

@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     lexicon = load_lexicon(asked.lexicon)
     if lexicon is None:
-        raise UsageError(f"{asked.lexicon} has no lexicon", "Make one with recipes/pronunciation.py.")
+        raise UsageError(f"{asked.lexicon} has no lexicon", "Make one with `asr lexicon build`.")
     counts = np.zeros((len(VOCABULARY),) * 3)
     for text in asked.texts:
         counts += count_phones(phones_of(lexicon, text, asked.every), len(VOCABULARY))

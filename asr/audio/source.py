@@ -19,16 +19,13 @@ import numpy.typing as npt
 import soundfile
 
 from asr.audio import ffmpeg
-from asr.audio.wav import InMemory, Repair, RepairedFile, find_repair
+from asr.audio.wav import InMemory, Repair, RepairedFile, find_repair, states_no_length
 from asr.errors import AudioError, UsageError
 
 Samples = npt.NDArray[np.float32]
 AudioInput = str | os.PathLike[str] | bytes | IO[bytes]
 
-# Programs that write a WAV to a pipe cannot know its length: they leave one of these in the header.
-_UNKNOWN_LENGTH = 0x7FFF0000
-# Far enough into a file for an MP3's length header behind its tags, or for the longest last Ogg page (65,307 bytes).
-_REACH = 70_000
+_REACH = 70_000  # bytes: more than the longest last Ogg page (65,307)
 MOST_CHANNELS = 64
 _TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
 
@@ -180,7 +177,7 @@ class SoundFileSource:
         remarks = self._file.extra_info
         sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", remarks, re.MULTILINE)
         if sizes and self.format in ("WAV", "WAVEX"):
-            return int(sizes[2]) < int(sizes[1]) < _UNKNOWN_LENGTH
+            return int(sizes[2]) < int(sizes[1]) and not states_no_length(int(sizes[1]))
         frames = re.search(r"Frame count read from 'COMM' chunk \((\d+)\) not equal", remarks)
         return frames is not None and int(frames[1]) > seen
 
@@ -212,9 +209,10 @@ def _for_soundfile(data: str | bytes, repair: Repair | None) -> Any:
     return InMemory(data) if isinstance(data, bytes) else data
 
 
-def _head(path: str, size: int = 64) -> bytes:
+def _head(path: str, size: int = 64, at: int = 0) -> bytes:
     try:
         with Path(path).open("rb") as file:
+            file.seek(at)
             return file.read(size)
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {_reason(error)}") from error
@@ -235,7 +233,14 @@ def _unreadable(name: str, head: bytes, error: soundfile.LibsndfileError) -> Aud
 
 
 def _mp3_states_length(data: str | bytes) -> bool:
-    start = data[:_REACH] if isinstance(data, bytes) else _head(data, _REACH)
+    """Whether the first frame, behind a tag (ID3v2, section 3.1: its size in four times seven bits), has a header."""
+
+    def part(at: int, size: int) -> bytes:
+        return data[at : at + size] if isinstance(data, bytes) else _head(data, size, at)
+
+    tag = part(0, 10)
+    length = sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
+    start = part(10 + length if tag[:3] == b"ID3" else 0, _REACH)
     return b"Xing" in start or b"Info" in start
 
 

@@ -22,6 +22,7 @@ SILENCE = 1e-4
 _DC_OFFSET = 0.02  # of full scale: a sound card's fault, not a voice
 _CLIPPED_SHARE = 1e-3
 _LOW_RMS_DB = -55.0
+_LOUDEST = 1e9  # times full scale: what is louder is no sound, and its energies would not fit into float32
 
 
 @dataclass
@@ -87,7 +88,7 @@ class AudioStream:
             print(stream.notices())
 
     `offset` and `duration` are seconds of the recording. Raises `AudioError` naming the recording when it cannot be
-    read, ends before its time, or holds NaN or infinite samples; the good blocks before a fault come first.
+    read, ends before its time, or holds samples that are no sound; the good blocks before a fault come first.
     """
 
     def __init__(
@@ -138,9 +139,9 @@ class AudioStream:
         )
         for block, last in self._blocks():
             mono = self._pick(block)
-            if not np.isfinite(mono).all():
+            if mono.size and not float(np.abs(mono).max()) < _LOUDEST:  # NaN is not smaller either
                 raise AudioError(
-                    f"{self._source.name} holds samples that are no numbers (NaN or infinite)",
+                    f"{self._source.name} holds samples that are no sound (NaN, infinite, or beyond all measure)",
                     "Write it again from its source.",
                 )
             if resampler is not None:

@@ -20,7 +20,6 @@ from typing import Any
 TOLERANCE = 0.1
 """Seconds that a header may promise too much."""
 
-_ENDLESS = 0x7FFF0000  # what programs write that cannot know the length; libsndfile reads such files to their end
 _LONGEST_CHUNK_LIST = 64
 
 
@@ -31,6 +30,11 @@ class Repair:
     at: int
     size: int
     notice: str = ""
+
+
+def states_no_length(size: int) -> bool:
+    """Whether a data size is what programs write that cannot know it; libsndfile reads such files to their end."""
+    return 0x7FFF0000 <= size <= 0x80000000 or size >= 0xFFFF0000
 
 
 def find_repair(data: str | bytes) -> Repair | None:
@@ -59,7 +63,7 @@ def _examine(file: Any, at: int, size: int, length: int, rate: int, align: int) 
     """Compare the data chunk's `size` with what is there; `rate` in bytes a second, `align` the bytes of a frame."""
     start = at + 4
     held = (length - start) // max(align, 1) * max(align, 1)
-    if not held or size >= _ENDLESS:
+    if not held or states_no_length(size):
         return None
     if size > length - start:
         return Repair(at, held) if size - (length - start) <= TOLERANCE * rate else None
@@ -71,12 +75,14 @@ def _examine(file: Any, at: int, size: int, length: int, rate: int, align: int) 
 
 
 def _are_chunks(file: Any, place: int, length: int) -> bool:
-    """Whether from `place` on the file is chunks to its end, and not sound; padding with zeros counts as an end."""
+    """Whether from `place` on the file is chunks to its end, or zeros that pad it, and not sound."""
     for _ in range(_LONGEST_CHUNK_LIST):
         file.seek(place)
         head = file.read(8)
-        if len(head) < 8 or not any(head):
+        if len(head) < 8:
             return True
+        if not any(head):
+            return not any(any(block) for block in iter(lambda: file.read(1 << 20), b""))
         size = struct.unpack("<I", head[4:])[0]
         if not all(0x20 <= letter < 0x7F for letter in head[:4]) or size > length - place - 8:
             return False

@@ -76,9 +76,14 @@ def evaluate(
 def _names(manifests: list[Path]) -> dict[Path, str]:
     """The folder of each manifest under -o: its name, with that of its own folder where two are called alike."""
     stems = [manifest.stem for manifest in manifests]
-    return {
+    from asr.errors import UsageError
+
+    names = {
         manifest: manifest.stem
         if stems.count(manifest.stem) == 1
         else f"{manifest.resolve().parent.name}-{manifest.stem}"
         for manifest in manifests
     }
+    if len(set(names.values())) < len(manifests):
+        raise UsageError("two manifests are called alike, and so are their folders", "Evaluate them one by one.")
+    return names

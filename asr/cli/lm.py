@@ -100,7 +100,7 @@ def train(
         write_model,
     )
 
-    most, words = parse_vocabulary(vocabulary)
+    most, words = parse_vocabulary(vocabulary, normalizer)
     config = NgramConfig(
         order=order,
         vocabulary=most,

@@ -99,9 +99,12 @@ def score(
     to_stdout = str(json) == "-"
     files = {"html": html, "json": None if to_stdout else json}
     of_one = {"csv": csv, "pra": pra, "sys": sys_table}
+    for form, path in (files | of_one).items():
+        if str(path) == "-":
+            raise UsageError(f"--{form} - : only --json goes to standard output", f"Name a file: --{form} FILE.")
     if len(hypotheses) > 1:
         others = {"--against": against, "--vocabulary": vocabulary, "--csv": csv, "--pra": pra, "--sys": sys_table}
-        for option, value in others.items():
+        for option, value in (others | {"--worst": worst or None}).items():
             if value is not None:
                 raise UsageError(f"{option} is for one system", "Give one HYP.")
         with _no_collection():

@@ -53,7 +53,7 @@ def serve(
         options = ServeOptions(host, port, token, round(max_upload * MEGABYTE), queue, live, tuple(cors or ()))
         from asr.serve.app import Service
         from asr.serve.engine import Engine, warm_up
-        from asr.serve.server import make_server
+        from asr.serve.server import bind, make_server
     except ModuleNotFoundError as error:
         raise UsageError(
             f"serving needs the package {error.name}", "In the project's folder: .venv/bin/pip install -e '.[serve]'"
@@ -61,6 +61,7 @@ def serve(
     if not options.is_local and token is None:
         print("asr: anybody who reaches this address can use the server; --token asks who it is", file=sys.stderr)
 
+    listener = bind(host, port)  # an address that cannot be had is told before anything is loaded
     from asr.transcription.recognizer import load_model
 
     recognizer = load_model(model, device=device, threads=threads, search=decode, precision=precision)
@@ -68,6 +69,6 @@ def serve(
     name = Path(model).name if model not in (None, "default") else "default"
     service = Service(Engine(recognizer, decode, threads), name, options)
 
-    server = make_server(service)
+    server = make_server(service, listener)
     print(f"asr: serving at {server.address} (Ctrl-C ends)", file=sys.stderr, flush=True)
     server.run()

@@ -36,7 +36,8 @@ def prepare_folder(
 
     `root` is a folder (its `transcripts.tsv` is used when there is one, pairs otherwise) or the table itself.
     `speaker` names the one voice of the folder; `speaker_from` is a regular expression whose one group finds the
-    speaker in the relative path. Raises `UsageError` for a bad expression, `DataError` when nothing is found.
+    speaker in the relative path. Raises `UsageError` for a bad expression, `DataError` when nothing is found, or in
+    one of the paths no speaker.
     """
     if not root.exists():
         raise DataError(f"{root} does not exist")
@@ -46,9 +47,12 @@ def prepare_folder(
     table = root if root.is_file() else root / TABLE
     folder = table.parent
     listed = _from_table(table, problems) if table.is_file() else _from_pairs(folder, problems)
-    drafts = [
-        Utterance(_identity(path), folder / path, 0.0, text, find_speaker(path.as_posix())) for path, text in listed
-    ]
+    drafts = []
+    for path, text in listed:
+        if not text.strip():
+            problems.append(f"{folder / path}: its text is empty")
+            continue
+        drafts.append(Utterance(_identity(path), folder / path, 0.0, text, find_speaker(path.as_posix())))
     if not drafts:
         raise DataError(
             f"no recordings with texts in {root}",
@@ -119,8 +123,10 @@ def _speaker_finder(speaker: str | None, pattern: str | None) -> Callable[[str],
             "For speaker/take.wav that is '^([^/]+)/'.",
         )
 
-    def find(path: str) -> str | None:
+    def find(path: str) -> str:
         match = expression.search(path)
-        return match[1] if match else None
+        if match is None:
+            raise DataError(f"--speaker-from {pattern!r} finds no speaker in {path!r}")
+        return match[1]
 
     return find

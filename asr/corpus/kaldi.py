@@ -36,7 +36,7 @@ def prepare_kaldi(
 
 
 def export_kaldi(utterances: Sequence[Utterance], folder: Path) -> None:
-    """Write wav.scp, text, utt2spk, spk2utt and (when one starts within its recording) segments into `folder`.
+    """Write wav.scp, segments, text, utt2spk and spk2utt into `folder`.
 
     Tables are sorted bytewise as Kaldi wants; an utterance without a speaker is its own speaker. Raises `DataError`
     for ids with white space, which the tables cannot hold.
@@ -49,18 +49,13 @@ def export_kaldi(utterances: Sequence[Utterance], folder: Path) -> None:
     members: dict[str, list[str]] = defaultdict(list)
     for identity in sorted(speakers, key=str.encode):
         members[speakers[identity]].append(identity)
-    if any(utterance.offset for utterance in utterances):
-        names = _recording_names(utterances)
-        recordings = {names[utterance.audio]: str(utterance.audio) for utterance in utterances}
-        segments = {
-            utterance.id: f"{names[utterance.audio]} {utterance.offset:.6f} {utterance.offset + utterance.duration:.6f}"
-            for utterance in utterances
-        }
-        _write_table(folder / "segments", segments)
-    else:
-        recordings = {utterance.id: str(utterance.audio) for utterance in utterances}
-        (folder / "segments").unlink(missing_ok=True)
-    _write_table(folder / "wav.scp", recordings)
+    names = _recording_names(utterances)
+    segments = {
+        utterance.id: f"{names[utterance.audio]} {utterance.offset:.6f} {utterance.offset + utterance.duration:.6f}"
+        for utterance in utterances
+    }
+    _write_table(folder / "wav.scp", {names[utterance.audio]: str(utterance.audio) for utterance in utterances})
+    _write_table(folder / "segments", segments)
     _write_table(folder / "text", {utterance.id: utterance.text for utterance in utterances})
     _write_table(folder / "utt2spk", speakers)
     _write_table(folder / "spk2utt", {speaker: " ".join(ids) for speaker, ids in members.items()})

@@ -215,8 +215,9 @@ def _most_earned(pieces: Pieces, states: HotwordStates) -> float:
     """The most that one piece can add to the score by hotwords; no bound where a piece may end a word and go on."""
     if _has_inner_boundary(pieces):
         return math.inf
-    step = (states.earned + states.held)[states.next] - states.held[:, None]
-    return float(max(0.0, step.max()) * (pieces.end - pieces.start[0]).max())
+    worth = states.earned + states.held
+    step = max(float(worth[following].max() - held) for following, held in zip(states.next, states.held, strict=True))
+    return max(0.0, step) * float((pieces.end - pieces.start[0]).max())
 
 
 def _no_ngrams() -> Ngrams:

@@ -40,6 +40,10 @@ class DecodingConfig:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise UsageError(f"{name} must not be negative, not {value}")
+        for name in ("lm_weight", "word_score", "rescored_lm_weight", "rescore_weight", "rescore_word_score"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise UsageError(f"{name} must be a number, not {value}")
         if not 0 <= self.prior_weight < math.inf or not all(map(math.isfinite, self.prior)):
             raise UsageError("prior_weight must not be negative, and prior must hold numbers")
         if not self.unk_char_score <= 0:

@@ -26,6 +26,8 @@ from asr.decoding.lexicon_trie import BOUNDARY
 from asr.errors import UsageError
 
 DEFAULT_BOOST = 4.0
+MOST_HOTWORDS = 2000
+"""The automaton's memory grows with their square: 0.1 GB for as many."""
 IDLE, BETWEEN = 0, 1  # states: within a word that begins no phrase; at a boundary
 
 Array = NDArray[Any]
@@ -81,9 +83,12 @@ def read_hotwords(path: Path | str) -> list[Hotword]:
 
 
 def fit_to_alphabet(hotwords: Iterable[Hotword], alphabet: Sequence[str]) -> list[Hotword]:
-    """The hotwords in the alphabet's letter case. Raises `UsageError` naming the characters that it lacks."""
+    """The hotwords in the alphabet's letter case, each once.
+
+    Raises `UsageError` for more than `MOST_HOTWORDS`, and naming the characters that the alphabet lacks.
+    """
     known = set(alphabet)
-    fitted = []
+    fitted: dict[str, Hotword] = {}  # of a phrase that is given twice the last boost counts
     for hotword in hotwords:
         forms = ((letter, letter.upper(), letter.lower()) for letter in hotword.phrase)
         phrase = "".join(next((form for form in each if form in known), each[0]) for each in forms)
@@ -93,8 +98,10 @@ def fit_to_alphabet(hotwords: Iterable[Hotword], alphabet: Sequence[str]) -> lis
                 f"hotword {hotword.phrase!r} has characters that the model cannot spell: {' '.join(strangers)}",
                 f"Spell it as it sounds, with {''.join(sorted(known))}",
             )
-        fitted.append(Hotword(phrase, hotword.boost))
-    return fitted
+        fitted[phrase] = Hotword(phrase, hotword.boost)
+    if len(fitted) > MOST_HOTWORDS:
+        raise UsageError(f"{len(fitted):,} hotwords are too many to expect (at most {MOST_HOTWORDS:,})")
+    return list(fitted.values())
 
 
 PronunciationTable = Mapping[str, Sequence[str]]

@@ -28,7 +28,7 @@ from asr.evaluation.decode import PART, Decoding, decode_manifest
 from asr.io import fingerprint_files, fingerprint_text, write_text
 from asr.model.folder import ModelFolder
 from asr.scoring.report import Report, build_report
-from asr.scoring.result import score
+from asr.scoring.result import compose, normalize_texts, score
 from asr.scoring.views import write_report
 from asr.transcription.recognizer import Recognizer
 
@@ -61,6 +61,9 @@ def evaluate(
     utterances = read_manifest(manifest)
     if not any(utterance.text for utterance in utterances):
         raise DataError(f"{manifest} holds no texts to score against")
+    # An unknown normalizer, or one that refuses a text, shall not wait until all is decoded.
+    references, ids = [utterance.text for utterance in utterances], [utterance.id for utterance in utterances]
+    normalize_texts(compose([normalizer]), references, ids, "reference")
     search = describe_decoding(decoding or {"search": "greedy"})
     model, data = describe_files(recognizer.model.path), describe_data(manifest, utterances)
     made_by = provenance(recognizer.model.path, manifest, search)

@@ -230,11 +230,14 @@ def parse_weights(text: str) -> list[float]:
     return weights
 
 
-def parse_vocabulary(text: str | None) -> tuple[int | None, list[str] | None]:
-    """A number of words, or the words of a file, one a line. Raises `UsageError` for a file that is not there."""
+def parse_vocabulary(text: str | None, normalizer: str = "none") -> tuple[int | None, list[str] | None]:
+    """A number of words, or those of a file, written as `normalizer` writes them.
+
+    Raises `UsageError` for a file that is not there.
+    """
     if text is None or text.strip().isdecimal():
         return (int(text) if text else None), None
     if not Path(text).is_file():
         raise UsageError(f"--vocabulary {text} is neither a number nor a file")
-    words = {word for sentence in read_sentences(text) for word in sentence.split()}
+    words = {word for sentence in read_sentences(text, get_normalizer(normalizer)) for word in sentence.split()}
     return None, SPECIAL_WORDS + sorted(words)

@@ -11,6 +11,7 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -37,8 +38,8 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
         with _open(path) as file:
             for raw in file:
                 number += 1
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                sentence = parse_json(line)["text"] if path.suffix == ".jsonl" else line.strip()
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                sentence = parse_json(line)["text"] if line and path.suffix == ".jsonl" else line
                 refuse_tags(sentence)
                 if sentence := normalize(sentence):
                     yield sentence
@@ -54,12 +55,17 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
         raise DataError(f"{path}, line {number}: {error.message}", error.hint) from error
 
 
-def _open(path: Path) -> IO[bytes]:
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """Opened once, and only looked at before it is read: what has been read of a pipe is gone."""
     with path.open("rb") as file:
-        magic = file.read(3)
-    if magic == b"BZh":
-        return bz2.open(path)
-    return gzip.open(path) if magic[:2] == b"\x1f\x8b" else path.open("rb")  # type: ignore[return-value]
+        magic = file.peek(3)
+        if magic[:3] == b"BZh":
+            yield bz2.open(file)  # noqa: SIM115  - the file beneath is closed
+        elif magic[:2] == b"\x1f\x8b":
+            yield gzip.open(file)  # type: ignore[misc]  # noqa: SIM115
+        else:
+            yield file
 
 
 class Column:

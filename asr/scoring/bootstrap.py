@@ -68,7 +68,7 @@ def difference_interval(first: Score, second: Score, unit: Unit = "utterances") 
     pairs = zip(first.utterances, second.utterances, strict=True)
     differences = np.bincount(units, [right.words.errors - left.words.errors for left, right in pairs])
     words = np.bincount(units, [utterance.words.reference for utterance in first.utterances])
-    return ratio_interval(differences, words, unit)
+    return ratio_interval(differences, words, unit, of="a difference")
 
 
 def group_by_unit(utterances: Sequence[ScoredUtterance], unit: Unit) -> NDArray[np.intp] | None:
@@ -86,14 +86,16 @@ def ratio_interval(
     unit: Unit,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    of: Literal["errors", "a difference"] = "errors",
 ) -> Interval:
     """The studentized bootstrap interval of Σ numerators / Σ denominators, one of each `(N,)` per unit."""
     count = len(numerators)
     moments = _moments(numerators, denominators)
     rate, deviation = _rate_and_deviation(moments.sum(axis=0), count)
-    note = _why_not_trusted(numerators, denominators, unit)
+    note = _why_not_trusted(numerators, denominators, unit, of)
     if count < 2 or deviation == 0:
-        return Interval(unit, count, float(rate), float(rate), 1.0, False, note or "every unit is alike")
+        p_value = 1 / (resamples + 1) if count > 1 and rate else 1.0
+        return Interval(unit, count, float(rate), float(rate), p_value, False, note or "every unit is alike")
     rates, deviations = _rate_and_deviation(_resample(moments, resamples, np.random.default_rng(seed)), count)
     # A draw without any spread says nothing of the scale; it is kept finite, and few-errors data are not trusted.
     studentized = (rates - rate) / np.maximum(deviations, 1e-3 * deviation)
@@ -144,14 +146,16 @@ def _resample(moments: NDArray[np.float64], resamples: int, generator: np.random
     return np.concatenate(parts)
 
 
-def _why_not_trusted(numerators: Numbers, denominators: Numbers, unit: Unit) -> str:
+def _why_not_trusted(numerators: Numbers, denominators: Numbers, unit: Unit, of: str) -> str:
     count, touched = len(numerators), int(np.count_nonzero(numerators))
     if not denominators.sum():
         return "the references hold no word"
     if count < ENOUGH[unit]:
         return f"too few {unit} ({count}, at least {ENOUGH[unit]} are needed) for the interval to be reliable"
     if not touched:
-        return "no error was seen, so the interval has no width; it does not prove perfection"
+        seen, proves = ("error", "perfection") if of == "errors" else ("difference", "that there is none")
+        return f"no {seen} was seen, so the interval has no width; it does not prove {proves}"
     if unit == "utterances" and touched < ENOUGH_WITH_ERRORS:
-        return f"only {touched} utterances have an error, too few for the interval to be reliable"
+        have = "an error" if of == "errors" else of
+        return f"only {touched} utterances have {have}, too few for the interval to be reliable"
     return ""

@@ -166,19 +166,31 @@ def _stretches(utterances: Sequence[ScoredUtterance], values: Sequence[Any]) -> 
         (float(value), utterance) for value, utterance in zip(values, utterances, strict=True) if value is not None
     ]
     known.sort(key=lambda item: item[0])
+    parts = []
     start = 0
     for number in range(1, BINS + 1):
         end = max(start, round(len(known) * number / BINS))
         while 0 < end < len(known) and known[end][0] == known[end - 1][0]:
             end += 1
         if end > start:
-            low, high = known[start][0], known[end - 1][0]
-            label = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
-            yield _group(label, [utterance for _, utterance in known[start:end]])
+            parts.append(known[start:end])
         start = end
+    for label, part in zip(_labels([(part[0][0], part[-1][0]) for part in parts]), parts, strict=True):
+        yield _group(label, [utterance for _, utterance in part])
     rest = [utterance for value, utterance in zip(values, utterances, strict=True) if value is None]
     if rest:
         yield _group("(not given)", rest)
+
+
+def _labels(stretches: Sequence[tuple[float, float]]) -> list[str]:
+    """Lowest and highest values in as few digits as tell the stretches apart."""
+    labels: list[str] = []
+    for form in (".1f", ".2f", ".3f", ".4f", ".5f", ".6f", ".17g"):
+        ends = [(f"{low:{form}}", f"{high:{form}}") for low, high in stretches]
+        labels = [low if low == high else f"{low} to {high}" for low, high in ends]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def _group(label: str, utterances: Sequence[ScoredUtterance]) -> Group:

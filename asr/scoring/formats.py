@@ -194,11 +194,16 @@ def _table(rows: list[tuple[int, list[str]]], path: Path) -> Iterator[Record]:
     for number, cells in rest:
         if len(cells) != len(names):
             raise DataError(f"{path}, line {number}: {len(cells)} columns, the header has {len(names)}")
-        plain = _TEXTS | {*_IDS, *_PATHS, "speaker"}
-        yield (
-            number,
-            {name: cell if name in plain else _number_or_text(cell) for name, cell in zip(names, cells, strict=True)},
-        )
+        yield number, {name: _cell(name, cell) for name, cell in zip(names, cells, strict=True)}
+
+
+def _cell(name: str, cell: str) -> float | str | None:
+    """What a cell of the column `name` says; None where nothing is known."""
+    if name in _TEXTS or name in _IDS or name in _PATHS:
+        return cell
+    if not cell.strip():
+        return None
+    return cell if name == "speaker" else _number_or_text(cell)
 
 
 def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Parsed:

@@ -224,7 +224,8 @@ def _listing(ids: Sequence[str], limit: int = _LISTED) -> str:
 
 def _speakers(ids: Sequence[str], fields: Sequence[Mapping[str, Any]], pattern: str | None) -> list[str | None]:
     if pattern is None:
-        return [None if extra.get("speaker") is None else str(extra["speaker"]) for extra in fields]
+        known = [extra.get("speaker") for extra in fields]
+        return [None if speaker is None or speaker == "" else str(speaker) for speaker in known]
     try:
         compiled = re.compile(pattern)
     except re.error as error:

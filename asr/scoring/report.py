@@ -27,7 +27,7 @@ from asr.scoring.breakdown import (
     worst,
 )
 from asr.scoring.result import Score, ScoredUtterance
-from asr.scoring.significance import ALPHA, Comparison, compare, conclude, holm
+from asr.scoring.significance import Comparison, compare, conclude, holm
 
 WORST = 20
 
@@ -150,12 +150,11 @@ def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two systems compared: `second` makes fewer errors, or as many. `p_value` is Holm's, over all pairs of a board."""
+    """Two systems compared, with Holm's p-value over all pairs of a board: `second` makes fewer errors, or as many."""
 
     first: Report
     second: Report
     comparison: Comparison
-    p_value: float
 
     @property
     def report(self) -> Report:
@@ -166,11 +165,6 @@ class Difference:
             baseline=self.first.name,
             inputs={**self.second.inputs, **baseline_inputs(self.first.inputs)},
         )
-
-    @property
-    def significant(self) -> bool:
-        """Whether chance does not explain the difference, though so many pairs were looked at."""
-        return self.comparison.significant and self.p_value < ALPHA
 
 
 @dataclass(frozen=True)
@@ -197,7 +191,7 @@ def build_board(reports: Sequence[Report]) -> Board:
     comparisons = [compare(worse.score, better.score) for worse, better in pairs]
     adjusted = holm([each.matched_pairs.p_value for each in comparisons])
     differences = [
-        Difference(worse, better, comparison, p_value)
+        Difference(worse, better, replace(comparison, adjusted=p_value))
         for (worse, better), comparison, p_value in zip(pairs, comparisons, adjusted, strict=True)
     ]
     return Board(tuple(ranked), tuple(differences))

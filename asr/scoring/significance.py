@@ -23,7 +23,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class MatchedPairs:
-    """The matched-pairs sentence-segment word-error test; differences are errors of the second minus the first."""
+    """The matched-pairs sentence-segment word-error test; differences are errors of the second minus the first.
+
+    Where all differences are alike there is no deviation and z is 0; p is that of the sign test then.
+    """
 
     segments: int
     mean: float
@@ -46,6 +49,13 @@ class Comparison:
     matched_pairs: MatchedPairs
     over_utterances: Interval
     over_speakers: Interval | None
+    adjusted: float | None = None
+    """The test's p-value corrected for the other comparisons of a board, where it is one of several."""
+
+    @property
+    def p_value(self) -> float:
+        """That of the matched-pairs test, corrected where this is one comparison of several."""
+        return self.matched_pairs.p_value if self.adjusted is None else self.adjusted
 
     @property
     def difference(self) -> float:
@@ -68,13 +78,13 @@ class Comparison:
         """Whether the matched-pairs test says that the systems differ, and no interval to be trusted gainsays it."""
         interval = self.interval
         gainsaid = interval.trusted and interval.low <= 0 <= interval.high
-        return self.matched_pairs.enough and self.matched_pairs.p_value < ALPHA and not gainsaid
+        return self.matched_pairs.enough and self.p_value < ALPHA and not gainsaid
 
 
 def compare(first: Score, second: Score) -> Comparison:
     """Compare two systems. Raises `DataError` unless both were scored on the same references in the same way."""
-    ids = [utterance.id for utterance in first.utterances]
-    if ids != [utterance.id for utterance in second.utterances]:
+    references = [(utterance.id, utterance.reference) for utterance in first.utterances]
+    if references != [(utterance.id, utterance.reference) for utterance in second.utterances]:
         raise DataError("the two systems were not scored on the same utterances", "Score both against one reference.")
     if (first.normalizer, first.aligner, first.case_folded) != (
         second.normalizer,
@@ -103,7 +113,9 @@ def matched_pairs(first: Score, second: Score) -> MatchedPairs:
     if count < 2:
         return MatchedPairs(count, float(sum(differences)), 0.0, 0.0, 1.0)
     mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
-    z = mean / (deviation / math.sqrt(count)) if deviation else 0.0
+    if not deviation:
+        return MatchedPairs(count, mean, 0.0, 0.0, min(1.0, 2.0 ** (1 - count)) if mean else 1.0)
+    z = mean / (deviation / math.sqrt(count))
     return MatchedPairs(count, mean, deviation, z, math.erfc(abs(z) / math.sqrt(2)))
 
 
@@ -144,7 +156,8 @@ def conclude(comparison: Comparison, first: str = "the first system", second: st
     if comparison.relative is not None:
         size += f" ({abs(comparison.relative) * 100:.1f} % of {first}'s errors)"
     pairs = comparison.matched_pairs
-    evidence = f"matched-pairs test {format_p_value(pairs.p_value)} over {pairs.segments:,} segments with errors"
+    test = "matched-pairs test" if comparison.adjusted is None else "matched-pairs test with Holm's correction"
+    evidence = f"{test} {format_p_value(comparison.p_value)} over {pairs.segments:,} segments with errors"
     if interval.trusted:
         spread = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f} points"
         evidence = f"95 % interval over {interval.unit} {spread}; {evidence}"
@@ -156,7 +169,7 @@ def conclude(comparison: Comparison, first: str = "the first system", second: st
         return f"{fewer}, and chance does not explain that: {evidence}."
     if not pairs.enough:
         return f"{fewer}, but nothing may be concluded: too few errors ({evidence}, at least {ENOUGH_SEGMENTS})."
-    if comparison.matched_pairs.p_value < ALPHA:
+    if comparison.p_value < ALPHA:
         return f"{fewer}, but other {interval.unit} could turn that round: {evidence}."
     return f"{fewer}, but that may be chance: {evidence}."
 

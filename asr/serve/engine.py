@@ -43,7 +43,7 @@ class _Work:
     """A chunk to recognize and where its segment goes."""
 
     chunk: Chunk
-    hotwords: Hotwords
+    recognizer: Recognizer
     urgent: bool
     deliver: Callable[[Segment | None], None]
     fail: Callable[[Exception], None]
@@ -98,15 +98,25 @@ class Engine:
             recording.cancelled = True
             self._change.notify_all()
 
-    def prepare(self, hotwords: Hotwords) -> None:
-        """Make the search that expects `hotwords`, so that nobody waits for it later. Raises `AsrError`."""
-        self._recognizer(hotwords)
+    def prepare(self, hotwords: Hotwords) -> Recognizer:
+        """The recognizer that expects `hotwords`: another search around the same network. Raises `AsrError`."""
+        if not hotwords:
+            return self.recognizer
+        with self._making:
+            if hotwords not in self._recognizers:
+                options = replace(self._options, hotwords=(*self._options.hotwords, *hotwords))
+                self._recognizers[hotwords] = self.recognizer.with_search(options)
+                while len(self._recognizers) > _DECODERS:
+                    self._recognizers.popitem(last=False)
+            self._recognizers.move_to_end(hotwords)
+            return self._recognizers[hotwords]
 
-    def recognize(self, chunk: Chunk, hotwords: Hotwords = ()) -> Future[Segment | None]:
-        """What is said in one chunk of live speech, ahead of all recordings."""
+    def recognize(self, chunk: Chunk, recognizer: Recognizer | None = None) -> Future[Segment | None]:
+        """What is said in one chunk of live speech, ahead of all recordings, by one whom `prepare` has made."""
         future: Future[Segment | None] = Future()
+        work = _Work(chunk, recognizer or self.recognizer, True, future.set_result, future.set_exception)
         with self._change:
-            self._live.append((_Work(chunk, hotwords, True, future.set_result, future.set_exception), future))
+            self._live.append((work, future))
             self._change.notify_all()
         return future
 
@@ -131,7 +141,8 @@ class Engine:
     def _read(self, recording: Recording) -> None:
         over, error = True, None
         try:
-            self._recognizer(recording.hotwords)  # made here, where it keeps nobody else waiting
+            # Made here, where it keeps nobody else waiting, and once.
+            recording.recognizer = recording.recognizer or self.prepare(recording.hotwords)
             over = self._fill(recording)
         except CancelledError:
             pass
@@ -141,6 +152,8 @@ class Engine:
             error = AudioError(f"{recording.path} cannot be read: {type(problem).__name__}: {problem}")
         with self._change:
             recording.reading, recording.over, recording.error = False, over, error
+            if recording.cancelled:
+                recording.close()
             self._change.notify_all()
 
     def _fill(self, recording: Recording) -> bool:
@@ -157,28 +170,15 @@ class Engine:
                 self._change.notify_all()
         return False
 
-    def _recognizer(self, hotwords: Hotwords) -> Recognizer:
-        """The recognizer that expects `hotwords`: another search around the same network."""
-        if not hotwords:
-            return self.recognizer
-        with self._making:
-            if hotwords not in self._recognizers:
-                options = replace(self._options, hotwords=(*self._options.hotwords, *hotwords))
-                self._recognizers[hotwords] = self.recognizer.with_search(options)
-                while len(self._recognizers) > _DECODERS:
-                    self._recognizers.popitem(last=False)
-            self._recognizers.move_to_end(hotwords)
-            return self._recognizers[hotwords]
-
     def _run(self) -> None:
         while (window := self._take()) is not None:
-            for urgent, hotwords in dict.fromkeys((work.urgent, work.hotwords) for work in window):
-                alike = [work for work in window if (work.urgent, work.hotwords) == (urgent, hotwords)]
+            for urgent, recognizer in dict.fromkeys((work.urgent, work.recognizer) for work in window):
+                alike = [work for work in window if work.urgent == urgent and work.recognizer is recognizer]
                 parts = [RequestChunk(number, work.chunk) for number, work in enumerate(alike)]
                 for batch in batches(parts, self._rate):
                     if self._closed:
                         return
-                    self._recognize(batch, [alike[part.request] for part in batch], hotwords)
+                    self._recognize(batch, [alike[part.request] for part in batch], recognizer)
 
     def _take(self) -> list[_Work] | None:
         """The chunks to recognize next, live ones first; None when closed."""
@@ -198,6 +198,8 @@ class Engine:
             if recording.cancelled or recording.is_done:
                 self._recordings.remove(recording)
                 recording.finish()
+                if not recording.reading:
+                    recording.close()
 
     def _window(self) -> list[_Work]:
         """Chunks in turn from all recordings, those first that waited longest. Call with the lock held."""
@@ -222,13 +224,13 @@ class Engine:
             recording.error = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
             recording.finish()
 
-        return _Work(chunk, recording.hotwords, False, lambda segment: recording.deliver(number, segment), fail)
+        recognizer = recording.recognizer or self.recognizer
+        return _Work(chunk, recognizer, False, lambda segment: recording.deliver(number, segment), fail)
 
-    def _recognize(self, batch: list[RequestChunk], works: list[_Work], hotwords: Hotwords) -> None:
+    def _recognize(self, batch: list[RequestChunk], works: list[_Work], recognizer: Recognizer) -> None:
         self._room.acquire()
         self._clock.begin()
         try:
-            recognizer = self._recognizer(hotwords)
             views = recognizer.views(batch)
         except Exception as error:
             self._done(works, error)

@@ -21,11 +21,11 @@ from asr.io import parse_json
 from asr.serve.api import live_segment
 from asr.serve.engine import Engine
 from asr.serve.metrics import Metrics
-from asr.serve.recording import Hotwords
 from asr.serve.security import bearer, token_matches
 from asr.serve.segmenter import LiveSegmenter
 from asr.serve.settings import ServeOptions
 from asr.transcription.punctuate import PunctuatedStream
+from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Segment
 
 _TICK = 0.1
@@ -66,8 +66,8 @@ class LiveSessions:
             self._metrics.live_sessions += 1
             self._metrics.live_total += 1
             try:
-                rate, hotwords = await self._start(websocket)
-                session = _Session(self._engine, websocket, rate, hotwords, self._options.live_timeout)
+                rate, recognizer = await self._start(websocket)
+                session = _Session(self._engine, websocket, rate, recognizer, self._options.live_timeout)
                 try:
                     await session.run(self._stopping)
                 finally:
@@ -88,8 +88,8 @@ class LiveSessions:
         while self._engine.live_sessions:
             await asyncio.sleep(_TICK)
 
-    async def _start(self, websocket: WebSocket) -> tuple[int, Hotwords]:
-        """The first message: who it is, the sample rate and the words to expect. Raises `RefusedError`."""
+    async def _start(self, websocket: WebSocket) -> tuple[int, Recognizer]:
+        """The first message: who it is, the sample rate, and who expects the words. Raises `RefusedError`."""
         try:
             message = await asyncio.wait_for(websocket.receive(), 10.0)
         except asyncio.TimeoutError as error:
@@ -109,17 +109,16 @@ class LiveSessions:
         if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
             raise RefusedError("invalid_keywords", "keywords must be a list of texts")
         hotwords = self._engine.hotwords_of("", keywords)
-        await asyncio.to_thread(self._engine.prepare, hotwords)
-        return rate, hotwords
+        return rate, await asyncio.to_thread(self._engine.prepare, hotwords)
 
 
 class _Session:
     """One speaker."""
 
-    def __init__(self, engine: Engine, websocket: WebSocket, rate: int, hotwords: Hotwords, timeout: float) -> None:
+    def __init__(self, engine: Engine, websocket: WebSocket, rate: int, recognizer: Recognizer, timeout: float) -> None:
         self._engine = engine
         self._websocket = websocket
-        self._hotwords = hotwords
+        self._recognizer = recognizer
         self._timeout = timeout
         self._rate = engine.recognizer.model.sample_rate
         self._resampler = None if rate == self._rate else soxr.ResampleStream(rate, self._rate, 1, "float32", "HQ")
@@ -140,7 +139,7 @@ class _Session:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until the client says stop, leaves, or the server is to stop."""
         await self._websocket.send_json({"type": "ready", "sample_rate": self._rate})
-        telling = asyncio.ensure_future(self._tell())
+        telling = self._telling = asyncio.ensure_future(self._tell())
         guessing = asyncio.ensure_future(self._guess())
         listening = asyncio.ensure_future(self._listen())
         stop = asyncio.ensure_future(stopping.wait())
@@ -152,8 +151,8 @@ class _Session:
             else:
                 listening.cancel()
             if (last := self._segmenter.finish()) is not None:
-                await self._closed.put(self._recognized(last))
-            await self._closed.put(None)
+                await self._hand_on(self._recognized(last))
+            await self._hand_on(None)
             await telling
             if stop.done():
                 await self._websocket.send_json(_STOPPING)
@@ -180,7 +179,15 @@ class _Session:
                 raise RefusedError("unknown_message", 'send binary PCM, or {"type": "stop"}')
             for chunk in self._take(message["bytes"]):
                 self._closings += 1
-                await self._closed.put(self._recognized(chunk))
+                await self._hand_on(self._recognized(chunk))
+
+    async def _hand_on(self, item: asyncio.Future[Segment | None] | None) -> None:
+        """Have `_tell` send it next; raises what has ended that, where the client has left."""
+        putting = asyncio.ensure_future(self._closed.put(item))
+        await asyncio.wait((putting, self._telling), return_when=asyncio.FIRST_COMPLETED)
+        if not putting.done():
+            putting.cancel()
+            self._telling.result()
 
     def _take(self, data: bytes) -> list[Any]:
         data = self._rest + data
@@ -193,7 +200,7 @@ class _Session:
         return self._segmenter.feed(samples)
 
     def _recognized(self, chunk: Any) -> asyncio.Future[Segment | None]:
-        return asyncio.wrap_future(self._engine.recognize(chunk, self._hotwords))
+        return asyncio.wrap_future(self._engine.recognize(chunk, self._recognizer))
 
     async def _tell(self) -> None:
         """Send segments in their order, each as soon as it is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
 from asr.audio.source import Samples
 from asr.audio.stream import SILENCE, AudioStream
 from asr.errors import AsrError
-from asr.transcription.recognizer import without_overlap
+from asr.transcription.recognizer import Recognizer, without_overlap
 from asr.transcription.result import Segment
 
 Hotwords = tuple[str, ...]
@@ -44,7 +44,9 @@ class Recording:
     over: bool = False
     """Whether the last chunk has been read."""
     taken: int = 0
-    source: Iterator[Chunk] | None = None
+    source: Generator[Chunk] | None = None
+    recognizer: Recognizer | None = None
+    """The one that expects its hotwords, once it is made."""
     error: AsrError | None = None
     _duration: float = 0.0
     _notices: tuple[str, ...] = ()
@@ -58,7 +60,7 @@ class Recording:
         """Whether all that was read has been delivered."""
         return self.over and not self.chunks and self._delivered == self.taken
 
-    def read(self, sample_rate: int, config: SegmentationConfig) -> Iterator[Chunk]:
+    def read(self, sample_rate: int, config: SegmentationConfig) -> Generator[Chunk]:
         """The chunks in which there is sound. Raises `AudioError`, and `CancelledError` where it is."""
         samples = 0
 
@@ -76,6 +78,11 @@ class Recording:
                     yield chunk
             self._duration = round(samples / sample_rate, 3)
             self._notices = tuple(stream.notices())
+
+    def close(self) -> None:
+        """Let go of the file. Not while it is being read."""
+        if self.source is not None:
+            self.source.close()
 
     def take(self) -> tuple[int, Chunk]:
         """The next chunk that was read, and its number."""

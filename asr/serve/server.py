@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from contextlib import suppress
 from types import FrameType
@@ -21,9 +22,8 @@ _DISCARD = 10.0
 _LARGEST_MESSAGE = 1 << 20
 
 
-def make_server(service: Service) -> Server:
-    """A server that listens already; `run` serves until it is told to stop. Raises `UsageError` where it cannot."""
-    listener = bind(service.options.host, service.options.port)
+def make_server(service: Service, listener: socket.socket) -> Server:
+    """A server on a socket that listens already (see `bind`); `run` serves until it is told to stop."""
     config = uvicorn.Config(
         service.app,
         http=_protocol(service.options.head_timeout),
@@ -47,7 +47,10 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(128)
     except OSError as error:
-        hint = "Is another server running? Choose another --port." if port else "Choose another --host."
+        hint = {
+            errno.EADDRINUSE: "Is another server running? Choose another --port.",
+            errno.EACCES: "Choose a --port above 1023.",
+        }.get(error.errno or 0, "Choose another --host.")
         raise UsageError(f"cannot listen on {host}, port {port}: {error.strerror}", hint) from error
     return listener
 

@@ -42,6 +42,8 @@ class ServeOptions:
             raise UsageError("the token must be printable ASCII, and not empty")
         if min(self.max_upload, self.queue, self.live) < 1:
             raise UsageError("the upload limit, the queue and the number of live sessions must be at least 1")
+        # As browsers write it.
+        object.__setattr__(self, "cors", tuple(origin.rstrip("/").lower() for origin in self.cors))
         for origin in self.cors:
             if origin != "*" and not origin.startswith(("http://", "https://")):
                 raise UsageError(f"{origin!r} is no origin of a page", "For example https://example.org")

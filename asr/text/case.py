@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, get_args
+
+from asr.errors import UsageError
 
 Case = Literal["sentence", "lower", "upper", "model"]
 """How to write words: as in a sentence, all small, all capitals, or as the model spells them."""
@@ -16,13 +18,15 @@ _FIRST_PERSON = re.compile(r"i('\w+)?")
 
 
 def write_case(text: str, case: Case, start: bool = True) -> str:
-    """`text` in letter case; `start` says that it begins a sentence."""
+    """`text` in letter case; `start` says that it begins a sentence. Raises `UsageError` for another case."""
     if case == "upper":
         return text.upper()
     if case == "lower":
         return text.lower()
     if case == "model":
         return text
+    if case != "sentence":
+        raise UsageError(f"there is no letter case {case!r}", f"Known are: {', '.join(get_args(Case))}.")
     return " ".join(word_case(word, start and number == 0) for number, word in enumerate(text.split()))
 
 

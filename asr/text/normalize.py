@@ -39,7 +39,7 @@ _ASIDES = frozenset(
     um unclear unintelligible unk whispering""".split()  # noqa: SIM905 — a list of strings would be ten times as long
 ) | {"", "?", "??"}
 # Signs that are read aloud: dropping one loses a word.
-_SPOKEN_SIGNS = frozenset("%&@#+=")
+_SPOKEN_SIGNS = frozenset("%&@#+=°")
 # An apostrophe belongs to a word ('TIS, DON'T, BOYS'); alone, or doubled as a quotation mark, it is punctuation.
 # Text that is normal already, such as a published transcript, needs only this look: twenty times faster.
 _WORD = r"'?[A-Z]+(?:'[A-Z]+)*'?"

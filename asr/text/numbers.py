@@ -30,13 +30,15 @@ _CURRENCIES = {
     "£": ("pound", "pounds", "penny", "pence"),
     "€": ("euro", "euros", "cent", "cents"),
 }
-_SIGNS = {"&": "and", "%": "percent", "@": "at", "+": "plus", "=": "equals"}
+_SIGNS = {"&": "and", "%": "percent", "@": "at", "+": "plus", "=": "equals", "°": "degrees"}
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _ABBREVIATION = re.compile(rf"\b({'|'.join(_ABBREVIATIONS)})\.(?!\w)", re.IGNORECASE)
 # `No.` ends many a sentence; it is "number" only before a number.
 _NUMERO = re.compile(r"\bno\.(?=\s*\d)", re.IGNORECASE)
-_MONEY = re.compile(rf"([$£€])\s?({_NUMBER})(?:\.(\d\d))?(?:\s+(million|billion|thousand))?(?!\d)")
+_MONEY = re.compile(
+    rf"([$£€])\s?({_NUMBER})(?:\.(\d+))?(?:\s+(thousand|million|billion|trillion)\b)?(?!\d)", re.IGNORECASE
+)
 _ORDINAL = re.compile(rf"\b({_NUMBER})(?:st|nd|rd|th)\b", re.IGNORECASE)
 _YEAR = re.compile(r"(?<![\d.,])(1[1-9]\d\d|20[1-9]\d)(s?)(?![\d]|[.,]\d)")
 _DECIMAL = re.compile(rf"({_NUMBER})\.(\d+)")
@@ -103,9 +105,9 @@ def _decimal(match: re.Match[str]) -> str:
 def _money(match: re.Match[str]) -> str:
     one, many, cent, cents = _CURRENCIES[match[1]]
     amount = _integer(match[2])
-    if match[4]:
+    if match[4] or (match[3] and len(match[3]) != 2):
         fraction = f".{match[3]}" if match[3] else ""
-        return f" {match[2]}{fraction} {match[4]} {many} "
+        return f" {match[2]}{fraction} {match[4] or ''} {many} "
     words = f"{cardinal(amount)} {one if amount == 1 else many}"
     if match[3] and (small := int(match[3])):
         words += f" and {cardinal(small)} {cent if small == 1 else cents}"

@@ -57,7 +57,7 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str, channel: Channel
         here = timed[first : first + len(line)]
         segments.append(Segment(here[0].start, here[-1].end, " ".join(word.text for word in here), here))
         first += len(line)
-    return Transcript(name, round(end.duration, 3), tuple(segments), end.notices)
+    return Transcript(name, round(end.duration, 3), tuple(segments), end.notices, end.channel)
 
 
 @dataclass(frozen=True)

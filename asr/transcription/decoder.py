@@ -80,10 +80,11 @@ class DecodeOptions:
         models = {self.lm, self.rescore} - {None, "none"}
         weights = {self.lm_weight, self.word_score, self.rescore_weight, self.rescore_word_score}
         numbers = (weights | {self.views, self.beam_size}) - {None}
-        if self.fast and (self.greedy or self.beam_size is not None or self.rescore not in (None, "none")):
+        rescoring = self.rescore not in (None, "none") or {self.rescore_weight, self.rescore_word_score} != {None}
+        if self.fast and (self.greedy or self.beam_size is not None or rescoring):
             raise UsageError(
                 f"a fast search is one with a beam of {FAST_BEAM} and no rescoring",
-                "Leave out --fast, or --greedy, --beam and --rescore.",
+                "Leave out --fast, or --greedy, --beam and all of --rescore.",
             )
         if self.greedy and (models or numbers or self.hotwords):
             raise UsageError(

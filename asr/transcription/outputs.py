@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import io
 import json
@@ -22,7 +23,7 @@ from asr.io import is_stream, walk, write_text
 from asr.text.case import Case
 from asr.transcription.reader import Request
 from asr.transcription.result import Failure, Segment, Transcript
-from asr.transcription.writers import as_record, ctm_name, in_one_line, render
+from asr.transcription.writers import as_record, ctm_name, in_one_line, label, render
 
 # Formats that cannot do without the times of words.
 _WORD_FORMATS = {"srt", "vtt", "ctm", "json", "tsv"}
@@ -65,7 +66,9 @@ class Printer:
         if self._shown:
             return
         if not self._alone and self._form == "txt":
-            text = f"{in_one_line(transcript.name)}\t{transcript.in_case(self._case or 'sentence').text}\n"
+            segments = transcript.in_case(self._case or "sentence").segments
+            said = " ".join(f"{label(segment)}{segment.text}" for segment in segments)
+            text = f"{in_one_line(transcript.name)}\t{said}\n"
         elif not self._alone and self._form == "json":
             record = as_record(transcript.in_case(self._case or "sentence"))
             text = json.dumps(record, ensure_ascii=False) + "\n"
@@ -83,10 +86,14 @@ class Printer:
             raise AsrError(f"cannot write to standard output: {error.strerror}") from error
 
 
+class UnwritableError(AsrError):
+    """The files of one recording cannot be written; those of others can."""
+
+
 class OutputFolder:
     """Files `PLACE.FORMAT` under `folder`, each written whole or not at all.
 
-    Two recordings that differ in their suffix only keep it: `a.wav.txt` beside `a.flac.txt`.
+    Recordings that differ in their suffix only keep it: `a.wav.txt` beside `a.flac.txt`.
     """
 
     def __init__(self, folder: Path, forms: Sequence[str], inputs: Sequence[Input], case: Case | None = None) -> None:
@@ -94,14 +101,12 @@ class OutputFolder:
         self._forms = forms
         self._case = case
         self.needs_words = not _WORD_FORMATS.isdisjoint(forms)
-        stems = Counter(each.place.with_suffix("") for each in inputs)
-        self._stems = {
-            each.name: str(each.place) if stems[each.place.with_suffix("")] > 1 else str(each.place.with_suffix(""))
-            for each in inputs
-        }
+        self._stems = _stems(inputs)
 
     def prepare(self) -> None:
         """Make the folder. Raises `AsrError` where that cannot be, before any work is done for it."""
+        if self._folder.exists() and not self._folder.is_dir():
+            raise UsageError(f"-o takes a folder, and {self._folder} is a file")
         probe = self._folder / ".asr-can-write"
         write_text(probe, "")
         probe.unlink()
@@ -112,15 +117,34 @@ class OutputFolder:
 
     def is_complete(self, name: str) -> bool:
         """Whether all files of one recording are there; what is there is whole."""
-        return all(path.is_file() for path in self.paths(name))
+        return all(os.path.isfile(path) for path in self.paths(name))  # noqa: PTH113 - a name may be too long
 
     def write(self, transcript: Transcript) -> None:
-        """Write all formats of one transcript. Raises `AsrError` when the disk is full or not writable."""
+        """Write all formats of one transcript.
+
+        Raises `UnwritableError` for a name that cannot be had, `AsrError` when the disk is full or not writable.
+        """
         for path, form in zip(self.paths(transcript.name), self._forms, strict=True):
             _discard_leftovers(path)
-            if path.is_dir():
-                raise AsrError(f"cannot write {path}: there is a folder of that name")
-            write_text(path, render(transcript, form, self._case))
+            if os.path.isdir(path):  # noqa: PTH112
+                raise UnwritableError(f"cannot write {path}: there is a folder of that name")
+            try:
+                write_text(path, render(transcript, form, self._case))
+            except AsrError as error:
+                if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+                    raise UnwritableError(f"cannot write {path}: its name is too long") from error
+                raise
+
+
+def _stems(inputs: Sequence[Input]) -> dict[str, str]:
+    """Under which name each input's outputs go: its place, without the suffix unless another is called so then."""
+    stems = {each.name: str(each.place.with_suffix("")) for each in inputs}
+    while True:
+        counts = Counter(stems.values())
+        alike = [each for each in inputs if counts[stems[each.name]] > 1 and stems[each.name] != str(each.place)]
+        if not alike:
+            return stems
+        stems |= {each.name: str(each.place) for each in alike}
 
 
 def _discard_leftovers(path: Path) -> None:
@@ -148,7 +172,7 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
     paths: list[Path] = []
     for argument in arguments:
         if argument == "-":
-            found["-"] = Input(_standard_input(), "-", Path("stdin.wav"))
+            found["-"] = Input(_standard_input(), "-", Path("stdin"))
             continue
         try:
             for root, path in _expand(argument, recursive):
@@ -182,7 +206,8 @@ def _expand(argument: str, recursive: bool) -> list[tuple[Path, Path]]:
         matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]  # noqa: PTH207 — may be absolute
         if not matches:
             raise AudioError(f"nothing matches {argument}")
-        return [(match.parent, match) for match in matches if not match.is_dir() or is_audio(match)]
+        files = [(match.parent, match) for match in matches if not match.is_dir() or is_audio(match)]
+        return files or [pair for match in matches for pair in _expand(str(match), recursive)]
     return [(path.parent, path)]
 
 
@@ -254,8 +279,8 @@ def deliver(
 ) -> None:
     """Write each transcript as it comes, `tell` of failures and (once for each kind) `note` what is odd.
 
-    Whatever `write` raises ends the run: a full disk is no fault of one recording. `summary` is kept up to date, so
-    that it is right after an interruption too.
+    What `write` raises beside `UnwritableError` ends the run: a full disk is no fault of one recording. `summary` is
+    kept up to date, so that it is right after an interruption too.
     """
     began = perf_counter()
     try:
@@ -264,7 +289,12 @@ def deliver(
                 summary.failures.append(outcome)
                 tell(describe_failure(outcome))
                 continue
-            write(outcome)
+            try:
+                write(outcome)
+            except UnwritableError as error:
+                summary.failures.append(Failure(outcome.name, error))
+                tell(describe_failure(summary.failures[-1]))
+                continue
             summary.files += 1
             summary.seconds += outcome.duration
             for notice in outcome.notices:

@@ -22,7 +22,19 @@ from asr.transcription.result import Failure, Segment, Transcript, Word
 
 SMALLEST = 10
 """Numbers below stay words, unless a sign or a clock makes them one with others."""
-_SCALES = {"thousand", "million", "billion", "trillion"}
+_SCALES = {"hundred", "thousand", "million", "billion", "trillion"}
+_DECADES = {
+    "hundreds",
+    "tens",
+    "twenties",
+    "thirties",
+    "forties",
+    "fifties",
+    "sixties",
+    "seventies",
+    "eighties",
+    "nineties",
+}
 _MARKS = ".,?"
 _ORDINAL = re.compile(r"[1-9](st|nd|rd|th)s?")
 _LONG = re.compile(r"(?<![\d.])\d{5,}(?![\d.])")
@@ -112,14 +124,19 @@ def _numbers(words: Sequence[str], bare: Sequence[str]) -> list[Figure]:
     found = []
     for match in find_numbers_with()(tokens, "en", 0.0):
         first, text = match.start, str(match.text)
-        if first and bare[first - 1] == "a" and bare[first] in ("hundred", *_SCALES):
-            first -= 1  # a hundred
+        if bare[first] in _SCALES:
+            # A hundred is a number; half a million, several hundred and a few thousand are not told by figures.
+            if not first or bare[first - 1] != "a" or bare[max(0, first - 2) : first - 1] in (["half"], ["of"]):
+                continue
+            first -= 1
+        if bare[match.end : match.end + 1] and bare[match.end] in _DECADES:
+            continue  # the nineteen twenties
         found.append(Figure(first, match.end, text, int(text) if text.isdecimal() else None))
     return found
 
 
 def _years(found: list[Figure], bare: Sequence[str], words: Sequence[str]) -> list[Figure]:
-    """`19` `45` → `1945`, `19` `oh` `5` → `1905`: two numbers in a row, as nobody counts."""
+    """`19` `45` → `1945`, `19` `oh` `5` → `1905`: two numbers in a row, as nobody counts; of 11 and 12, a time."""
     result: list[Figure] = []
     for each in found:
         last = result[-1] if result else None
@@ -131,7 +148,10 @@ def _years(found: list[Figure], bare: Sequence[str], words: Sequence[str]) -> li
         ):
             gap, number = bare[last.last : each.first], each.number or 0
             if (gap == [] and 10 <= number <= 99) or (gap in (["oh"], ["o"]) and 1 <= number <= 9):
-                result[-1] = Figure(last.first, each.last, f"{last.number}{number:02d}")
+                if last.number in (11, 12):
+                    result.pop()
+                else:
+                    result[-1] = Figure(last.first, each.last, f"{last.number}{number:02d}")
                 continue
         result.append(each)
     return result

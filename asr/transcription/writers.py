@@ -22,7 +22,7 @@ JSON_VERSION = 1
 
 def as_txt(transcript: Transcript) -> str:
     """The text, a line for each stretch between pauses."""
-    return "".join(f"{_label(segment)}{segment.text}\n" for segment in transcript.segments)
+    return "".join(f"{label(segment)}{segment.text}\n" for segment in transcript.segments)
 
 
 def as_json(transcript: Transcript) -> str:
@@ -60,20 +60,21 @@ def as_vtt(transcript: Transcript) -> str:
 def as_tsv(transcript: Transcript) -> str:
     """A table of start and end in milliseconds, and text."""
     rows = (
-        f"{round(segment.start * 1000)}\t{round(segment.end * 1000)}\t{_label(segment)}{segment.text}\n"
+        f"{round(segment.start * 1000)}\t{round(segment.end * 1000)}\t{label(segment)}{segment.text}\n"
         for segment in transcript.segments
     )
     return "start\tend\ttext\n" + "".join(rows)
 
 
 def as_ctm(transcript: Transcript) -> str:
-    """NIST CTM: recording, channel, begin and length in seconds, word, confidence."""
+    """NIST CTM: recording, channel, begin and length in seconds, word, confidence. It never has punctuation."""
     name = ctm_name(transcript.name)
     return "".join(
         f"{name} {segment.channel or transcript.channel or 1} "
-        f"{word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}\n"
+        f"{part.start:.3f} {part.end - part.start:.3f} {part.text} {word.confidence:.3f}\n"
         for segment in transcript.segments
-        for word in segment.words
+        for word in segment.plain().words
+        for part in _spread(word.text, word.start, word.end)  # a figure stands for several words
     )
 
 
@@ -119,7 +120,8 @@ def _word_record(word: Word) -> dict[str, Any]:
     return record | {"raw": word.raw} if word.raw else record
 
 
-def _label(segment: Segment) -> str:
+def label(segment: Segment) -> str:
+    """Who speaks, where channels were transcribed apart."""
     return "" if segment.channel is None else f"[{segment.channel}] "
 
 
@@ -205,8 +207,9 @@ def cues(transcript: Transcript) -> list[Cue]:
     result: list[Cue] = []
     for segment in transcript.segments:
         words = segment.words or _spread(segment.text, segment.start, segment.end)
-        label = "" if segment.channel is None else f"[{segment.channel}] "
-        result += [Cue(group[0].start, group[-1].end, label + _joined(group)) for group in _group(words, len(label))]
+        speaker = label(segment)
+        groups = _group(words, len(speaker))
+        result += [Cue(group[0].start, group[-1].end, speaker + _joined(group)) for group in groups]
     # One channel may answer while the other pauses within a segment.
     return _time(sorted(result, key=lambda cue: cue.start), transcript.duration)
 

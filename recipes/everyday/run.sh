@@ -34,9 +34,6 @@ fetch() {
     echo "$corpora/$1 is missing; README.md says where it comes from" >&2
 }
 
-# What a model's reports are called: its folder, and that of the experiment that it is in.
-named() { if [ "$1" = default ]; then echo default; else echo "$(basename "$(dirname "$1")")-$(basename "$1")"; fi; }
-
 if begin 0 "fetch"; then
   fetch speechocean762 jimbozhang/speechocean762
   fetch VoxForge yangzhixue1/Comparation_Study_SR

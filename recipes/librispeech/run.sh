@@ -151,8 +151,9 @@ if begin 7 "evaluate"; then
     [ ! -e "$manifests/$name.jsonl" ] || evaluate "$model" "$manifests/$name.jsonl" "$name-"
   done
   # A network that is unsure wants a wide search.
+  wide=$manifests/${report[0]}.jsonl
   case "$config" in
-    mini*) asr evaluate "$model" "$manifests/${report[0]}.jsonl" --views 2 --beam 800 -o "$exp/reports/${report[0]}-wide" ;;
+    mini*) [ ! -e "$wide" ] || asr evaluate "$model" "$wide" --views 2 --beam 800 -o "$exp/reports/${report[0]}-wide" ;;
   esac
 fi
 report_results

@@ -55,7 +55,9 @@ if begin 2 "manifests"; then
   done
 fi
 # A search spells only words that it knows; those that the language model lacks are given to it as hotwords.
-mapfile -t new < <("$python" recipes/own_words/unknown.py "$text" "$(language_model "$(model_folder "$origin")")")
+unknown=$("$python" recipes/own_words/unknown.py "$text" "$(language_model "$(model_folder "$origin")")")
+new=()
+[ -z "$unknown" ] || mapfile -t new <<< "$unknown"
 if begin 3 "error rates before"; then
   asr evaluate "$origin" "$test" -o "$exp/reports/1-before"
   asr evaluate "$origin" "$test" "${new[@]/#/--hotword=}" -o "$exp/reports/2-hotwords"

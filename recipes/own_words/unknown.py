@@ -11,4 +11,6 @@ from asr.text.normalize import ljspeech
 known = set(load_language_model(Path(sys.argv[2])).words)
 lines = Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
 words = dict.fromkeys(word for line in lines for word in ljspeech(line).split())
-print("\n".join(word for word in words if word not in known))
+for word in words:
+    if word not in known:
+        print(word)

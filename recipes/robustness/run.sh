@@ -29,9 +29,6 @@ done
 search=("${@:2}")
 variants=data/robustness/$(basename "$clean" .jsonl)-$every
 
-# What a model's reports are called: its folder, and that of the experiment that it is in.
-named() { if [ "$1" = default ]; then echo default; else echo "$(basename "$(dirname "$1")")-$(basename "$1")"; fi; }
-
 if begin 1 "the same speech under other conditions"; then
   "$python" recipes/robustness/variants.py "$clean" "$variants" "$every"
 fi

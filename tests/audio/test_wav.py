@@ -22,12 +22,16 @@ SAMPLES = (np.random.default_rng(1).uniform(-0.5, 0.5, 3 * RATE) * 32767).astype
 LIST = b"LIST" + struct.pack("<I", 10) + b"INFOICRD\0\0"
 
 
-def wav(size: int | None = None, after: bytes = b"", subtype: str = "PCM_16", channels: int = 1) -> bytes:
-    """Three seconds of noise whose data chunk says it has `size` bytes (by default the truth)."""
+def wav(
+    size: int | None = None, after: bytes = b"", subtype: str = "PCM_16", channels: int = 1, pause: bool = False
+) -> bytes:
+    """Three seconds of noise whose data chunk says it has `size` bytes (the truth if None), if `pause` then zeros."""
     file = io.BytesIO()
     soundfile.write(file, np.repeat(SAMPLES[:, None] / 32768, channels, axis=1), RATE, format="WAV", subtype=subtype)
     data = file.getvalue()
     at = data.index(b"data") + 4
+    if pause and size is not None:
+        data = data[: at + 4 + size] + bytes(16) + data[at + 20 + size :]
     if size is not None:
         data = data[:at] + struct.pack("<I", size) + data[at + 4 :]
     return data + after
@@ -42,6 +46,7 @@ TRUE = 6 * RATE
         (wav(), 3.0, ""),
         (wav(0), 3.0, "never finished"),
         (wav(4 * RATE), 3.0, "says 2.0 s"),
+        (wav(4 * RATE, pause=True), 3.0, "says 2.0 s"),
         (wav(TRUE + 44), 3.0, ""),
         (wav(TRUE + 1), 3.0, ""),
         (wav(0xFFFFFFFF), 3.0, ""),
@@ -56,6 +61,7 @@ TRUE = 6 * RATE
         "true",
         "zero",
         "stale",
+        "stale-in-a-pause",
         "44-more",
         "1-more",
         "endless",
@@ -74,7 +80,8 @@ def test_the_sound_is_all_there(tmp_path: Path, data: bytes, seconds: float, not
     recording = hear(source)
     assert recording.duration == pytest.approx(seconds)
     assert probe_audio(source).duration == pytest.approx(seconds)
-    np.testing.assert_allclose(recording.samples, SAMPLES / 32768, atol=2e-4)
+    differing = np.abs(recording.samples - SAMPLES / 32768) > 2e-4
+    assert differing.sum() <= 8, "the pause"
     told = [each for each in recording.notices if "header" in each]
     assert [notice in each for each in told] == ([True] if notice else [])
 
@@ -83,6 +90,12 @@ def test_a_stretch_behind_the_stale_end_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(wav(2 * RATE))
     samples = read_audio(tmp_path / "a.wav", RATE, offset=2.0, duration=0.5)
     np.testing.assert_allclose(samples, SAMPLES[2 * RATE : 2 * RATE + RATE // 2] / 32768, atol=2e-4)
+
+
+def test_a_header_of_gigabytes_is_a_promise_too(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(2_900_000_000))
+    with pytest.raises(AudioError, match="cut short"):
+        hear(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("missing", [0.2, 1.0, 2.9])

@@ -100,7 +100,7 @@ def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     other, words = tmp_path / "other.txt", tmp_path / "words.txt"
     other.write_text("ONE TWO THREE\nTWO THREE FOUR\n")
-    words.write_text("\n".join(sorted({*TEXT.upper().replace(",", "").replace(".", "").split(), "ONE", "TWO"})))
+    words.write_text("\n".join(sorted({*TEXT.lower().replace(",", "").replace(".", "").split(), "one", "TWO"})))
     options = [
         "--cutoffs",
         "0,0+0,1",

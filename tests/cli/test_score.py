@@ -113,7 +113,14 @@ def test_nist_folds_case_unless_told_otherwise(files: tuple[Path, Path]) -> None
 
 @pytest.mark.parametrize(
     "options",
-    [["--missing", "ignore"], ["--aligner", "magic"], ["--normalizer", "magic"], ["--by", "accent"], ["--embed-audio"]],
+    [
+        ["--csv", "-"],
+        ["--missing", "ignore"],
+        ["--aligner", "magic"],
+        ["--normalizer", "magic"],
+        ["--by", "accent"],
+        ["--embed-audio"],
+    ],
 )
 def test_usage_errors(files: tuple[Path, Path], options: list[str]) -> None:
     result = CliRunner().invoke(app, ["score", *map(str, files), *options])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,14 @@ class TestManyRecordings:
             assert {line.split()[1] for line in out.splitlines()} == {channel}
         assert "[" not in asr(path, "--channel", "2")[1]
 
+    def test_channels_keep_their_labels_among_several_recordings(self, asr, tmp_path):
+        for name in ("call.wav", "talk.wav"):
+            channels = np.stack([noisy(2.0, 1), noisy(2.0, 2)], axis=1)
+            (tmp_path / name).write_bytes(encode(channels, 16000))
+        _, out, _ = asr(tmp_path, "--channel", "split")
+        for line in out.splitlines():
+            assert all(label in line.split("\t")[1] for label in ("[1] ", "[2] "))
+
     def test_a_ctm_of_recordings_that_it_cannot_tell_apart_is_refused(self, asr, speech):
         code, out, err = asr(speech / "a/x.wav", speech / "b/x.wav", "-f", "ctm")
         assert (code, out) == (2, "")
@@ -142,8 +151,9 @@ class TestManyRecordings:
     def test_files_that_differ_in_their_suffix_only(self, asr, tmp_path):
         for name, form in (("x.wav", "WAV"), ("x.flac", "FLAC")):
             (tmp_path / name).write_bytes(encode(noisy(1.0, 1), 16000, form))
+        (tmp_path / "x.wav.mp3").write_bytes(encode(noisy(1.0, 1), 16000, "MP3"))
         asr(tmp_path, "-o", tmp_path / "out")
-        assert tree(tmp_path / "out") == ["x.flac.txt", "x.wav.txt"]
+        assert tree(tmp_path / "out") == ["x.flac.txt", "x.wav.mp3.txt", "x.wav.txt"]
 
     def test_a_folder_without_r_is_its_direct_files(self, asr, speech):
         assert len(asr(speech / "b")[1].splitlines()) == 1
@@ -151,6 +161,7 @@ class TestManyRecordings:
     def test_patterns(self, asr, speech):
         assert len(asr(f"{speech}/*/x.wav")[1].splitlines()) == 2
         assert len(asr(f"{speech}/**/*.wav")[1].splitlines()) == 2
+        assert len(asr(f"{speech}/[b]")[1].splitlines()) == 1, "a folder, as the shell would name it"
 
     def test_a_recording_named_twice_is_transcribed_once(self, asr, speech):
         assert len(asr(speech / "b", f"{speech}/b/../b/x.wav")[1].splitlines()) == 1
@@ -257,9 +268,17 @@ class TestFaults:
     def test_an_output_folder_that_is_a_file_is_one_error(self, asr, speech, tmp_path):
         (tmp_path / "out").write_text("")
         code, _, err = asr(speech, "-o", tmp_path / "out")
-        assert code == 1
-        assert err.startswith(f"asr: cannot write {tmp_path / 'out'}")
-        assert "Traceback" not in err
+        assert (code, "Traceback" in err) == (2, False)
+        assert err == f"asr: -o takes a folder, and {tmp_path / 'out'} is a file\n"
+
+    def test_one_output_that_cannot_be_had_stops_no_other(self, asr, speech, tmp_path):
+        long = f"{'a' * 251}.wav"
+        shutil.copy(speech / "a/x.wav", tmp_path / long)
+        shutil.copy(speech / "b/x.wav", tmp_path / "b.wav")
+        code, _, err = asr(tmp_path / long, tmp_path / "b.wav", "-o", tmp_path / "out", "-f", "json")
+        assert (code, "Traceback" in err) == (1, False)
+        assert "its name is too long" in err
+        assert tree(tmp_path / "out") == ["b.json"]
 
     def test_a_disk_that_is_full_is_one_error_and_leaves_nothing_half_written(self, tiny_model, speech, tmp_path):
         """A limit on the size of files stands for the disk: the write fails in the same place."""

@@ -108,12 +108,14 @@ def test_folder_of_pairs(tmp_path: Path) -> None:
     for name, text in (("anna/a b.wav", "Hello, there!"), ("bert/c.flac", "Fine.")):
         write_tone(tmp_path / "mine" / name).with_suffix(".txt").write_text(text)
     write_tone(tmp_path / "mine/bert/no text.wav")
+    write_tone(tmp_path / "mine/bert/silent.wav").with_suffix(".txt").write_text(" \n")
     (tmp_path / "mine/bert/._c.flac").write_bytes(b"left by another system")
     done = prepare_folder(tmp_path / "mine", tmp_path, speaker_from=r"^([^/]+)/")
     found = [(one.id, one.text, one.speaker) for one in read_manifest(tmp_path / "mine.jsonl")]
     assert found == [("anna-a_b", "HELLO THERE", "anna"), ("bert-c", "FINE", "bert")]
-    assert len(done.problems) == 1
-    assert "no text.wav" in done.problems[0]
+    missing, empty = done.problems
+    assert "no text.wav" in missing
+    assert "silent.wav: its text is empty" in empty
 
 
 def test_texts_without_a_recording_are_named(tmp_path: Path) -> None:
@@ -174,8 +176,10 @@ def test_a_third_column_is_not_spoken(tmp_path: Path) -> None:
     table = "1.wav\thello world\tanna\n2.wav\thello\t\t\n3.wav\t\tanna\textra\n4.wav\t\n"
     (tmp_path / "transcripts.tsv").write_text(table)
     done = prepare_folder(tmp_path, tmp_path / "out", name="mine")
-    assert [(one.id, one.text) for one in read_manifest(done.manifest)] == [("2", "HELLO"), ("4", "")]
-    assert [problem.partition(", ")[2] for problem in done.problems] == [
+    assert [(one.id, one.text) for one in read_manifest(done.manifest)] == [("2", "HELLO")]
+    *columns, empty = done.problems
+    assert "4.wav: its text is empty" in empty
+    assert [problem.partition(", ")[2] for problem in columns] == [
         "line 1: 3 columns instead of two, path and text",
         "line 3: 4 columns instead of two, path and text",
     ]
@@ -196,6 +200,7 @@ def test_a_line_of_a_table_ends_where_its_line_does(tmp_path: Path) -> None:
         ({"speaker_from": "no group"}, UsageError),
         ({"speaker_from": "(a)(b)"}, UsageError),
         ({"speaker_from": "(a)", "speaker": "b"}, UsageError),
+        ({"speaker_from": "^(nobody)/"}, DataError),
         ({"normalizer": "nope"}, UsageError),
         ({}, DataError),
     ],

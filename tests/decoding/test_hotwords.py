@@ -45,6 +45,10 @@ def test_a_file_has_one_a_line(tmp_path):
 
 def test_letter_case_is_fitted_and_other_letters_are_named():
     assert fit_to_alphabet([Hotword("O'Neill", 3.0)], ALPHABET) == [Hotword("O'NEILL", 3.0)]
+    twice = [Hotword("New York", 3.0), Hotword("NEW YORK", 5.0)]
+    assert fit_to_alphabet(twice, ALPHABET) == [Hotword("NEW YORK", 5.0)]
+    with pytest.raises(UsageError, match="too many"):
+        fit_to_alphabet([Hotword("A" * length) for length in range(1, 2100)], ALPHABET)
     with pytest.raises(UsageError, match=r"'Zoë 2'.*: 2 ë"):
         fit_to_alphabet([Hotword("Zoë 2")], ALPHABET)
 

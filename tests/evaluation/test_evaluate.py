@@ -45,6 +45,14 @@ def manifest(tmp_path: Path) -> Path:
     return tmp_path / "noise.jsonl"
 
 
+def test_an_unknown_normalizer_is_told_before_anything_is_decoded(
+    recognizer: Recognizer, manifest: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="nope"):
+        evaluate(recognizer, manifest, tmp_path / "out", normalizer="nope")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_folder(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     counted: list[int] = []

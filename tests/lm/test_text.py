@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,8 +41,20 @@ def test_tags_are_refused_before_a_normalizer_takes_their_brackets_off(tmp_path:
 
 def test_a_manifest_gives_its_texts(tmp_path: Path) -> None:
     path = tmp_path / "dev.jsonl"
-    path.write_text('{"id": "a", "text": "GO HOME"}\n{"id": "b", "text": ""}\n')
+    path.write_text('{"id": "a", "text": "GO HOME"}\n{"id": "b", "text": ""}\n\n')
     assert list(read_sentences(path)) == ["GO HOME"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress], ids=["plain", "gzip", "bzip2"])
+def test_a_pipe_is_read_from_its_beginning(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    sentences = [f"sentence {number} of many" for number in range(2000)]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = pack("\n".join(sentences).encode())
+    writer = threading.Thread(target=lambda: pipe.write_bytes(content), daemon=True)
+    writer.start()
+    assert list(read_sentences(pipe)) == sentences
+    writer.join()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def test_numbers_fall_into_stretches_of_equal_size() -> None:
     assert [group.label for group in groups][:2] == ["0.5 to 9.5", "10.5 to 19.5"]
 
 
+def test_small_numbers_have_as_many_digits_as_tell_them_apart() -> None:
+    fields = [{"rms": 0.01 + number / 10000} for number in range(60)]
+    groups = break_down(score(["a"] * 60, ["a"] * 60, fields=fields), "rms").groups
+    labels = [group.label for group in groups]
+    assert labels[:2] == ["0.010 to 0.011", "0.011 to 0.012"]
+    assert len(set(labels)) == 6
+
+
 def test_equal_numbers_stay_together() -> None:
     fields = [{"snr": value} for value in [1.0] * 20 + [float(number) for number in range(2, 22)]]
     groups = break_down(score(["a"] * 40, ["a"] * 40, fields=fields), "snr").groups

@@ -9,6 +9,7 @@ import pytest
 
 from asr.errors import DataError
 from asr.scoring import Counts
+from asr.scoring.breakdown import break_down
 from asr.scoring.files import report_on_files
 from asr.scoring.pairing import pair
 from asr.scoring.readers import read_transcripts
@@ -147,6 +148,15 @@ def test_csv_with_a_header(tmp_path: Path, separator: str, name: str) -> None:
     found = read_transcripts(write(tmp_path, name, "\n".join(map(separator.join, rows))))
     text = '"the ""wide"" river"' if separator == "\t" and name == "a.txt" else 'the "wide" river'
     assert (found.text_field, found.texts["b 7"], found.fields["b 7"]["speaker"]) == ("transcript", text, "04")
+
+
+def test_an_empty_cell_says_nothing(tmp_path: Path) -> None:
+    rows = ["id,text,speaker,snr", *(f"u{n},a,,{n}" for n in range(50)), "u50,a,anna,", "u51,,anna,3"]
+    result = scored(tmp_path, ("a.csv", "\n".join(rows)), ("b.csv", "\n".join(rows))).score
+    assert [each.speaker for each in result.utterances[49:]] == [None, "anna", "anna"]
+    groups = break_down(result, "snr").groups
+    assert [group.label for group in groups][-1] == "(not given)"
+    assert len(groups) == 7
 
 
 def test_a_line_break_within_quotes_is_one_cell(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from asr.errors import DataError, UsageError
 from asr.scoring.files import board_of_files, report_on_files
-from asr.scoring.report import Board
-from asr.scoring.views import write_board
+from asr.scoring.report import Board, build_board, build_report
+from asr.scoring.result import score
+from asr.scoring.views import render, write_board
 from asr.scoring.views.terminal import print_board
 from tests.scoring.conftest import Invented
 
@@ -34,10 +35,33 @@ def test_systems_are_ranked_and_compared(board: Board, invented: Invented) -> No
     assert alone.comparison is not None
     difference = board.between(board.reports[0], board.reports[2])
     assert difference.comparison.difference == alone.comparison.difference
-    assert alone.comparison.matched_pairs.p_value <= difference.p_value <= 1
+    assert alone.comparison.p_value <= difference.comparison.p_value <= 1
+    assert "Holm" in difference.report.conclusion
+    assert "Holm" not in alone.conclusion
     same = board.between(board.reports[0], board.reports[1])
-    assert (same.comparison.difference, same.p_value, same.significant) == (0, 1, False)
-    assert board.between(board.reports[0], board.reports[3]).significant
+    assert (same.comparison.difference, same.comparison.p_value, same.comparison.significant) == (0, 1, False)
+    assert board.between(board.reports[0], board.reports[3]).comparison.significant
+
+
+def test_what_only_a_correction_makes_chance_is_chance_on_every_page() -> None:
+    """The second system is better by a margin that convinces alone, and not among five."""
+    right, wrong = "a b c d e f", "x b c d e f"
+    board = build_board(
+        [
+            build_report(
+                score([right] * 200, [right] * (24 * n) + [wrong] * count + [right] * (200 - count - 24 * n)),
+                name=f"s{n}",
+            )
+            for n, count in enumerate([24, 24, 24, 24, 10])
+        ]
+    )
+    cured = [each for each in board.differences if each.comparison.matched_pairs.p_value < 0.05]
+    assert cured
+    for difference in cured:
+        assert difference.comparison.p_value > 0.05
+        assert not difference.comparison.significant
+        assert "may be chance" in difference.report.conclusion
+        assert "may be chance" in render(difference.report, "html", Path())
 
 
 def test_terminal(board: Board) -> None:

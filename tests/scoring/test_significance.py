@@ -130,3 +130,25 @@ def test_systems_on_other_utterances_are_refused() -> None:
         compare(score(["a"], ["a"], ids=["1"]), score(["a"], ["a"], ids=["2"]))
     with pytest.raises(DataError, match="same normalizer and aligner"):
         compare(score(["a"], ["a"]), score(["a"], ["a"], aligner="nist"))
+
+
+def test_a_difference_that_is_the_same_everywhere_is_no_chance() -> None:
+    references = ["a b c d"] * 40
+    right, wrong = score(references, references), score(references, ["a b c d."] * 40)
+    comparison = compare(wrong, right)
+    assert (comparison.matched_pairs.mean, comparison.matched_pairs.p_value) == (-1, 2.0**-39)
+    assert comparison.over_utterances.p_value < 0.001
+    assert comparison.significant
+    assert compare(right, right).matched_pairs.p_value == 1
+
+
+def test_two_alike_are_not_called_perfect() -> None:
+    same = score(["a b"] * 200, ["a c"] * 200)
+    assert compare(same, same).over_utterances.note == (
+        "no difference was seen, so the interval has no width; it does not prove that there is none"
+    )
+
+
+def test_other_references_under_the_same_ids_are_refused() -> None:
+    with pytest.raises(DataError, match="same utterances"):
+        compare(score(["a b"], ["a b"]), score(["a c"], ["a b"]))

@@ -14,7 +14,7 @@ pytest.importorskip("uvicorn", reason="needs the packages of the extra `serve`")
 
 from asr.serve.app import Service
 from asr.serve.engine import Engine
-from asr.serve.server import Server, make_server
+from asr.serve.server import Server, bind, make_server
 from asr.serve.settings import ServeOptions
 from asr.transcription.decoder import DecodeOptions
 from asr.transcription.recognizer import load_model
@@ -41,7 +41,7 @@ class Running:
 @contextmanager
 def running(service: Service) -> Iterator[Running]:
     """Serve until the block ends."""
-    server = make_server(service)
+    server = make_server(service, bind(service.options.host, service.options.port))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -6,6 +6,7 @@ import asyncio
 import string
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,50 @@ def test_hotwords_have_a_search_of_their_own(recognizer: Any, tiny_model: Path, 
         engine.prepare((f"FO{'XJLAQU'[number]}",))
     assert len(engine._recognizers) == 4
     engine.close()
+
+
+def test_each_recording_has_its_search_made_once(recognizer: Any, tmp_path: Path) -> None:
+    made: list[DecodeOptions] = []
+
+    class Counting(type(recognizer)):
+        def with_search(self, search: DecodeOptions) -> Any:
+            made.append(search)
+            return super().with_search(search)
+
+    path = tmp_path / "long.wav"
+    path.write_bytes(encode(noisy(150.0, 1), 16000))
+    engine = Engine(Counting(recognizer.model, precision="float32"), DecodeOptions(), threads=2)
+    waiting = [Waiting(path, (f"FO{letter}",)) for letter in "XJLAQU"]
+    for each in waiting:
+        engine.submit(each.recording)
+    assert all(each.over.wait(120) for each in waiting)
+    assert len(made) == len(waiting)
+    engine.close()
+
+
+def test_the_file_of_a_client_that_left_is_closed(recognizer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "left.wav"
+    path.write_bytes(encode(noisy(300.0, 1), 16000))
+    engine = Engine(recognizer, DecodeOptions(), threads=2)
+    left = Waiting(path)
+    engine.submit(left.recording)
+    while not left.segments:
+        time.sleep(0.01)
+    assert _is_open(path)
+    engine.cancel(left.recording)
+    deadline = time.monotonic() + 30
+    while _is_open(path):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    engine.close()
+
+
+def _is_open(path: Path) -> bool:
+    links = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.append(link.readlink())
+    return path in links
 
 
 def test_a_fault_in_the_network_is_told_to_everybody_in_the_batch(recognizer: Any, files: list[Path]) -> None:

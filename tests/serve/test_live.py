@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -181,3 +182,22 @@ def test_long_speech_without_a_pause_is_cut(server: Running) -> None:
 def test_noisy_recordings_come_out_in_order(server: Running) -> None:
     segments = [each for each in talk(server, noisy(20.0, 2)) if each["type"] == "segment"]
     assert segments == sorted(segments, key=lambda each: each["start"])
+
+
+def test_nothing_waits_for_a_teller_whose_client_has_left() -> None:
+    """A client that sends faster than it is understood, and vanishes: the queue is full and nobody empties it."""
+
+    from starlette.websockets import WebSocketDisconnect
+
+    from asr.serve.live import _Session
+
+    async def hand_on() -> None:
+        session = object.__new__(_Session)
+        session._closed = asyncio.Queue(1)
+        session._closed.put_nowait(None)
+        session._telling = asyncio.get_running_loop().create_future()
+        session._telling.set_exception(WebSocketDisconnect(1006))
+        with pytest.raises(WebSocketDisconnect):
+            await asyncio.wait_for(session._hand_on(None), 5)
+
+    asyncio.run(hand_on())

@@ -58,6 +58,12 @@ def test_what_cannot_be_written_is_named_not_dropped(text: str, named: str) -> N
         ("in 2006", "IN TWO THOUSAND SIX"),
         ("the 1st, 22nd and 30th", "THE FIRST TWENTY SECOND AND THIRTIETH"),
         ("£5, $1.01 and €2 million", "FIVE POUNDS ONE DOLLAR AND ONE CENT AND TWO MILLION EUROS"),
+        (
+            "$2.5 million, $1.5 and $2 trillion",
+            "TWO POINT FIVE MILLION DOLLARS ONE POINT FIVE DOLLARS AND TWO TRILLION DOLLARS",
+        ),
+        ("$5 Million or $2.50", "FIVE MILLION DOLLARS OR TWO DOLLARS AND FIFTY CENTS"),
+        ("at 20°C", "AT TWENTY DEGREES C"),
         ("£1.50", "ONE POUND AND FIFTY PENCE"),
         ("3.14 & 50%", "THREE POINT ONE FOUR AND FIFTY PERCENT"),
         ("1815.", "EIGHTEEN FIFTEEN"),

@@ -155,7 +155,9 @@ def test_the_n_gram_weighs_less_where_it_is_rescored(folder: Path) -> None:
     assert (weight(lm_weight=0.5), weight(fast=True, lm_weight=0.5)) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("options", [{"greedy": True}, {"beam_size": 10}, {"rescore": "rnn/best"}])
+@pytest.mark.parametrize(
+    "options", [{"greedy": True}, {"beam_size": 10}, {"rescore": "rnn/best"}, {"rescore_weight": 0.5}]
+)
 def test_a_fast_search_is_one_and_no_other(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="a fast search is one with a beam of 100"):
         DecodeOptions(fast=True, **options)

@@ -39,6 +39,14 @@ TABLE = [
     ("no one of them", "no one of them"),
     ("page one hundred and ten", "page 110"),
     ("he had twelve. Thirteen came", "he had 12. 13 came"),
+    ("meet me at twelve thirty", "meet me at twelve thirty"),
+    ("at twelve oh five", "at twelve oh five"),
+    ("half a million dollars", "half a million dollars"),
+    ("three and a half million", "three and a half million"),
+    ("several hundred people", "several hundred people"),
+    ("a few thousand men", "a few thousand men"),
+    ("the nineteen twenties", "the nineteen twenties"),
+    ("a thousand men", "1000 men"),
     ("", ""),
 ]
 

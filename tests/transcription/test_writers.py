@@ -179,3 +179,13 @@ def test_other_parsers_read_the_subtitles(transcript):
     from_vtt = list(webvtt.from_buffer(io.StringIO(render(transcript, "vtt"))))
     assert [cue.text.split() for cue in from_vtt] == [cue.text.split() for cue in shown]
     assert [cue.end_in_seconds for cue in from_vtt] == pytest.approx([cue.end for cue in shown], abs=1)
+
+
+def test_a_figure_in_a_ctm_is_the_words_that_were_spoken() -> None:
+    words = (Word("The", 0.0, 0.2, 0.9, raw="THE"), Word("33.", 0.2, 1.4, 0.8, raw="THIRTY THREE"))
+    transcript = Transcript("a.wav", 2.0, (Segment(0.0, 1.4, "The 33.", words, raw="THE THIRTY THREE"),))
+    assert FORMATS["ctm"](transcript).splitlines() == [
+        "a 1 0.000 0.200 THE 0.900",
+        "a 1 0.200 0.646 THIRTY 0.800",
+        "a 1 0.846 0.554 THREE 0.800",
+    ]

@@ -70,8 +70,8 @@ def render_board_json(board: Board) -> str:
         {
             "baseline": each.first.name,
             "system": each.second.name,
-            "p_value_holm": each.p_value,
-            "significant_among_all": each.significant,
+            "p_value_holm": each.comparison.p_value,
+            "significant_among_all": each.comparison.significant,
             **_compared(each.comparison, each.report),
         }
         for each in board.differences

@@ -66,7 +66,7 @@ def _pra(utterance: ScoredUtterance) -> Iterator[str]:
 
 
 def render_sys(score: Score, name: str) -> str:
-    """Percentages by speaker, their sum, and the mean over speakers, laid out as `sclite -o sum`."""
+    """Percentages by speaker and over all words, in the layout of `sclite -o sum`."""
     speakers: dict[str, list[ScoredUtterance]] = {}
     for utterance in score.utterances:
         speakers.setdefault(utterance.speaker or "(all)", []).append(utterance)

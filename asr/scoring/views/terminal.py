@@ -167,9 +167,9 @@ def _board_lines(board: Board, by: tuple[str, ...]) -> Iterator[Text]:
     yield Text("")
     yield Text(f"Differences (matched pairs, Holm's correction over {len(board.differences)})", "bold")
     for each in board.differences:
-        points = f"{each.comparison.difference * 100:+.2f} points, {format_p_value(each.p_value)}"
-        verdict = "chance does not explain it" if each.significant else "may be chance"
-        style = "green" if each.significant else ""
+        points = f"{each.comparison.difference * 100:+.2f} points, {format_p_value(each.comparison.p_value)}"
+        verdict = "chance does not explain it" if each.comparison.significant else "may be chance"
+        style = "green" if each.comparison.significant else ""
         yield Text(f"  {each.second.name} against {each.first.name}: {points}: {verdict}", style)
     for field in by:
         yield from _board_breakdown(board, field)

@@ -261,12 +261,13 @@ def _differences(board: Board, stem: str) -> str:
         cells = ["<td></td>"] * index
         for worse in board.reports[index + 1 :]:
             difference = board.between(better, worse)
+            comparison = difference.comparison
             link = quote(pair_page(board, difference, stem))
-            kind = "better" if difference.significant else "soft"
-            verdict = "not chance" if difference.significant else "may be chance"
+            kind = "better" if comparison.significant else "soft"
+            verdict = "not chance" if comparison.significant else "may be chance"
             cells.append(
-                f'<td><a href="{link}"><b class="{kind}">{charts.signed(difference.comparison.difference)}</b></a>'
-                f"<small>{format_p_value(difference.p_value)}, {verdict}</small></td>"
+                f'<td><a href="{link}"><b class="{kind}">{charts.signed(comparison.difference)}</b></a>'
+                f"<small>{format_p_value(comparison.p_value)}, {verdict}</small></td>"
             )
         rows.append(f'<tr><th scope="row">{escape(better.name)}</th>{"".join(cells)}</tr>')
     lead = "points of WER, row minus column; each opens the comparison"

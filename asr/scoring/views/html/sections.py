@@ -62,7 +62,7 @@ def verdict(report: Report) -> str:
 {_tile(report.baseline, f"{comparison.first.wer * 100:.2f} %", "WER")}
 {_tile(report.name, f"{comparison.second.wer * 100:.2f} %", "WER")}
 {_tile("Difference", charts.signed(comparison.difference), "points")}
-{_tile("Matched pairs", format_p_value(pairs.p_value), f"{pairs.segments:,} segments")}
+{_tile("Matched pairs", format_p_value(comparison.p_value), f"{pairs.segments:,} segments")}
 </dl>{charts.strip(comparison.difference, intervals, around_zero=True)}</div></section>"""
 
 
