@@ -33,9 +33,9 @@ Floats = npt.NDArray[np.float32]
 class Decode(Protocol):
     """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best hypothesis.
 
-    They are those of phones where the search `decodes_phones`. With `posteriors` a search with others says how
-    probable each word is. `others` are further views of the B utterances, of the valid steps (T', V) alone: each view
-    is searched for itself, and the best hypothesis of all wins.
+    They are those of phones where the search reads these (`SearchPlan.decodes_phones`). With `posteriors` it says how
+    probable each word is, where it knows others. `others` are further views of the B utterances, of the valid steps
+    (T', V) alone: each view is searched for itself, and the best hypothesis of all wins.
     """
 
     def __call__(
@@ -97,46 +97,65 @@ class DecodeOptions:
         return FAST_BEAM if self.fast else self.beam_size
 
 
-def decodes_phones(model: SavedModel, options: DecodeOptions | None = None) -> bool:
-    """Whether the search that `options` ask for reads phones: where the network hears them and words are known."""
-    options = options or DecodeOptions()
-    return model.lexicon is not None and not options.greedy and _language_model(model.path, options.lm) is not None
+@dataclass(frozen=True)
+class SearchPlan:
+    """What `DecodeOptions` come to in a model folder (see `plan_search`)."""
+
+    language_model: Path | None
+    rescorer: Path | None
+    """The folder of the recurrent model that has the last word."""
+    config: DecodingConfig | None
+    """Settings of the beam search; None for a greedy one."""
+    hotwords: tuple[str, ...]
+    calibration: Search | None
+    """Which calibration of confidences belongs to it; None where none does: a beam without language model."""
+
+    @property
+    def views(self) -> int:
+        """How many views of the sound it reads."""
+        return 1 if self.config is None else self.config.views
+
+    def decodes_phones(self, model: SavedModel) -> bool:
+        """Whether it reads phones: where the network hears them and words are known."""
+        return model.lexicon is not None and self.config is not None and self.language_model is not None
 
 
-def calibrated_search(folder: Path, options: DecodeOptions | None = None) -> Search | None:
-    """Which calibration of confidences belongs to a search; None where none does: a beam without language model."""
+def plan_search(folder: Path, options: DecodeOptions | None = None) -> SearchPlan:
+    """What to search with in the model folder.
+
+    Raises `UsageError` for weights of a model that there is not, `ModelError` for damaged settings.
+    """
     options = options or DecodeOptions()
-    if _is_greedy(options, *_models(folder, options)):
-        return "greedy"
-    if _language_model(folder, options.lm) is None:
-        return None
-    return "fast" if options.fast else "beam"
+    path, rescorer = _language_model(folder, options.lm), rescorer_folder(folder, options)
+    beam = options.beam_size is not None or options.views is not None or bool(options.hotwords)
+    greedy = options.greedy or not (path or rescorer or beam)
+    if path is None and (options.lm_weight is not None or (greedy and options.word_score is not None)):
+        raise UsageError("there is no language model to weigh", "Name one with --lm.")
+    if greedy:
+        return SearchPlan(None, None, None, (), "greedy")
+    calibration: Search | None = None if path is None else "fast" if options.fast else "beam"
+    return SearchPlan(path, rescorer, _config(folder, options, path, rescorer), tuple(options.hotwords), calibration)
 
 
 def make_decode(
-    model: SavedModel,
-    options: DecodeOptions | None = None,
-    threads: int | None = None,
-    precision: Arithmetic = "float32",
+    model: SavedModel, plan: SearchPlan, threads: int | None = None, precision: Arithmetic = "float32"
 ) -> Decode:
-    """The search that `options` ask for, rescoring in `precision`.
+    """The search that is planned, rescoring in `precision`.
 
-    Raises `UsageError`, or `ModelError` for a faulty language model.
+    Raises `UsageError` for faulty hotwords, `ModelError` for a faulty language model.
     """
-    options = options or DecodeOptions()
-    path, rescorer = _models(model.path, options)
-    if _is_greedy(options, path, rescorer):
+    config, rescorer = plan.config, plan.rescorer
+    if config is None:
         return best_path
 
     from asr.decoding.hotwords import gather_hotwords
     from asr.decoding.rescoring import merge_nbests, rescore_nbest, word_posteriors
     from asr.lm.load import load_language_model
 
-    config = _config(model.path, options, rescorer)
     recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary, precision) if rescorer is not None else None
-    language_model = load_language_model(path) if path is not None else None
+    language_model = load_language_model(plan.language_model) if plan.language_model is not None else None
     share = replace(config, beam_size=max(1, config.beam_size // config.views))
-    decoder = make_decoder(model, share, language_model, gather_hotwords(options.hotwords))
+    decoder = make_decoder(model, share, language_model, gather_hotwords(plan.hotwords))
 
     def decode(
         log_probs: Floats, lengths: list[int], posteriors: bool = False, others: Sequence[Sequence[Floats]] = ()
@@ -182,13 +201,6 @@ def best_path(
     """Greedy search as a `Decode`; it knows one hypothesis of one view, and nothing of how probable its words are."""
     del posteriors, others
     return greedy(log_probs, lengths)
-
-
-def views_of(folder: Path, options: DecodeOptions | None = None) -> int:
-    """How many views of the sound the search that `options` ask for reads."""
-    options = options or DecodeOptions()
-    path, rescorer = _models(folder, options)
-    return 1 if _is_greedy(options, path, rescorer) else _config(folder, options, rescorer).views
 
 
 def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:
@@ -246,38 +258,24 @@ def write_settings(folder: Path, config: DecodingConfig) -> None:
 
 
 def describe_search(folder: Path, options: DecodeOptions | None = None) -> dict[str, Any]:
-    """What `make_decode` would search with, as plain data for a report."""
-    options = options or DecodeOptions()
-    path, rescorer = _models(folder, options)
-    if _is_greedy(options, path, rescorer):
+    """What is searched with, as plain data for a report."""
+    plan = plan_search(folder, options)
+    if plan.config is None:
         return {"search": "greedy"}
-    settings = asdict(_config(folder, options, rescorer))
+    settings = asdict(plan.config)
     del settings["rescored_lm_weight"]  # is in lm_weight where it counts
     del settings["prior"]  # hundreds of numbers, which the model's fingerprint stands for
     rescoring = {key: settings.pop(key) for key in ("nbest", "nbest_threshold", "rescore_weight", "rescore_word_score")}
-    settings |= {"language_model": str(path) if path is not None else None, "hotwords": list(options.hotwords)}
-    if rescorer is not None:
-        settings |= {"rescore": str(rescorer), **rescoring}
+    settings |= {"language_model": str(plan.language_model) if plan.language_model is not None else None}
+    settings |= {"hotwords": list(plan.hotwords)}
+    if plan.rescorer is not None:
+        settings |= {"rescore": str(plan.rescorer), **rescoring}
     elif ModelFolder(folder).rescorer is not None:
         settings["rescore"] = "none"
     return {"search": "beam", **settings}
 
 
-def _models(folder: Path, options: DecodeOptions) -> tuple[Path | None, Path | None]:
-    """The language model and the recurrent one. Raises `UsageError` for weights of one that there is not."""
-    path, rescorer = _language_model(folder, options.lm), rescorer_folder(folder, options)
-    bonus = options.word_score if _is_greedy(options, path, rescorer) else None
-    if path is None and (options.lm_weight is not None or bonus is not None):
-        raise UsageError("there is no language model to weigh", "Name one with --lm.")
-    return path, rescorer
-
-
-def _is_greedy(options: DecodeOptions, *models: Path | None) -> bool:
-    beam = options.beam_size is not None or options.views is not None
-    return options.greedy or not (any(models) or beam or options.hotwords)
-
-
-def _config(folder: Path, options: DecodeOptions, rescorer: Path | None) -> DecodingConfig:
+def _config(folder: Path, options: DecodeOptions, path: Path | None, rescorer: Path | None) -> DecodingConfig:
     names = ("views", "lm_weight", "word_score", "rescore_weight", "rescore_word_score")
     given: dict[str, Any] = {"beam_size": options.beam} | {name: getattr(options, name) for name in names}
     config = read_settings(folder)
@@ -285,7 +283,7 @@ def _config(folder: Path, options: DecodeOptions, rescorer: Path | None) -> Deco
         config = replace(config, views=1)
     if rescorer is not None:
         config = config.before_rescoring()
-    if _language_model(folder, options.lm) is None:
+    if path is None:
         # All are there to balance a language model.
         config = replace(config, prior=(), prior_weight=0.0, word_score=0.0)
     return replace(config, **{name: value for name, value in given.items() if value is not None})

@@ -14,7 +14,7 @@ from typing import Any
 
 from asr.errors import AsrError, UsageError
 from asr.model.bundle import load_saved_model
-from asr.transcription.decoder import DecodeOptions, make_decode
+from asr.transcription.decoder import DecodeOptions, make_decode, plan_search
 from asr.transcription.reader import Request
 from asr.transcription.result import Failure, Transcript
 
@@ -44,7 +44,9 @@ def transcribe_with_ray(
         raise UsageError("--engine ray needs Ray", "In the project's folder: .venv/bin/pip install -e '.[ray]'")
     ray: Any = import_module("ray")
 
-    make_decode(load_saved_model(model), search)  # what is wrong with these is to be told here, not by every worker
+    # What is wrong with these is to be told here, not by every worker.
+    saved = load_saved_model(model)
+    make_decode(saved, plan_search(saved.path, search))
     if not ray.is_initialized():
         ray.init(log_to_driver=False, configure_logging=False)
     chunks = [list(requests[start : start + _CHUNK]) for start in range(0, len(requests), _CHUNK)]

@@ -45,10 +45,8 @@ from asr.transcription.decoder import (
     Decode,
     DecodeOptions,
     best_path,
-    calibrated_search,
-    decodes_phones,
     make_decode,
-    views_of,
+    plan_search,
 )
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
@@ -95,9 +93,9 @@ class Recognizer:
     def with_search(self, search: DecodeOptions) -> Recognizer:
         """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
         other = copy.copy(self)
-        decode = make_decode(self.model, search, self._threads_each, self.precision)
-        phones, calibrated = decodes_phones(self.model, search), calibrated_search(self.model.path, search)
-        other._search_with(decode, phones, calibrated, views_of(self.model.path, search))
+        plan = plan_search(self.model.path, search)
+        decode = make_decode(self.model, plan, self._threads_each, self.precision)
+        other._search_with(decode, plan.decodes_phones(self.model), plan.calibration, plan.views)
         return other
 
     def _search_with(self, decode: Decode, phones: bool, search: Search | None, views: int) -> None:

@@ -21,8 +21,8 @@ from asr.transcription.decoder import (
     describe_search,
     load_rescorer,
     make_decode,
+    plan_search,
     read_settings,
-    views_of,
     write_settings,
 )
 
@@ -46,7 +46,7 @@ def folder(tiny_model: Path, tiny_rnn_lm: Path, tmp_path: Path) -> Path:
 
 
 def read(model: Path, heard: np.ndarray, **options: Any) -> list[Hypothesis]:
-    return make_decode(load_saved_model(model), DecodeOptions(**options))(heard, STEPS)
+    return make_decode(load_saved_model(model), plan_search(model, DecodeOptions(**options)))(heard, STEPS)
 
 
 @pytest.mark.parametrize(("weight", "bonus"), [(0.0, 0.0), (0.7, 0.0), (3.0, 0.0), (0.7, 4.0)])
@@ -89,12 +89,14 @@ def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_l
     wanted = {"rescore": tiny_rnn_lm, "rescore_weight": 2.0, "rescore_word_score": 5.0}
     assert read(folder, heard) == read(folder, heard, **wanted)
     assert read(folder, heard) != read(folder, heard, rescore_weight=0.0)
-    plain = make_decode(load_saved_model(folder), DecodeOptions(beam_size=20, rescore="none"))(heard, STEPS)
+    plain = make_decode(load_saved_model(folder), plan_search(folder, DecodeOptions(beam_size=20, rescore="none")))(
+        heard, STEPS
+    )
     assert read(folder, heard, beam_size=20, lm="none") == plain
 
 
 def test_the_best_of_all_views_wins(tiny_model: Path, heard: np.ndarray) -> None:
-    decode = make_decode(load_saved_model(tiny_model), DecodeOptions(beam_size=40, views=2))
+    decode = make_decode(load_saved_model(tiny_model), plan_search(tiny_model, DecodeOptions(beam_size=40, views=2)))
     views = [heard, heard[:, ::-1].copy()]
     rows = [[log_probs[row, :length] for row, length in enumerate(STEPS)] for log_probs in views]
     alone = [decode(log_probs, STEPS) for log_probs in views]
@@ -112,7 +114,7 @@ def test_the_best_of_all_views_wins(tiny_model: Path, heard: np.ndarray) -> None
 def test_how_many_views(folder: Path, options: dict[str, Any], wanted: int) -> None:
     (folder / "decoding.json").write_text(json.dumps({"views": 3}))
     (folder / "lm.ngram").touch()
-    assert views_of(folder, DecodeOptions(**options)) == wanted
+    assert plan_search(folder, DecodeOptions(**options)).views == wanted
     assert describe_search(folder, DecodeOptions(**options)).get("views", 1) == wanted
 
 
@@ -165,7 +167,7 @@ def test_a_fast_search_is_one_and_no_other(options: dict[str, Any]) -> None:
 
 def test_a_model_without_a_judge_says_nothing_of_one(tiny_model: Path) -> None:
     assert not {"rescore", "rescore_weight", "nbest"} & describe_search(tiny_model, DecodeOptions(beam_size=5)).keys()
-    assert make_decode(load_saved_model(tiny_model)) is best_path
+    assert make_decode(load_saved_model(tiny_model), plan_search(tiny_model)) is best_path
 
 
 def test_settings_written_before_there_was_rescoring(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_what_balances_a_language_model_is_off_without_one(folder: Path, heard: 
 )
 def test_contradictions(tiny_model: Path, options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
-        make_decode(load_saved_model(tiny_model), DecodeOptions(**options))
+        make_decode(load_saved_model(tiny_model), plan_search(tiny_model, DecodeOptions(**options)))
 
 
 def test_a_judge_that_lacks_letters_is_refused_before_the_run(tiny_rnn_lm: Path) -> None:
@@ -218,8 +220,8 @@ def test_a_judge_that_lacks_letters_is_refused_before_the_run(tiny_rnn_lm: Path)
 def test_a_judge_that_is_not_there(tiny_model: Path, tiny_rnn_lm: Path, tmp_path: Path) -> None:
     model = load_saved_model(tiny_model)
     with pytest.raises(ModelError, match=r"rnn/config\.json is missing"):
-        make_decode(model, DecodeOptions(rescore=tmp_path / "rnn"))
+        make_decode(model, plan_search(model.path, DecodeOptions(rescore=tmp_path / "rnn")))
     with pytest.raises(ModelError, match=r"The model of that training is .*best"):
-        make_decode(model, DecodeOptions(rescore=tiny_rnn_lm.parent))
+        make_decode(model, plan_search(model.path, DecodeOptions(rescore=tiny_rnn_lm.parent)))
     with pytest.raises(ModelError, match="not a recurrent language model"):
-        make_decode(model, DecodeOptions(rescore=tiny_model))
+        make_decode(model, plan_search(model.path, DecodeOptions(rescore=tiny_model)))

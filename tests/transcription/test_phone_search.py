@@ -16,7 +16,7 @@ from asr.lexicon.phones import VOCABULARY
 from asr.model.bundle import load_saved_model
 from asr.model.folder import BUNDLED, ModelFolder
 from asr.transcription.align import align_text
-from asr.transcription.decoder import DecodeOptions, decodes_phones, make_decode, read_settings
+from asr.transcription.decoder import DecodeOptions, make_decode, plan_search, read_settings
 from tests.audio.recordings import encode, noisy
 
 WORDS = {"THE", "QUICK", "BROWN", "FOX", "KNOWS", "NOSE", "A", "EYE"}
@@ -39,9 +39,9 @@ def test_words_come_from_phones_and_have_their_times(recognizer):
 
 def test_without_a_language_model_letters_are_written(tiny_phone_model):
     model = load_saved_model(tiny_phone_model)
-    assert decodes_phones(model)
-    assert not decodes_phones(model, DecodeOptions(lm="none"))
-    assert not decodes_phones(model, DecodeOptions(greedy=True))
+    assert plan_search(model.path).decodes_phones(model)
+    assert not plan_search(model.path, DecodeOptions(lm="none")).decodes_phones(model)
+    assert not plan_search(model.path, DecodeOptions(greedy=True)).decodes_phones(model)
     texts = {
         asr.load_model(tiny_phone_model, **way).transcribe(noisy(4.0, 1)).text
         for way in ({"greedy": True}, {"lm": "none"})
@@ -55,7 +55,7 @@ def test_phones_spell_what_the_search_says(tiny_phone_model):
     path = ["ð", "ʌ", "▁", "n", "O", "z", "▁", "b", "r", "U", "n"]
     log_probs = np.full((1, len(path), len(VOCABULARY)), np.log(1e-3), np.float32)
     log_probs[0, np.arange(len(path)), [VOCABULARY.index(sign) for sign in path]] = np.log(0.96)
-    (hypothesis,) = make_decode(model)(log_probs, [len(path)])
+    (hypothesis,) = make_decode(model, plan_search(model.path))(log_probs, [len(path)])
     assert hypothesis.text in ("THE KNOWS BROWN", "THE NOSE BROWN")
     assert [VOCABULARY[token] for token in hypothesis.tokens] == path
     assert [hypothesis.tokens for hypothesis in greedy(log_probs, [len(path)])] == [hypothesis.tokens]
@@ -68,10 +68,12 @@ def test_a_hotword_that_nobody_listed_is_spoken_as_the_speller_guesses(tiny_phon
     path = ["z", "ɔ", "r", "k"]
     log_probs = np.full((1, len(path), len(VOCABULARY)), np.log(1e-3), np.float32)
     log_probs[0, np.arange(len(path)), [VOCABULARY.index(sign) for sign in path]] = np.log(0.96)
-    (hypothesis,) = make_decode(model, DecodeOptions(hotwords=["zork=5"]))(log_probs, [len(path)])
+    (hypothesis,) = make_decode(model, plan_search(model.path, DecodeOptions(hotwords=["zork=5"])))(
+        log_probs, [len(path)]
+    )
     assert hypothesis.text == "ZORK"
     with pytest.raises(UsageError, match="hotword 'QQ' is spoken"):
-        make_decode(model, DecodeOptions(hotwords=["QQ"]))
+        make_decode(model, plan_search(model.path, DecodeOptions(hotwords=["QQ"])))
 
 
 def test_a_known_text_is_aligned_by_its_phones(recognizer):

@@ -16,7 +16,7 @@ from asr.audio.segmentation import Chunk, SegmentationConfig
 from asr.errors import AudioError, ModelError, UsageError
 from asr.model.bundle import load_saved_model
 from asr.nn.precision import bfloat16_is_fast, int8_is_fast
-from asr.transcription.decoder import DecodeOptions, make_decode
+from asr.transcription.decoder import DecodeOptions, make_decode, plan_search
 from asr.transcription.reader import Request, RequestChunk
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure, Segment, Transcript
@@ -243,8 +243,10 @@ class TestSearch:
 
     def test_a_model_that_cannot_decide_takes_the_hotword(self, tiny_model):
         model, log_probs = undecided(tiny_model)
-        (keen,) = make_decode(model, DecodeOptions(beam_size=20, hotwords=["OVER=50"]))(log_probs, [12])
-        (plain,) = make_decode(model, DecodeOptions(beam_size=20))(log_probs, [12])
+        (keen,) = make_decode(model, plan_search(model.path, DecodeOptions(beam_size=20, hotwords=["OVER=50"])))(
+            log_probs, [12]
+        )
+        (plain,) = make_decode(model, plan_search(model.path, DecodeOptions(beam_size=20)))(log_probs, [12])
         assert "OVER" in keen.text.split()
         assert "OVER" not in plain.text.split()
 
@@ -257,7 +259,7 @@ class TestSearch:
         model, log_probs = undecided(folder)
 
         def text(**options: object) -> str:
-            return make_decode(model, DecodeOptions(**options))(log_probs, [12])[0].text
+            return make_decode(model, plan_search(model.path, DecodeOptions(**options)))(log_probs, [12])[0].text
 
         assert "FOX" in text().split()
         assert "FOX" not in text(greedy=True).split()
