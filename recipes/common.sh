@@ -45,6 +45,9 @@ took() {
 }
 trap took EXIT
 
+# quoted TEXT: as YAML takes it whole, whatever signs are in it.
+quoted() { printf "'%s'" "${1//\'/\'\'}"; }
+
 # begin N TITLE: whether stage N is wanted; says so when it is.
 begin() {
   [ "$stage" -le "$1" ] && [ "$1" -le "$stop" ] || return 1

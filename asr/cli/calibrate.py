@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from asr.errors import UsageError
+from asr.errors import DataError, UsageError
 
 
 def calibrate(
@@ -36,9 +36,10 @@ def calibrate(
     utterances = read_manifest(manifest)
     others = read_manifest(report_on) if report_on is not None else []
     folder = ModelFolder(model_folder(model))
-    target = folder.copy_to(out) if out is not None else folder
+    if not utterances:
+        raise DataError(f"{manifest} is empty")
     calibrations = {}
-    for search, calibration, quality in calibrate_all(target.path, utterances, others, threads):
+    for search, calibration, quality in calibrate_all(folder.path, utterances, others, threads):
         calibrations[search] = calibration
         if quality is not None:
             facts = (
@@ -46,4 +47,5 @@ def calibrate(
                 for name, value in asdict(quality).items()
             )
             typer.echo(f"{search}: {', '.join(facts)}")
+    target = folder.copy_to(out) if out is not None else folder
     save_calibrations(target.path, calibrations)

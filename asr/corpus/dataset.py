@@ -54,7 +54,7 @@ def draw_epoch(counts: Sequence[int], weights: Sequence[float], seed: int, epoch
         whole, part = divmod(weight, 1.0)
         everything = np.arange(start, start + count)
         chosen += [everything] * int(whole)
-        chosen.append(generator.permutation(everything)[: round(part * count)])
+        chosen.append(generator.permutation(everything)[: int(part * count + generator.random())])
         start += count
     return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
 
@@ -74,11 +74,12 @@ def make_batches(
     batches = fill_batches(order, durations, config)
     if ascending:
         return batches
-    groups = [batches[start : start + TOGETHER] for start in range(0, len(batches), TOGETHER)]
-    # The one group that may be short goes last, where it puts no other out of step.
-    whole = len(batches) // TOGETHER
-    order_of_groups = [*generator.permutation(whole), *range(whole, len(groups))]
-    return [batch for number in order_of_groups for batch in groups[number]]
+    # What fills no group goes last, where it puts no other out of step, and may be left out of the last update: it is
+    # taken from anywhere, for at the end of `batches` are the longest utterances, which must not be missed each time.
+    whole, rest = divmod(len(batches), TOGETHER)
+    last = generator.permutation(len(batches))[:rest]
+    groups = np.delete(np.arange(len(batches)), last).reshape(whole, TOGETHER)
+    return [batches[number] for number in [*generator.permutation(groups).flat, *last]]
 
 
 def fill_batches(order: np.ndarray, durations: np.ndarray, config: BatchConfig) -> list[np.ndarray]:

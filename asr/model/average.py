@@ -14,6 +14,7 @@ import torch
 from asr.errors import ModelError
 from asr.model.acoustic import AcousticConfig
 from asr.model.bundle import SavedModel, load_saved_model, save_model
+from asr.model.folder import ModelFolder
 from asr.weights import read_weights
 
 
@@ -28,6 +29,10 @@ def average_models(folders: list[Path], output: Path, half: bool = True) -> None
     models = [read_weights(folder / "model.safetensors") for folder in folders]
     weights = {name: torch.stack([model[name].float() for model in models]).mean(dim=0) for name in models[0]}
     facts = first.training | {"averaged": [_name(folder) for folder in folders]}
+    if output not in folders:
+        # What a model that was there before has said of its own weights.
+        for stale in (ModelFolder(output).calibration, ModelFolder(output).phone_ngram):
+            stale.unlink(missing_ok=True)
     save_model(
         output,
         first.network,

@@ -45,8 +45,8 @@ class EncoderConfig:
             raise ValueError("channels and strides must be lists of the same length")
         if any(channel < 1 for channel in self.channels) or any(stride not in (1, 2, 3) for stride in self.strides):
             raise ValueError("channels must be positive and strides 1, 2 or 3")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError("dropout must be at least 0 and below 1")
+        if not 0.0 <= self.dropout <= 0.99:
+            raise ValueError("dropout must be from 0 to 0.99")
 
 
 class Subsampling(nn.Module):

@@ -21,7 +21,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from asr.errors import UsageError
+from asr.errors import ModelError, UsageError
 from asr.io import make_folder, write_whole
 
 BUNDLED = Path(__file__).resolve().parents[1] / "pretrained"
@@ -77,7 +77,9 @@ class ModelFolder:
         return sorted(path for path in hidden if path.suffix != ".md" and path.name[0] != ".")
 
     def copy_to(self, target: Path) -> ModelFolder:
-        """The same model in another folder. Raises `UsageError` where one is already."""
+        """The same model in another folder. Raises `UsageError` where one is there, `ModelError` where none is here."""
+        if not self.config.exists():
+            raise ModelError(f"{self.path} is not a model folder")
         if (target / self.config.name).exists():
             raise UsageError(f"{target} already holds a model", "Choose another folder.")
         make_folder(target)

@@ -1,7 +1,7 @@
 """Data-parallel training under `torchrun`: gradients are averaged over processes after the backward pass.
 
 One all-reduce of the flattened gradients per update replaces DistributedDataParallel's hooks: the step stays the same
-code with one process or many, and gradients that one process skipped (a batch with an infinite loss) count as zero.
+code with one process or many.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 
@@ -205,7 +206,7 @@ def _tensorboard(folder: Path, update: int) -> Any:
 PICTURE = "curves.png"
 RATES = ("wer", "cer", "words_wrong")
 """Measurements that are fractions, drawn in percent."""
-COLORS = ("#b3261e", "#e08e45", "#5b7f3a")
+COLORS = ("#b3261e", "#e08e45", "#5b7f3a", "#6a4c93", "#3d8d91")
 
 
 def draw_curves(folder: Path) -> Path | None:
@@ -230,7 +231,7 @@ def draw_curves(folder: Path) -> Path | None:
     shown = epochs or steps
     panels[0].plot(along(shown), _values(shown, "loss"), color="#1f4e9c", marker=".", label="training")
     panels[0].set_ylabel("loss, nats")
-    for name, color in zip(validated, COLORS, strict=False):
+    for name, color in zip(validated, cycle(COLORS), strict=False):
         short = name.removeprefix(PREFIX)
         values = [(100 if short in RATES else 1) * value for value in _values(epochs, name)]
         label = f"{short.upper() if len(short) == 3 else short.replace('_', ' ')}{', %' if short in RATES else ''}"

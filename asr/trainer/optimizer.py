@@ -20,6 +20,10 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
 
+    def __post_init__(self) -> None:
+        if self.weight_decay < 0 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError("weight_decay must not be negative, and betas at least 0 and below 1")
+
 
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW over every parameter that learns; decay spares biases and norms."""

@@ -75,7 +75,7 @@ class LoopConfig:
         for name in ("epochs", "accumulate", "tolerated_skips"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("minutes", "patience", "keep_epochs", "checkpoint_minutes"):
+        for name in ("seed", "minutes", "patience", "keep_epochs", "checkpoint_minutes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if not self.clip > 0:
@@ -338,7 +338,7 @@ class Trainer:
             if not reason:
                 self.module.load_state_dict(states["module"])
                 restore(self.optimizer, states["optimizer"])
-                self.average.restore(states["average"])
+                self.average.restore(states["average"] or states["module"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             reason = str(error)
         if reason:
@@ -346,6 +346,10 @@ class Trainer:
                 f"{self.folder / LAST} does not fit this configuration: {reason}",
                 "Resume with the configuration that the run was started with.",
             )
+
+    def forget_best(self) -> None:
+        """Have the next epoch be the best: what was measured before was another thing."""
+        self.state.criterion, self.state.best_epoch = "", self.state.epoch
 
     def learn(self, epoch: int, updates: int) -> Iterator[None]:
         """Make at most `updates` of an epoch's updates outside a run: nothing is validated or saved."""

@@ -112,10 +112,19 @@ class AcousticExperiment:
             raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
         if self.shift_ms is not None and self.init_from is None:
             raise UsageError("shift_ms is for init_from", "Without it, set acoustic.features.shift_ms.")
-        if self.crf_ctc_weight < 0:
-            raise UsageError("crf_ctc_weight must not be negative")
-        if self.workers < 0:
-            raise UsageError("workers must be 0 (one that suits the device) or more")
+        for name in (
+            "crf_ctc_weight",
+            "cr_ctc_weight",
+            "sortagrad_epochs",
+            "augment_warmup_epochs",
+            "threads",
+            "workers",
+        ):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must not be negative")
+        for name in ("phone_weight", "intermediate_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is a share: it must be from 0 to 1")
         if self.loop.patience and not self.validation:
             raise UsageError("loop.patience needs a validation manifest")
 
@@ -162,9 +171,15 @@ class AcousticTask:
         origin = load_saved_model(config.init_from) if config.init_from else None
         normalize = get_normalizer(config.normalizer)
         manifests = [read_texts(corpus.manifest, normalize) for corpus in config.train]
+        held_out = [read_texts(path, normalize) for path in config.validation]
         texts = [utterance.text for manifest in manifests for utterance in manifest]
+        for corpus, manifest in zip(config.train, manifests, strict=True):
+            if not manifest:
+                advice = "It is empty: make it with `asr prepare`."
+                raise DataError(f"{corpus.manifest} has no utterance to learn from", advice)
         kept_head = origin if origin and not config.reinit_head else None
-        self.lexicon = starting_lexicon(config.lexicon, origin, texts)
+        validated = [utterance.text for manifest in held_out for utterance in manifest]
+        self.lexicon = starting_lexicon(config.lexicon, origin, texts + validated)
         sizes = replace(
             starting_sizes(config.acoustic, origin, config.reinit_head, config.shift_ms),
             phones=self.lexicon is not None,
@@ -195,7 +210,7 @@ class AcousticTask:
         )
         if origin is None and sizes.features.normalize == "global":
             self._measure_features()
-        self.validation = [self._held_out(path, read_texts(path, normalize)) for path in config.validation]
+        self.validation = [self._held_out(*each) for each in zip(config.validation, held_out, strict=True)]
         self._report_left_out()
 
     def describe_data(self) -> list[str]:
@@ -391,8 +406,7 @@ class AcousticTask:
                 kept.append(index)
         if not kept:
             self._report_left_out()
-            advice = "See the reasons above." if utterances else "It is empty: make it with `asr prepare`."
-            raise DataError(f"{config.manifest} has no utterance to learn from", advice)
+            raise DataError(f"{config.manifest} has no utterance to learn from", "See the reasons above.")
         texts = [said[index] for index in kept]
         kept_phones = [phones[index] for index in kept] if phones else []
         name, targets = config.manifest.stem, [tokens[index] for index in kept]

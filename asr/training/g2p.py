@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +75,18 @@ class G2PTask:
         if not self.examples:
             raise DataError("there are no words to learn the pronunciation from", "Give a dictionary such as CMUdict.")
         torch.manual_seed(config.loop.seed)
-        self.module = load_g2p(config.init_from) if config.init_from else G2P(**asdict(config.network))
+        self.module = G2P(**asdict(config.network))
+        if config.init_from:
+            self.module = load_g2p(config.init_from)
+            self.module.dropout.p = config.network.dropout
+            width = self.module.phones.in_features
+            sizes = replace(
+                config.network,
+                hidden=width // 2,
+                layers=len(self.module.layers),
+                embedding=self.module.letters.embedding_dim,
+            )
+            self.config = replace(config, network=sizes)
 
     def describe_data(self) -> list[str]:
         """How many words there are."""

@@ -82,7 +82,12 @@ class PunctuationTask:
 
     def __init__(self, config: PunctuationExperiment, device: torch.device, quiet: bool = False) -> None:
         self.config, self.device = config, device
-        vocabulary = (config.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        try:
+            vocabulary = (config.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        except OSError as error:
+            raise DataError(
+                f"{config.text} is not a text to learn punctuation from", "recipes/punctuation makes one."
+            ) from error
         self.train = Words.load(config.text / "train")
         self.held_out = Words.load(config.text / "validation")
         if len(self.train.words) <= config.window:
@@ -126,8 +131,9 @@ class PunctuationTask:
         return Loss(mark_loss + case_loss, ["a batch of windows"], sums, amount=0.0)
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
-        """Losses a word, in nats."""
-        return {name: sums[name] / max(1.0, sums["words"]) for name in ("mark", "case")}
+        """Losses a word, in nats: both, that of the mark, and that of the case."""
+        mark, case = (sums[name] / max(1.0, sums["words"]) for name in ("mark", "case"))
+        return {"loss": mark + case, "mark": mark, "case": case}
 
     def validate(self) -> dict[str, float]:
         """The loss, and F1 of marks and capitals, on clean words without pauses."""

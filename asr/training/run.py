@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from asr.config import apply_overrides, read_yaml, validate
-from asr.errors import UsageError
+from asr.errors import ModelError, UsageError
 from asr.io import make_folder, write_text
 from asr.model.acoustic import parameters
 from asr.nn.precision import chosen
@@ -33,6 +34,8 @@ CONFIG = "config.yaml"
 TIMED_UPDATES = 3
 MOST_UPDATES = 600
 LOOK_EVERY = 20
+MEASURES = {"validation", "held_out", "validation_words", "lexicon", "phone_ngram", "crf_ctc_weight", "normalizer"}
+"""Settings that say what is measured after an epoch: under others, figures of before are no match."""
 
 Experiment = AcousticExperiment | RecurrentExperiment | G2PExperiment | PunctuationExperiment
 """The configuration of a task, a dataclass: everything that decides a run."""
@@ -70,29 +73,55 @@ def run_task(experiment: Experiment, resume: bool = False, quiet: bool = False) 
         raise UsageError(
             f"{output} already holds a run", "Go on with --resume, or choose another output=…, or delete it."
         )
+    if resume and not (output / LAST).exists():
+        raise ModelError(f"there is no checkpoint {output / LAST}", "Start without --resume.")
     world = distributed.join_world()
     try:
         make_folder(output)
-        device = _prepare(experiment)
-        task = _build(experiment, device, world, quiet)
-        trainer = Trainer(task, experiment.loop, output, world, device)
-        text = as_yaml(task.config)
-        for line in [*(changes(output / CONFIG, text) if resume else []), *describe_run(task, device)]:
-            trainer.logger.note(line)
-        if resume:
-            trainer.restore()
-        if world.is_main:
-            write_text(output / CONFIG, text)
-        try:
-            state = trainer.run()
-        finally:
-            if world.is_main:
-                with suppress(ImportError):  # matplotlib need not be there
-                    draw_curves(output)
-        distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
-        return state
+        with _alone(output) if world.is_main else nullcontext():
+            return _run(experiment, resume, quiet, world)
     finally:
         distributed.leave_world()
+
+
+def _run(experiment: Experiment, resume: bool, quiet: bool, world: distributed.World) -> TrainState:
+    output = experiment.output
+    device = _prepare(experiment)
+    task = _build(experiment, device, world, quiet)
+    trainer = Trainer(task, experiment.loop, output, world, device)
+    text = as_yaml(task.config)
+    changed = changes(output / CONFIG, text) if resume else {}
+    for key, (before, after) in changed.items():
+        trainer.logger.note(f"changed since its last start: {key} {before} → {after}")
+    for line in describe_run(task, device):
+        trainer.logger.note(line)
+    if resume:
+        trainer.restore()
+        if any(key.split(".")[0] in MEASURES for key in changed):
+            trainer.forget_best()
+    if world.is_main:
+        write_text(output / CONFIG, text)
+    try:
+        state = trainer.run()
+    finally:
+        if world.is_main:
+            with suppress(ImportError):  # matplotlib need not be there
+                draw_curves(output)
+    distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
+    return state
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Hold the folder against a second run; the system lets go of it however this one ends."""
+    with (output / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another process is training in {output}", "Wait for it, or choose another output=…."
+            ) from error
+        yield
 
 
 def overfit(experiment: Experiment, count: int) -> tuple[float, int]:
@@ -131,7 +160,11 @@ def dry_run(experiment: Experiment) -> Iterator[str]:
         seconds = epoch_seconds(trainer, task, epochs - 1)  # the first epochs may be easier ones
     if isinstance(task, AcousticTask):
         yield f"{task.audio_seconds(epochs - 1) / seconds:.0f} seconds of audio a second"
-    yield f"{clock(seconds)} an epoch, {clock(epochs * seconds)} for {epochs} epochs, validation not included"
+    total, most = epochs * seconds, 60 * experiment.loop.minutes
+    if 0 < most < total:
+        yield f"{clock(seconds)} an epoch; loop.minutes ends the run after {clock(most)}, {most / seconds:.1f} epochs"
+    else:
+        yield f"{clock(seconds)} an epoch, {clock(total)} for {epochs} epochs, validation not included"
 
 
 def epoch_seconds(trainer: Trainer, task: RunTask, epoch: int) -> float:
@@ -156,13 +189,13 @@ def describe_run(task: RunTask, device: torch.device) -> list[str]:
     return [*task.describe_data(), f"{sizes}, in {arithmetic}"]
 
 
-def changes(former: Path, text: str) -> list[str]:
-    """Which settings of the configuration file `former` are others in the YAML `text`, a line each."""
+def changes(former: Path, text: str) -> dict[str, tuple[Any, Any]]:
+    """Which settings of the configuration file `former` are others in the YAML `text`: before and after."""
     if not former.exists():
-        return []
+        return {}
     before, after = _leaves(read_yaml(former)), _leaves(yaml.safe_load(text))
-    different = [key for key in before | after if before.get(key) != after.get(key)]
-    return [f"changed since the run began: {key} {before.get(key)} → {after.get(key)}" for key in different]
+    both = {key: (before.get(key), after.get(key)) for key in before | after}
+    return {key: (old, new) for key, (old, new) in both.items() if old != new}
 
 
 def as_yaml(experiment: Experiment) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 from dataclasses import replace
@@ -24,6 +25,7 @@ from asr.model.average import average_models, last_models
 from asr.model.bundle import load_saved_model, save_model
 from asr.model.ctc import needed_steps
 from asr.text.tokenizer import CharacterTokenizer
+from asr.trainer.trainer import LAST
 from asr.training.acoustic import VALIDATION_BATCHES, AcousticTask
 from asr.training.run import overfit, read_experiment, run_task
 from tests.training.experiments import experiment, write_config, write_speech
@@ -196,9 +198,39 @@ def test_resuming_with_other_settings_says_which(tmp_path: Path, capsys: pytest.
     run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
     assert "changed" not in capsys.readouterr().err
     run_task(experiment(tmp_path, "loop.epochs=2", "spec_augment=null"), resume=True, quiet=True)
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("changed since the run began")]
-    assert "changed since the run began: loop.epochs 1 → 2" in told
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("changed since its last start")]
+    assert "changed since its last start: loop.epochs 1 → 2" in told
     assert any("spec_augment.time_masks 1 → None" in line for line in told)
+
+
+def test_epochs_measured_by_another_set_are_no_match_for_later_ones(tmp_path: Path) -> None:
+    state = run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
+    assert state.best_epoch == 1
+    easier = state.best - 1.0  # as if the former validation had been an easy one
+    last = torch.load(tmp_path / "run" / LAST, weights_only=False)
+    last["state"]["best"] = easier
+    torch.save(last, tmp_path / "run" / LAST)
+    same = run_task(experiment(tmp_path, "loop.epochs=2"), resume=True, quiet=True)
+    assert (same.best, same.best_epoch) == (easier, 1)
+    others = write_speech(tmp_path, "others", 3)
+    other = experiment(tmp_path, "loop.epochs=3", f"validation=[{others}]")
+    assert run_task(other, resume=True, quiet=True).best_epoch == 3
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    config.output.mkdir(parents=True)
+    with (config.output / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another process is training"):
+            run_task(config, quiet=True)
+    assert [path.name for path in config.output.iterdir()] == [".lock"]
+
+
+def test_a_moving_average_may_begin_later(tmp_path: Path) -> None:
+    run_task(experiment(tmp_path, "loop.epochs=1", "loop.ema_decay=0"), quiet=True)
+    state = run_task(experiment(tmp_path, "loop.epochs=2", "loop.ema_decay=0.9"), resume=True, quiet=True)
+    assert state.epoch == 2
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(trained: Path) -> None:
@@ -342,11 +374,21 @@ def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
     for part in ("accumulate: 4", "width: 16", "tones: 0.00 h an epoch", "6 tokens", "seconds of audio a second"):
         assert part in result.output
     assert not (tmp_path / "run").exists()
+    short = CliRunner().invoke(
+        app, ["train", str(tmp_path / "tones.yaml"), "--dry-run", "loop.epochs=100000", "loop.minutes=1"]
+    )
+    assert "loop.minutes ends the run after 0:01:00" in short.output
 
 
 @pytest.mark.parametrize(
     ("override", "named"),
     [
+        ("loop.seed=-1", "seed must not be negative"),
+        ("threads=-1", "threads must not be negative"),
+        ("loop.optimizer.betas=[0.9, 1]", "betas at least 0 and below 1"),
+        ("loop.optimizer.weight_decay=-1", "weight_decay must not be negative"),
+        ("acoustic.encoder.dropout=0.999", "dropout must be from 0 to 0.99"),
+        ("phone_weight=3", "phone_weight is a share"),
         ("loop.epoch=3", r"unknown key loop\.epoch.*Known here: epochs"),
         ("loop.optimizer.kind=muon", r"unknown key loop\.optimizer\.kind"),
         ("loop.precision=half", "'auto', 'float32' or 'bfloat16'"),
@@ -366,7 +408,7 @@ def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
         ("train=a.jsonl", "train: .*list"),
         ("intermediate_layer=2", "intermediate_layer must be 0"),
         ("batches.seconds=2", r"batches\.seconds must hold"),
-        ("workers=-1", "workers must be 0"),
+        ("workers=-1", "workers must not be negative"),
         ("normalizer=french", "french"),
         ("loop", "not of the form"),
         ("loop.epochs.x=1", "epochs is not a group"),
