@@ -8,7 +8,7 @@ from asr.transcription.reader import EndOfAudio, RequestChunk
 
 BATCH_SECONDS = 120.0
 """Sound in a batch, padding included: larger batches fall out of the processor's cache and are slower."""
-LARGEST_WINDOW = 360.0
+LARGEST_WINDOW = 300.0
 """Seconds of sound among which batches of like lengths are sought."""
 STREAM_WINDOW = 30.0
 """The same where somebody waits for the words."""
