@@ -82,7 +82,7 @@ def _are_chunks(file: Any, place: int, length: int) -> bool:
         if len(head) < 8:
             return True
         if not any(head):
-            return not any(any(block) for block in iter(lambda: file.read(1 << 20), b""))
+            return not any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b""))
         size = struct.unpack("<I", head[4:])[0]
         if not all(0x20 <= letter < 0x7F for letter in head[:4]) or size > length - place - 8:
             return False

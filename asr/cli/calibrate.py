@@ -36,6 +36,8 @@ def calibrate(
     utterances = read_manifest(manifest)
     others = read_manifest(report_on) if report_on is not None else []
     folder = ModelFolder(model_folder(model))
+    if out is not None:
+        folder.check_copy(out)  # told before the work, though the copy is made when that has succeeded
     if not utterances:
         raise DataError(f"{manifest} is empty")
     calibrations = {}

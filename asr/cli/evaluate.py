@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from asr.cli.options import DecodeArguments, search_options
+from asr.errors import UsageError
 
 
 @search_options
@@ -76,8 +77,6 @@ def evaluate(
 def _names(manifests: list[Path]) -> dict[Path, str]:
     """The folder of each manifest under -o: its name, with that of its own folder where two are called alike."""
     stems = [manifest.stem for manifest in manifests]
-    from asr.errors import UsageError
-
     names = {
         manifest: manifest.stem
         if stems.count(manifest.stem) == 1

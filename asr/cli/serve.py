@@ -61,7 +61,7 @@ def serve(
     if not options.is_local and token is None:
         print("asr: anybody who reaches this address can use the server; --token asks who it is", file=sys.stderr)
 
-    listener = bind(host, port)  # an address that cannot be had is told before anything is loaded
+    sock = bind(host, port)  # an address that cannot be had is told before anything is loaded
     from asr.transcription.recognizer import load_model
 
     recognizer = load_model(model, device=device, threads=threads, search=decode, precision=precision)
@@ -69,6 +69,6 @@ def serve(
     name = Path(model).name if model not in (None, "default") else "default"
     service = Service(Engine(recognizer, decode, threads), name, options)
 
-    server = make_server(service, listener)
+    server = make_server(service, sock)
     print(f"asr: serving at {server.address} (Ctrl-C ends)", file=sys.stderr, flush=True)
     server.run()

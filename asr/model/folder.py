@@ -76,12 +76,16 @@ class ModelFolder:
         hidden = (path for path in self.path.rglob("*") if path.is_file())
         return sorted(path for path in hidden if path.suffix != ".md" and path.name[0] != ".")
 
-    def copy_to(self, target: Path) -> ModelFolder:
-        """The same model in another folder. Raises `UsageError` where one is there, `ModelError` where none is here."""
+    def check_copy(self, target: Path) -> None:
+        """Raise `UsageError` where a model is in the folder `target` already, `ModelError` where none is here."""
         if not self.config.exists():
             raise ModelError(f"{self.path} is not a model folder")
         if (target / self.config.name).exists():
             raise UsageError(f"{target} already holds a model", "Choose another folder.")
+
+    def copy_to(self, target: Path) -> ModelFolder:
+        """The same model in another folder. Raises as `check_copy` does."""
+        self.check_copy(target)
         make_folder(target)
         for path in self.files():
             make_folder((target / path.relative_to(self.path)).parent)

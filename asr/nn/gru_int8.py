@@ -66,11 +66,12 @@ class Int8Gru:
             block = order[:, start : start + BLOCK, : counts[start]].contiguous()
             for at, w, sums in zip(block.flatten(1).clamp(min=0), self._w, x_sums, strict=True):
                 torch._int_mm(rows[at], w, out=sums[: len(at)])
+            here = bits(block)
             for s, count in enumerate(counts[start : start + BLOCK]):
                 if start + s > 0:  # the first state is zero
                     for states, u, sums in products:
                         torch._int_mm(states[:count], u, out=sums[:count])
-                int8_step(s, count, bits(block), *arrays)
+                int8_step(s, count, here, *arrays)
         return output
 
 

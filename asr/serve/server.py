@@ -22,7 +22,7 @@ _DISCARD = 10.0
 _LARGEST_MESSAGE = 1 << 20
 
 
-def make_server(service: Service, listener: socket.socket) -> Server:
+def make_server(service: Service, sock: socket.socket) -> Server:
     """A server on a socket that listens already (see `bind`); `run` serves until it is told to stop."""
     config = uvicorn.Config(
         service.app,
@@ -35,43 +35,43 @@ def make_server(service: Service, listener: socket.socket) -> Server:
         server_header=False,
         lifespan="on",
     )
-    return Server(config, service, listener)
+    return Server(config, service, sock)
 
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `UsageError` naming the address where that cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(128)
     except OSError as error:
         hint = {
             errno.EADDRINUSE: "Is another server running? Choose another --port.",
             errno.EACCES: "Choose a --port above 1023.",
         }.get(error.errno or 0, "Choose another --host.")
         raise UsageError(f"cannot listen on {host}, port {port}: {error.strerror}", hint) from error
-    return listener
+    return sock
 
 
 class Server(uvicorn.Server):
     """Finishes what it began when it is told to stop: the first signal asks, a second one ends at once."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, listener: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, sock: socket.socket) -> None:
         super().__init__(config)
         self._service = service
-        self._listener = listener
+        self._sock = sock
 
     @property
     def address(self) -> str:
         """Where it is to be found."""
-        host, port = self._listener.getsockname()[:2]
+        host, port = self._sock.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until SIGINT or SIGTERM."""
-        super().run(sockets or [self._listener])
+        super().run(sockets or [self._sock])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Remember that a signal asked to stop."""
@@ -83,8 +83,8 @@ class Server(uvicorn.Server):
         clock = asyncio.get_running_loop().time
         end = clock() + self._service.options.drain
         self._service.is_draining = True
-        for listener in self.servers:
-            listener.close()
+        for server in self.servers:
+            server.close()
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._service.live.stop(), _LIVE_DRAIN)
         self.config.timeout_graceful_shutdown = max(1, int(end - clock()))

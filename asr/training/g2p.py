@@ -75,9 +75,8 @@ class G2PTask:
         if not self.examples:
             raise DataError("there are no words to learn the pronunciation from", "Give a dictionary such as CMUdict.")
         torch.manual_seed(config.loop.seed)
-        self.module = G2P(**asdict(config.network))
+        self.module = load_g2p(config.init_from) if config.init_from else G2P(**asdict(config.network))
         if config.init_from:
-            self.module = load_g2p(config.init_from)
             self.module.dropout.p = config.network.dropout
             width = self.module.phones.in_features
             sizes = replace(

@@ -285,15 +285,14 @@ def deliver(
     began = perf_counter()
     try:
         for outcome in outcomes:
+            if isinstance(outcome, Transcript):
+                try:
+                    write(outcome)
+                except UnwritableError as error:
+                    outcome = Failure(outcome.name, error)
             if isinstance(outcome, Failure):
                 summary.failures.append(outcome)
                 tell(describe_failure(outcome))
-                continue
-            try:
-                write(outcome)
-            except UnwritableError as error:
-                summary.failures.append(Failure(outcome.name, error))
-                tell(describe_failure(summary.failures[-1]))
                 continue
             summary.files += 1
             summary.seconds += outcome.duration

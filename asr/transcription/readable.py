@@ -129,7 +129,7 @@ def _numbers(words: Sequence[str], bare: Sequence[str]) -> list[Figure]:
             if not first or bare[first - 1] != "a" or bare[max(0, first - 2) : first - 1] in (["half"], ["of"]):
                 continue
             first -= 1
-        if bare[match.end : match.end + 1] and bare[match.end] in _DECADES:
+        if not _DECADES.isdisjoint(bare[match.end : match.end + 1]):
             continue  # the nineteen twenties
         found.append(Figure(first, match.end, text, int(text) if text.isdecimal() else None))
     return found

@@ -34,7 +34,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 
 conf=recipes/own_data/finetune.yaml
-overrides=("train=[{manifest: $manifests/$name-train.jsonl}]" "init_from=$origin" "output=exp/own-$name" "${@:2}")
+overrides=("train=[{manifest: $(quoted "$manifests/$name-train.jsonl")}]" "init_from=$(quoted "$origin")"
+  "output=$(quoted "exp/own-$name")" "${@:2}")
 exp=$(setting output)
 model=$exp/model spoken=data/own_words/$name test=$manifests/$name-test.jsonl
 judging=af_heart,am_michael,bf_emma,bm_george
