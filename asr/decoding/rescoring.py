@@ -22,8 +22,8 @@ from asr.decoding.hypothesis import Hypothesis
 class SentenceModel(Protocol):
     """What rescores: `asr.lm.rnn.RecurrentModel`."""
 
-    def rescore(self, texts: Sequence[str]) -> list[float]:
-        """Natural-log probability of each text as a whole sentence."""
+    def rescore_nbests(self, nbests: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Natural-log probability of each text of each list as a whole sentence."""
 
 
 def merge_nbests(nbests: Sequence[Sequence[Hypothesis]], count: int) -> list[Hypothesis]:
@@ -44,20 +44,19 @@ def rescore_nbest(
 ) -> list[list[Hypothesis]]:
     """The n-best lists of several utterances, each sorted anew with `weight · log p(text) + bonus · words` added.
 
-    The bonus makes up for a second model's dislike of long sentences. All utterances are rescored together, and a text
-    that several hypotheses share is rescored once. Equal scores keep the order of the search. Hypotheses that are not
-    `in_doubt` are not read: they are moved as far as the best one of the search, and stay as far behind it.
+    The bonus makes up for a second model's dislike of long sentences. All utterances are rescored together. Equal
+    scores keep the order of the search. Hypotheses that are not `in_doubt` are not read: they are moved as far as the
+    best one of the search, and stay as far behind it.
     """
     doubtful = [in_doubt(nbest, threshold) for nbest in nbests]
-    lm_scores = score_texts([some for some in doubtful if len(some) > 1], model)
-
-    def added(hypothesis: Hypothesis) -> float:
-        return weight * lm_scores[hypothesis.text] + bonus * len(hypothesis.text.split())
+    lm_scores = iter(score_nbests([some for some in doubtful if len(some) > 1], model))
 
     def rescored(nbest: Sequence[Hypothesis], count: int) -> list[Hypothesis]:
         if count < 2:
             return list(nbest)
-        changes = [*map(added, nbest[:count]), *[added(nbest[0])] * (len(nbest) - count)]
+        words = [len(hypothesis.text.split()) for hypothesis in nbest]
+        changes = [weight * score + bonus * length for score, length in zip(next(lm_scores), words, strict=False)]
+        changes += [changes[0]] * (len(nbest) - count)
         moved = [
             replace(hypothesis, score=hypothesis.score + change, language=hypothesis.language + change)
             for hypothesis, change in zip(nbest, changes, strict=True)
@@ -75,10 +74,9 @@ def in_doubt(nbest: Sequence[Hypothesis], threshold: float) -> list[Hypothesis]:
     return [hypothesis for hypothesis in nbest if hypothesis.score >= nbest[0].score - threshold]
 
 
-def score_texts(nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel) -> dict[str, float]:
-    """Natural-log probability by `model` of every text in the lists, each rescored once."""
-    texts = sorted({hypothesis.text for nbest in nbests for hypothesis in nbest})
-    return dict(zip(texts, model.rescore(texts), strict=True))
+def score_nbests(nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel) -> list[list[float]]:
+    """Natural-log probability by `model` of every hypothesis."""
+    return model.rescore_nbests([[hypothesis.text for hypothesis in nbest] for nbest in nbests])
 
 
 def word_posteriors(nbest: Sequence[Hypothesis]) -> list[float]:

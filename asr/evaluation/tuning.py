@@ -18,7 +18,7 @@ import numpy.typing as npt
 from asr.decoding import DecodingConfig, greedy, spell
 from asr.decoding.beam_search import BeamDecoder
 from asr.decoding.prior import measure_prior
-from asr.decoding.rescoring import SentenceModel, in_doubt, score_texts
+from asr.decoding.rescoring import SentenceModel, in_doubt, score_nbests
 from asr.errors import DataError
 from asr.evaluation.emissions import Example, Floats
 from asr.io import write_whole
@@ -191,7 +191,7 @@ def _tune_lists(
     on_progress: Callable[[int], None],
 ) -> Tuning:
     lists: list[ScoredNbest] = []
-    for some in score_nbests([chunk for each in examples for chunk in each.chunks], decoder, model, threads):
+    for some in scored_nbests([chunk for each in examples for chunk in each.chunks], decoder, model, threads):
         lists += some
         on_progress(len(some))
 
@@ -205,22 +205,22 @@ def _tune_lists(
     return _measure_grid(weights, bonuses, settings, measure)
 
 
-def score_nbests(
+def scored_nbests(
     chunks: Sequence[Floats], decoder: BeamDecoder, model: SentenceModel, threads: int | None = None
 ) -> Iterator[list[ScoredNbest]]:
     """The n-best lists of `chunks` (T, V), some at a time."""
     for start in range(0, len(chunks), TOGETHER):
         nbests = decoder.decode_many(chunks[start : start + TOGETHER], decoder.config.nbest, threads)
         nbests = [in_doubt(nbest, decoder.config.nbest_threshold) for nbest in nbests]
-        lm_scores = score_texts(nbests, model)
+        lm_scores = score_nbests(nbests, model)
         yield [
             ScoredNbest(
                 texts=[hypothesis.text for hypothesis in nbest],
                 scores=np.array([hypothesis.score for hypothesis in nbest]),
-                log_probs=np.array([lm_scores[hypothesis.text] for hypothesis in nbest]),
+                log_probs=np.array(scores),
                 words=np.array([len(hypothesis.text.split()) for hypothesis in nbest]),
             )
-            for nbest in nbests
+            for nbest, scores in zip(nbests, lm_scores, strict=True)
         ]
 
 

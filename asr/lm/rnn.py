@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,8 @@ PADDING = -1
 LONGEST_SAMPLE = 1000
 SCORES_AT_ONCE = 1 << 24
 """Numbers of the output layer in memory at once."""
+MEMORY = 10
+"""Tokens after which it does not matter how texts of an n-best list began."""
 KIND = "recurrent language model"
 
 
@@ -143,6 +145,48 @@ def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Te
     return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
+class _Tree:
+    """What shall be read to score sentences: a node for each beginning, or for each last `MEMORY` tokens after it."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        """How many sentences each list has."""
+        self._nodes: list[list[tuple[int, int]]] = [[(0, BOUNDARY)]]
+        """Of each level its nodes: the place of the one before in the level before, and the token that is read."""
+        self._edges: list[list[tuple[int, int, int]]] = [[]]
+        """Of each level what is foretold there: the place of the node, the token, and the number of the sentence."""
+
+    @property
+    def sentences(self) -> int:
+        return sum(self.sizes)
+
+    def add(self, nbest: Sequence[Sequence[int]]) -> None:
+        """Add the sentences of a list, the best first."""
+        known: dict[tuple[int, ...], tuple[int, int]] = {}
+        for sentence, tokens in enumerate(nbest, self.sentences):
+            level = place = 0
+            for end, token in enumerate([*tokens, BOUNDARY]):
+                self._edges[level].append((place, token, sentence))
+                if end < len(tokens):
+                    # Shorter only at the beginning: there it is all that was said.
+                    last = tuple(tokens[max(0, end + 1 - MEMORY) : end + 1])
+                    level, place = known.get(last) or known.setdefault(last, self._grow(level + 1, place, token))
+        self.sizes.append(len(nbest))
+
+    def levels(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
+        """Of each level parents and tokens of its nodes, then nodes, tokens and sentences of what is foretold."""
+        for nodes, edges in zip(self._nodes, self._edges, strict=True):
+            parents, tokens = torch.tensor(nodes, device=device).T
+            yield parents, tokens, *torch.tensor(edges, dtype=torch.long, device=device).view(-1, 3).T
+
+    def _grow(self, level: int, parent: int, token: int) -> tuple[int, int]:
+        if level == len(self._nodes):
+            self._nodes.append([])
+            self._edges.append([])
+        self._nodes[level].append((parent, token))
+        return level, len(self._nodes[level]) - 1
+
+
 @dataclass(frozen=True, eq=False)
 class RecurrentModel:
     """A network that learns no more, with its tokenizer and the name of the normalizer of its texts."""
@@ -159,52 +203,42 @@ class RecurrentModel:
     def _steps(self) -> Steps:
         return Steps(self.network.eval(), self.dtype, self.int8)
 
-    @torch.inference_mode()
-    def rescore(self, texts: Sequence[str], sentences_at_once: int | None = None) -> list[float]:
+    def rescore(self, texts: Sequence[str]) -> list[float]:
         """Natural-log probability of each text as a whole sentence, its end included.
 
-        A text is first written as the model's normalizer writes; an empty one is the sentence that ends at once.
-        An n-best list begins alike: what texts begin with is computed once. In float32 the result does not depend on
-        which texts come together. Raises `DataError` naming characters that the normalizer cannot write or the
-        tokenizer does not have.
+        A text is first written as the model's normalizer writes; an empty one is the sentence that ends at once. In
+        float32 the result does not depend on which texts come together. Raises `DataError` naming characters that the
+        normalizer cannot write or the tokenizer does not have.
         """
-        at_once = sentences_at_once or max(1, SCORES_AT_ONCE // len(self.tokenizer.vocabulary))
-        sentences = [self._encode(text) for text in texts]
-        order = sorted(range(len(texts)), key=sentences.__getitem__)  # neighbors share the most
-        scores = [0.0] * len(texts)
-        for start in range(0, len(texts), at_once):
-            chosen = order[start : start + at_once]
-            together = self._score_sorted([sentences[index] for index in chosen])
-            for index, score in zip(chosen, together.tolist(), strict=True):
-                scores[index] = score
-        return scores
+        return [score for (score,) in self.rescore_nbests([[text] for text in texts])]
 
-    def _score_sorted(self, sentences: Sequence[Sequence[int]]) -> Tensor:
-        """Log-probabilities (S,) of sorted sentences: at each depth one step of the network for each beginning."""
-        lengths = torch.tensor([len(sentence) for sentence in sentences])
-        tokens = torch.full((len(sentences), int(lengths.max()) + 1), BOUNDARY)  # (S, U + 1): each and its end
-        for row, sentence in enumerate(sentences):
-            tokens[row, : len(sentence)] = torch.tensor(sentence, dtype=torch.long)
+    @torch.inference_mode()
+    def rescore_nbests(self, nbests: Sequence[Sequence[str]], at_once: int | None = None) -> list[list[float]]:
+        """The same for the texts of n-best lists, which have most of their words in common.
+
+        In a list, what several texts begin with is read once, and so is what follows wherever the last `MEMORY` tokens
+        are the same again: the model then remembers the beginning of the first of these texts (the n-gram approximation
+        of lattice rescoring, Liu et al. 2016, doi:10.1109/TASLP.2016.2558826). Other lists change nothing.
+        """
+        at_once = at_once or max(1, SCORES_AT_ONCE // len(self.tokenizer.vocabulary))
+        scores: list[list[float]] = []
+        tree = _Tree()
+        for nbest in nbests:
+            if tree.sentences and tree.sentences + len(nbest) > at_once:
+                scores += self._score(tree)
+                tree = _Tree()
+            tree.add([self._encode(text) for text in nbest])
+        return scores + self._score(tree)
+
+    def _score(self, tree: _Tree) -> list[list[float]]:
+        """The log-probabilities of the sentences in a tree, list by list: a step of the network for each level."""
         device = self.network.bias.device
-        tokens, lengths = tokens.to(device), lengths.to(device)
-        scores = torch.zeros(len(sentences), device=device)
-        going = torch.arange(len(sentences), device=device)  # sentences that have not ended
-        beginning = torch.zeros_like(going)  # of each of them, its number among the N beginnings
-        reads = torch.full((1,), BOUNDARY, device=device)  # the last token of each beginning
+        scores = torch.zeros(tree.sentences, device=device)
         states = self._steps.begin(1)
-        for depth in range(tokens.shape[1]):
-            log_probs, states = self._steps.read(reads, states)
-            column = tokens[going, depth]
-            scores[going] += log_probs[beginning, column]
-            goes_on = lengths[going] > depth
-            going, beginning, column = going[goes_on], beginning[goes_on], column[goes_on]
-            if not len(going):
-                break
-            new = torch.ones_like(going, dtype=torch.bool)  # sorted, so that equal beginnings are neighbors
-            new[1:] = (beginning[1:] != beginning[:-1]) | (column[1:] != column[:-1])
-            reads, states = column[new], states[:, beginning[new]]
-            beginning = new.cumsum(0) - 1
-        return scores
+        for parents, tokens, nodes, follow, sentences in tree.levels(device):
+            log_probs, states = self._steps.read(tokens, states[:, parents])
+            scores.index_add_(0, sentences, log_probs[nodes, follow])
+        return [part.tolist() for part in scores.split(tree.sizes)]
 
     def unreadable(self, letters: Sequence[str]) -> list[str]:
         """Those of `letters` that `rescore` would refuse inside a word."""

@@ -12,10 +12,10 @@ remaining 12.5 frames a second enough for CTC.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from asr.features.extractor import length_mask
@@ -114,7 +114,7 @@ class Encoder(nn.Module):
     @property
     def subsampling_factor(self) -> int:
         """Feature frames per output step."""
-        return int(torch.tensor(self.config.strides).prod())
+        return math.prod(self.config.strides)
 
     def steps(self, frames: Tensor) -> Tensor:
         """Output steps for `frames` feature frames."""

@@ -1,4 +1,4 @@
-"""Where in the sound each token of a known text lies: Viterbi over the CTC lattice, a whole batch at once.
+"""Where in the sound each token of a known text lies: Viterbi over the CTC lattice, compiled.
 
 Graves et al. 2006, section 4.1 with max in place of sum; the lattice is blank, token, blank, token, …, blank.
 """
@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.model.ctc import needed_steps
+from asr.nn.numba_cache import Compiler
 from asr.text.tokenizer import BLANK
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
+COMPILER = Compiler("the alignment", [Path(__file__)])
 _IMPOSSIBLE = np.float32(-1e30)
 
 
@@ -38,58 +42,56 @@ def align_tokens(
 
     None where a target does not fit into its steps.
     """
-    batch = log_probs.shape[0]
-    fits = [needed_steps(target) <= length for target, length in zip(targets, lengths, strict=True)]
-    states = 2 * max((len(target) for target in targets), default=0) + 1
-    labels = np.full((batch, states), BLANK, dtype=np.int64)
-    for row, target in enumerate(targets):
-        labels[row, 1 : 2 * len(target) : 2] = target
-    path = _best_paths(log_probs, np.asarray(lengths), labels, np.array([len(target) for target in targets]))
+    COMPILER.announce()
     return [
-        _read_path(log_probs[row, : lengths[row]], path[row, : lengths[row]], labels[row], len(targets[row]))
-        if fits[row]
+        _align(np.ascontiguousarray(row[:length], np.float32), np.asarray(target, np.int64))
+        if needed_steps(target) <= length
         else None
-        for row in range(batch)
+        for row, length, target in zip(log_probs, lengths, targets, strict=True)
     ]
 
 
-def _best_paths(log_probs: Floats, lengths: Integers, labels: Integers, sizes: Integers) -> Integers:
-    """The state (B, T) of each step on the best path of each utterance."""
-    batch, steps, _ = log_probs.shape
-    if not steps:
-        return np.zeros((batch, 0), dtype=np.int64)
-    states = labels.shape[1]
-    rows = np.arange(batch)
-    # A token may follow another directly, over the blank between them, unless the two are the same.
-    skips = np.zeros((batch, states), dtype=np.bool_)
-    skips[:, 2:] = (labels[:, 2:] != BLANK) & (labels[:, 2:] != labels[:, :-2])
-    score = np.full((batch, states), _IMPOSSIBLE, dtype=np.float32)
-    score[:, :2] = np.take_along_axis(log_probs[:, 0], labels[:, :2], axis=1)
-    moves = np.zeros((steps, batch, states), dtype=np.int8)
-    choices = np.full((3, batch, states), _IMPOSSIBLE, dtype=np.float32)
-    for step in range(1, steps):
-        choices[0] = score
-        choices[1, :, 1:] = score[:, :-1]
-        choices[2, :, 2:] = np.where(skips[:, 2:], score[:, :-2], _IMPOSSIBLE)
-        moves[step] = choices.argmax(axis=0)
-        alive = step < lengths
-        reached = choices.max(axis=0) + np.take_along_axis(log_probs[:, step], labels, axis=1)
-        score[alive] = reached[alive]
-    last = 2 * sizes
-    before = np.maximum(last - 1, 0)
-    state = np.where(score[rows, last] >= score[rows, before], last, before)
-    path = np.zeros((batch, steps), dtype=np.int64)
-    for step in range(steps - 1, -1, -1):
-        path[:, step] = state
-        state = state - np.where(step < lengths, moves[step, rows, state], 0)
-    return path
+def _align(log_probs: Floats, target: Integers) -> TokenAlignment:
+    """Of one utterance (T, V), whose `target` (U,) fits into it."""
+    steps, tokens = len(log_probs), len(target)
+    labels = np.full(2 * tokens + 1, BLANK)
+    labels[1::2] = target
+    path = np.zeros(steps, np.int64)
+    if steps:
+        _best_path(log_probs, labels, np.empty(len(labels), np.float32), np.empty((steps, len(labels)), np.int8), path)
+    values = log_probs[np.arange(steps), labels[path]]
+    # Every token has a step of its own, and its steps are neighbors.
+    begins = np.searchsorted(path, 2 * np.arange(tokens) + 1)
+    ends = np.searchsorted(path, 2 * np.arange(tokens) + 1, side="right")
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    means = ((sums[ends] - sums[begins]) / (ends - begins)).astype(np.float32)
+    return TokenAlignment(begins, ends, means, float(sums[-1]))
 
 
-def _read_path(log_probs: Floats, path: Integers, labels: Integers, size: int) -> TokenAlignment:
-    values = log_probs[np.arange(len(path)), labels[path]]
-    begins, ends, means = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.float32)
-    for token in range(size):
-        steps = np.flatnonzero(path == 2 * token + 1)
-        begins[token], ends[token] = steps[0], steps[-1] + 1
-        means[token] = values[steps].mean()
-    return TokenAlignment(begins, ends, means, float(values.sum(dtype=np.float64)))
+@COMPILER.kernel
+def _best_path(log_probs: Any, labels: Any, score: Any, moves: Any, path: Any) -> None:
+    """The state of each step on the best path, into `path` (T,): one of `labels` (S,), blank, token, …, blank.
+
+    `score` (S,) and `moves` (T, S) are scratch: of each state the best path's score, and how many states it advanced.
+    """
+    steps, states = moves.shape
+    score[:] = _IMPOSSIBLE
+    for s in range(min(2, states)):
+        score[s] = log_probs[0, labels[s]]
+    for t in range(1, steps):
+        for s in range(states - 1, -1, -1):  # from behind: what comes before is still of the last step
+            best, move = score[s], 0
+            if s > 0 and score[s - 1] > best:
+                best, move = score[s - 1], 1
+            # A token may follow another directly, over the blank between them, unless the two are the same.
+            if s > 1 and labels[s] != BLANK and labels[s] != labels[s - 2] and score[s - 2] > best:
+                best, move = score[s - 2], 2
+            score[s] = best + log_probs[t, labels[s]]
+            moves[t, s] = move
+    state = states - 1
+    if states > 1 and score[states - 2] > score[states - 1]:
+        state = states - 2
+    for t in range(steps - 1, -1, -1):
+        path[t] = state
+        if t > 0:
+            state -= moves[t, state]

@@ -307,7 +307,7 @@ class Recognizer:
         if alignment is not None:
             texts, spans = spell_words(hypothesis.tokens, self.vocabulary)
             texts = text.split() if self._phones else texts
-            seconds = [begin + step * self.model.frame_seconds for step in range(steps + 1)]
+            seconds = (begin + np.arange(steps + 1) * self.model.frame_seconds).tolist()
             confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
             features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
             words = time_words(texts, spans, alignment, seconds, end, confidence, features)

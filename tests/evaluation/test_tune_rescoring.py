@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ class Knowing:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def rescore(self, texts: Sequence[str]) -> list[float]:
-        self.asked += texts
-        return [-1.0 if text in SENTENCES else -9.0 for text in texts]
+    def rescore_nbests(self, nbests: Sequence[Sequence[str]]) -> list[list[float]]:
+        self.asked += chain.from_iterable(nbests)
+        return [[-1.0 if text in SENTENCES else -9.0 for text in texts] for texts in nbests]
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +80,19 @@ def test_the_n_gram_keeps_the_share_that_is_best(examples, tmp_path) -> None:
 
 def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:
     class Indifferent:
-        def rescore(self, texts: Sequence[str]) -> list[float]:
-            return [-5.0] * len(texts)
+        def rescore_nbests(self, nbests: Sequence[Sequence[str]]) -> list[list[float]]:
+            return [[-5.0] * len(texts) for texts in nbests]
 
     tuned = tune_rescoring(examples, decoder, Indifferent(), (0.0, 1.0), (0.0,))
     assert tuned.wer[0, 0] == tuned.wer[1, 0]
     assert (tuned.best.rescore_weight, tuned.best.rescore_word_score) == (0.0, 0.0)
 
 
-def test_each_text_is_judged_once(examples, decoder) -> None:
+def test_each_text_is_judged_once_for_all_weights(examples, decoder) -> None:
     model = Knowing()
     tune_rescoring(examples, decoder, model, WEIGHTS, BONUSES, (1.0,))
-    assert len(model.asked) == len(set(model.asked))
+    nbests = decoder.decode_many([each.chunks[0] for each in examples], 15)
+    assert sorted(model.asked) == sorted(hypothesis.text for nbest in nbests for hypothesis in nbest)
 
 
 def test_pieces_of_one_utterance_are_one_text(decoder) -> None:

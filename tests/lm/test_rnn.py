@@ -42,8 +42,42 @@ def test_what_begins_alike_is_scored_as_by_itself(model: RecurrentModel, monkeyp
     texts = ["abba", "abba b", "ab", "", "a b a", "abba b a", "b", "abba"]
     sentences = [model.tokenizer.encode(text) for text in texts]
     model.network.eval()
-    losses = [float(model.network.losses(*pad_sentences([sentence])).detach()) for sentence in sentences]
-    assert model.rescore(texts) == pytest.approx([-loss for loss in losses], abs=1e-4)
+    losses = [-float(model.network.losses(*pad_sentences([sentence])).detach()) for sentence in sentences]
+    assert model.rescore(texts) == pytest.approx(losses, abs=1e-4)
+    assert model.rescore_nbests([texts[:5], texts[5:]]) == [
+        pytest.approx(losses[:5], abs=1e-4),
+        pytest.approx(losses[5:], abs=1e-4),
+    ]
+
+
+def test_texts_of_a_list_that_go_on_alike_are_read_once(model: RecurrentModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: behind its first two tokens the second text is what the first one has made of the same two."""
+    monkeypatch.setattr("asr.lm.rnn.MEMORY", 2)
+    tokens = [model.tokenizer.encode(text) for text in ("aab", "bab")]
+    steps = Steps(model.network.eval())
+    read: list[int] = []
+    plain_read = Steps.read
+
+    def counted(self: Steps, tokens: torch.Tensor, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        read.append(len(tokens))
+        return plain_read(self, tokens, states)
+
+    def after(*tokens: int) -> torch.Tensor:
+        states = steps.begin(1)
+        for token in (BOUNDARY, *tokens):
+            log_probs, states = steps.read(torch.tensor([token]), states)
+        return log_probs[0]
+
+    first, second = tokens
+    wanted = sum(float(after(*second[:end])[second[end]]) for end in range(len(second) - 1))
+    # "ab", the last two tokens of both, stands for all of the first.
+    wanted += float(after(*second[:-1])[second[-1]]) + float(after(*first)[BOUNDARY])
+    exact = model.rescore(["aab"])
+    monkeypatch.setattr(Steps, "read", counted)
+    scores = model.rescore_nbests([["aab", "bab"], ["bab"]])
+    assert read == [1, 3, 3, 2]
+    assert scores[0] == pytest.approx([exact[0], wanted], abs=1e-4)
+    assert scores[1] == pytest.approx(model.rescore(["bab"]), abs=1e-4)
 
 
 def test_padding_puts_the_boundary_before_and_after() -> None:
@@ -70,7 +104,9 @@ def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(
 def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> None:
     alone = [model.rescore([text])[0] for text in TEXT]
     assert model.rescore(TEXT) == pytest.approx(alone, abs=1e-4)
-    assert model.rescore(TEXT, sentences_at_once=2) == pytest.approx(alone, abs=1e-4)
+    lists = [TEXT, [], TEXT[:1]]
+    scores = model.rescore_nbests(lists, at_once=2)
+    assert scores == [pytest.approx(alone, abs=1e-4), [], pytest.approx(alone[:1], abs=1e-4)]
     assert model.rescore([]) == []
     twice = [*TEXT, TEXT[0], f"{TEXT[0]} {TEXT[1]}"]
     assert model.rescore(twice)[: len(TEXT)] == pytest.approx(alone, abs=1e-4)
