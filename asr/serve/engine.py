@@ -21,10 +21,10 @@ import numpy as np
 
 from asr.audio.segmentation import Chunk
 from asr.errors import AsrError, AudioError
-from asr.serve.recording import CancelledError, Hotwords, Recording
+from asr.serve.recording import Hotwords, Recording
 from asr.transcription.batching import batches
 from asr.transcription.decoder import DecodeOptions
-from asr.transcription.reader import RequestChunk
+from asr.transcription.reader import EndOfAudio, Request, RequestChunk, read_chunks
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Segment
 
@@ -134,41 +134,41 @@ class Engine:
     def _read_on(self, recording: Recording) -> None:
         """Have a reader fill up what is read ahead. Call with the lock held."""
         waiting = sum(len(chunk.samples) for chunk in recording.chunks)
-        if not (recording.reading or recording.over or self._closed or waiting >= _AHEAD * self._rate):
+        if not (recording.reading or recording.end or self._closed or waiting >= _AHEAD * self._rate):
             recording.reading = True
             self._readers.submit(self._read, recording)
 
     def _read(self, recording: Recording) -> None:
-        over, error = True, None
         try:
             # Made here, where it keeps nobody else waiting, and once.
             recording.recognizer = recording.recognizer or self.prepare(recording.hotwords)
-            over = self._fill(recording)
-        except CancelledError:
-            pass
-        except AsrError as problem:
-            error = problem
-        except Exception as problem:  # a recording must never stop the others, whatever is wrong with it
-            error = AudioError(f"{recording.path} cannot be read: {type(problem).__name__}: {problem}")
+            end = self._fill(recording)
+        except AsrError as error:
+            end = EndOfAudio(0, str(recording.path), error=error)
+        except Exception as error:  # a recording must never stop the others, whatever is wrong with it
+            fault = AudioError(f"{recording.path} cannot be read: {type(error).__name__}: {error}")
+            end = EndOfAudio(0, str(recording.path), error=fault)
         with self._change:
-            recording.reading, recording.over, recording.error = False, over, error
+            recording.reading, recording.end = False, end
             if recording.cancelled:
                 recording.close()
             self._change.notify_all()
 
-    def _fill(self, recording: Recording) -> bool:
-        """Read some seconds ahead; true when that was the last of the recording."""
-        recording.source = recording.source or recording.read(self._rate, self.recognizer.segmentation)
+    def _fill(self, recording: Recording) -> EndOfAudio | None:
+        """Read some seconds ahead; the end of the recording, where that comes before."""
+        recording.source = recording.source or read_chunks(
+            0, Request(recording.path), self._rate, self.recognizer.segmentation, lambda: not recording.cancelled
+        )
         seconds = 0.0
         while seconds < _AHEAD:
-            chunk = next(recording.source, None)
-            if chunk is None:
-                return True
-            seconds += len(chunk.samples) / self._rate
+            item = next(recording.source)
+            if isinstance(item, EndOfAudio):
+                return item
+            seconds += len(item.chunk.samples) / self._rate
             with self._change:
-                recording.chunks.append(chunk)
+                recording.chunks.append(item.chunk)
                 self._change.notify_all()
-        return False
+        return None
 
     def _run(self) -> None:
         while (window := self._take()) is not None:
@@ -221,7 +221,8 @@ class Engine:
         number, chunk = recording.take()
 
         def fail(error: Exception) -> None:
-            recording.error = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
+            fault = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
+            recording.end = EndOfAudio(0, str(recording.path), error=fault)
             recording.finish()
 
         recognizer = recording.recognizer or self.recognizer

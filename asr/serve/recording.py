@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
-from asr.audio.source import Samples
-from asr.audio.stream import SILENCE, AudioStream
-from asr.errors import AsrError
+from asr.audio.segmentation import Chunk
+from asr.transcription.reader import EndOfAudio, RequestChunk
 from asr.transcription.recognizer import Recognizer, without_overlap
 from asr.transcription.result import Segment
 
 Hotwords = tuple[str, ...]
-OnEnd = Callable[[float, tuple[str, ...], AsrError | None], None]
-
-
-class CancelledError(Exception):
-    """Nobody waits for this recording any more."""
 
 
 @dataclass(eq=False)
 class Recording:
     """The state of one recording; the engine's lock guards all that more than one thread touches.
 
-    The callbacks come from the engine's threads: `on_segment` in order of time, then `on_end` once, with the seconds
-    of the recording and what is odd about it, or with what stopped it.
+    The callbacks come from the engine's threads: `on_segment` in order of time, then `on_end` once.
     """
 
     path: Path
     on_segment: Callable[[Segment], None]
-    on_end: OnEnd
+    on_end: Callable[[EndOfAudio], None]
     hotwords: Hotwords = ()
     cancelled: bool = False
     """Nobody waits for it any more: no callback comes."""
     chunks: deque[Chunk] = field(default_factory=deque)
     """What is read ahead and not yet taken."""
     reading: bool = False
-    over: bool = False
-    """Whether the last chunk has been read."""
+    end: EndOfAudio | None = None
+    """What stands behind the last chunk, or stopped it before."""
     taken: int = 0
-    source: Generator[Chunk] | None = None
+    source: Generator[RequestChunk | EndOfAudio] | None = None
     recognizer: Recognizer | None = None
     """The one that expects its hotwords, once it is made."""
-    error: AsrError | None = None
-    _duration: float = 0.0
-    _notices: tuple[str, ...] = ()
     _delivered: int = 0
     _early: dict[int, Segment | None] = field(default_factory=dict)
     """What is in chunks that were done before their turn."""
@@ -58,26 +45,7 @@ class Recording:
     @property
     def is_done(self) -> bool:
         """Whether all that was read has been delivered."""
-        return self.over and not self.chunks and self._delivered == self.taken
-
-    def read(self, sample_rate: int, config: SegmentationConfig) -> Generator[Chunk]:
-        """The chunks in which there is sound. Raises `AudioError`, and `CancelledError` where it is."""
-        samples = 0
-
-        def blocks(stream: AudioStream) -> Iterator[Samples]:
-            nonlocal samples
-            for block in stream:
-                if self.cancelled:  # asked for each block, since hours of silence make no chunk
-                    raise CancelledError
-                samples += len(block)
-                yield block
-
-        with AudioStream(self.path, sample_rate, "mix") as stream:
-            for chunk in segment_at_pauses(blocks(stream), sample_rate, config):
-                if np.abs(chunk.samples).max() > SILENCE:
-                    yield chunk
-            self._duration = round(samples / sample_rate, 3)
-            self._notices = tuple(stream.notices())
+        return self.end is not None and not self.chunks and self._delivered == self.taken
 
     def close(self) -> None:
         """Let go of the file. Not while it is being read."""
@@ -102,6 +70,6 @@ class Recording:
 
     def finish(self) -> None:
         """Tell that there is no more to come, unless nobody waits for it."""
-        if not self.cancelled:
+        if self.end is not None and not self.cancelled:
             self.cancelled = True
-            self.on_end(self._duration, self._notices, self.error)
+            self.on_end(self.end)

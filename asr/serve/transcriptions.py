@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from asr.errors import AsrError
 from asr.serve.api import TEXT_TYPES, Wanted, as_json, as_text, delta_event, done_event, event_bytes, read_fields
 from asr.serve.engine import Engine
 from asr.serve.metrics import Metrics
@@ -23,18 +21,12 @@ from asr.serve.recording import Recording
 from asr.serve.settings import ServeOptions
 from asr.serve.upload import TemporaryFolder, receive_upload
 from asr.transcription.punctuate import PunctuatedStream, punctuate
+from asr.transcription.reader import EndOfAudio
 from asr.transcription.result import Segment, Transcript
 
 T = TypeVar("T")
 _KEEP_ALIVE = 10.0
 """Seconds after which a stream that has nothing to say shows that it is alive."""
-
-
-@dataclass(frozen=True)
-class _End:
-    duration: float
-    notices: tuple[str, ...]
-    error: AsrError | None
 
 
 class Transcriptions:
@@ -94,20 +86,21 @@ class Transcriptions:
         finally:
             self.waiting -= 1
 
-    async def _events(self, job: _Job, first: Segment | _End, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def _events(self, job: _Job, first: Segment | EndOfAudio, wanted: Wanted) -> AsyncIterator[bytes]:
         """The transcript as server-sent events, a segment each, then all of it."""
         segments: list[Segment] = []
-        item: Segment | _End | None = first
+        item: Segment | EndOfAudio | None = first
         try:
-            while not isinstance(item, _End):
+            while not isinstance(item, EndOfAudio):
                 if item is None:
                     yield b": still at work\n\n"
                 else:
                     segments.append(item)
                     yield delta_event(len(segments) - 1, item, wanted)
                 item = await job.next_within(_KEEP_ALIVE)
-            self._metrics.audio_seconds += item.duration
-            yield done_event(job.as_transcript(segments, item), wanted)
+            transcript = job.as_transcript(segments, item)
+            self._metrics.audio_seconds += transcript.duration
+            yield done_event(transcript, wanted)
         except ApiError as error:
             yield event_bytes(error.body())
         except (asyncio.CancelledError, GeneratorExit):
@@ -133,19 +126,19 @@ class _Job:
     def __init__(self, engine: Engine, path: Path, name: str, hotwords: tuple[str, ...]) -> None:
         loop = asyncio.get_running_loop()
 
-        def put(item: Segment | _End) -> None:
+        def put(item: Segment | EndOfAudio) -> None:
             loop.call_soon_threadsafe(self._items.put_nowait, item)
 
         self._engine = engine
         self._name = name
-        self._items: asyncio.Queue[Segment | _End] = asyncio.Queue()
+        self._items: asyncio.Queue[Segment | EndOfAudio] = asyncio.Queue()
         self._punctuation = engine.recognizer.punctuation
         self._stream = PunctuatedStream(self._punctuation)
-        self._shown: deque[Segment | _End] = deque()
-        self._recording = Recording(path, put, lambda *end: put(_End(*end)), hotwords)
+        self._shown: deque[Segment | EndOfAudio] = deque()
+        self._recording = Recording(path, put, put, hotwords)
         engine.submit(self._recording)
 
-    async def next(self) -> Segment | _End:
+    async def next(self) -> Segment | EndOfAudio:
         """The next segment as it is shown, or the end. Raises `ApiError` for a recording that cannot be read."""
         while not self._shown:
             item = await self._recognized()
@@ -156,13 +149,13 @@ class _Job:
         item = self._shown.popleft()
         return item.in_case("sentence") if isinstance(item, Segment) else item
 
-    async def _recognized(self) -> Segment | _End:
+    async def _recognized(self) -> Segment | EndOfAudio:
         item = await self._items.get()
-        if isinstance(item, _End) and item.error is not None:
+        if isinstance(item, EndOfAudio) and item.error is not None:
             raise of_recording(item.error, str(self._recording.path), self._name)
         return item
 
-    async def next_within(self, seconds: float) -> Segment | _End | None:
+    async def next_within(self, seconds: float) -> Segment | EndOfAudio | None:
         """The same, or None when neither comes within `seconds`."""
         try:
             return await asyncio.wait_for(self.next(), seconds)
@@ -179,9 +172,9 @@ class _Job:
             transcript = await asyncio.to_thread(punctuate, transcript, self._punctuation)
         return transcript.in_case("sentence")
 
-    def as_transcript(self, segments: list[Segment], end: _End) -> Transcript:
+    def as_transcript(self, segments: list[Segment], end: EndOfAudio) -> Transcript:
         """What has come, put together."""
-        return Transcript(self._name, end.duration, tuple(segments), end.notices)
+        return Transcript(self._name, round(end.duration, 3), tuple(segments), end.notices)
 
     def cancel(self) -> None:
         """Stop work on it."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,17 @@ def audio_name(audio: object) -> str:
 
 
 def read_chunks(
-    number: int, request: Request, sample_rate: int, config: SegmentationConfig
-) -> Iterator[RequestChunk | EndOfAudio]:
-    """The chunks of one recording, then its end. Raises `AudioError`, and `UsageError` for what is no audio."""
+    number: int,
+    request: Request,
+    sample_rate: int,
+    config: SegmentationConfig,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Generator[RequestChunk | EndOfAudio]:
+    """The chunks of one recording, then its end. Raises `AudioError`, and `UsageError` for what is no audio.
+
+    Once it is not `is_wanted` any more, nothing more is read. That is asked for each block, since hours of silence make
+    no chunk.
+    """
     split = request.channel == "split"
     audio = _readable(request, sample_rate, again=split)
     channels: list[Channel] = [request.channel]
@@ -89,7 +98,8 @@ def read_chunks(
         label = channel if split and isinstance(channel, int) else None
         source = audio() if callable(audio) else audio
         with AudioStream(source, sample_rate, channel) as stream:
-            for chunk in segment_at_pauses(stream, sample_rate, config):
+            blocks = takewhile(lambda _: is_wanted(), stream)
+            for chunk in segment_at_pauses(blocks, sample_rate, config):
                 if np.abs(chunk.samples).max() > SILENCE:
                     yield RequestChunk(number, chunk, label)
             duration = stream.level.count / sample_rate
@@ -212,7 +222,7 @@ class AudioReader:
         while (taken := self._take()) is not None:
             number, request = taken
             try:
-                for item in read_chunks(number, request, self._rate, self._config):
+                for item in read_chunks(number, request, self._rate, self._config, lambda: not self._closed):
                     if not self._put(item):
                         return
             except AsrError as error:

@@ -16,6 +16,7 @@ from asr.errors import AudioError
 from asr.serve.engine import Engine, hotwords_of
 from asr.serve.recording import Recording
 from asr.transcription.decoder import DecodeOptions
+from asr.transcription.reader import EndOfAudio
 from asr.transcription.result import Segment
 from tests.audio.recordings import encode, noisy
 
@@ -36,9 +37,9 @@ class Waiting:
         self.over = threading.Event()
         self.recording = Recording(path, self.segments.append, self._ended, hotwords)
 
-    def _ended(self, *end: object) -> None:
+    def _ended(self, end: EndOfAudio) -> None:
         assert self.end is None, "told twice"
-        self.end = end
+        self.end = end.duration, end.notices, end.error
         self.over.set()
 
 
