@@ -24,21 +24,13 @@ SMALLEST = 10
 """Numbers below stay words, unless a sign or a clock makes them one with others."""
 _SCALES = {"hundred", "thousand", "million", "billion", "trillion"}
 _DECADES = {
-    "hundreds",
-    "tens",
-    "twenties",
-    "thirties",
-    "forties",
-    "fifties",
-    "sixties",
-    "seventies",
-    "eighties",
-    "nineties",
-}
+    "hundreds", "tens", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties",
+}  # fmt: skip
 _MARKS = ".,?"
 _ORDINAL = re.compile(r"[1-9](st|nd|rd|th)s?")
 _LONG = re.compile(r"(?<![\d.])\d{5,}(?![\d.])")
-_QUARTERS = {("half", "past"): 30, ("quarter", "past"): 15}
+_QUARTERS = {("half", "past"): (0, 30), ("quarter", "past"): (0, 15), ("quarter", "to"): (-1, 45)}
+"""What is said before an hour: how many hours that adds, and the minutes."""
 
 
 @dataclass(frozen=True)
@@ -66,29 +58,18 @@ def figures(words: Sequence[str]) -> list[Figure]:
 
 def write_figures(segment: Segment) -> Segment:
     """The segment with figures, in sentence case; the words that come to one figure become one word."""
-    if not segment.raw:  # without punctuation
-        words = [
-            replace(w, raw=each.text) for w, each in zip(segment.in_case("sentence").words, segment.words, strict=True)
-        ]
-        segment = replace(segment.in_case("sentence"), raw=segment.text, words=tuple(words))
-    if not segment.words:
-        return replace(segment, text=" ".join(_replaced(segment.text.split())))
+    shown = segment.in_case("sentence")
+    words = [
+        replace(word, raw=word.raw or each.text) for word, each in zip(shown.words, segment.words, strict=True)
+    ] or [Word(text, segment.start, segment.end, 0.0) for text in shown.text.split()]
     merged: list[Word] = []
     at = 0
-    for figure in figures([word.text for word in segment.words]):
-        merged += [*segment.words[at : figure.first], _merged(segment.words[figure.first : figure.last], figure.text)]
+    for figure in figures([word.text for word in words]):
+        merged += [*words[at : figure.first], _merged(words[figure.first : figure.last], figure.text)]
         at = figure.last
-    merged += segment.words[at:]
-    return replace(segment, text=" ".join(word.text for word in merged), words=tuple(merged))
-
-
-def _replaced(texts: list[str]) -> list[str]:
-    result, at = [], 0
-    for figure in figures(texts):
-        last = texts[figure.last - 1]
-        result += [*texts[at : figure.first], figure.text + last[len(last.rstrip(_MARKS)) :]]
-        at = figure.last
-    return result + texts[at:]
+    merged += words[at:]
+    text = " ".join(word.text for word in merged)
+    return replace(segment, text=text, raw=segment.raw or segment.text, words=tuple(merged) if segment.words else ())
 
 
 def _merged(words: Sequence[Word], text: str) -> Word:
@@ -163,13 +144,10 @@ def _clock(found: list[Figure], bare: Sequence[str]) -> list[Figure]:
     for each in found:
         hour, before = each.number or 0, tuple(bare[max(0, each.first - 2) : each.first])
         if 1 <= hour <= 12 and before in _QUARTERS:
+            hours, minutes = _QUARTERS[before]
             first = each.first - 2 - (before[0] == "quarter" and bare[max(0, each.first - 3) : each.first - 2] == ["a"])
-            result.append(Figure(first, each.last, f"{hour}:{_QUARTERS[before]}"))
-        elif 1 <= hour <= 12 and before == ("quarter", "to"):
-            first = each.first - 2 - (bare[max(0, each.first - 3) : each.first - 2] == ["a"])
-            result.append(Figure(first, each.last, f"{(hour - 2) % 12 + 1}:45"))
-        else:
-            result.append(each)
+            each = Figure(first, each.last, f"{(hour + hours - 1) % 12 + 1}:{minutes}")
+        result.append(each)
     return result
 
 
@@ -241,7 +219,7 @@ class Readable:
         for outcome in outcomes:
             self.finish()
             if isinstance(outcome, Transcript):
-                outcome = punctuate(outcome, self.tagger) if self.tagger is not None else outcome
+                outcome = punctuate(outcome, self.tagger)
                 outcome = replace(outcome, segments=tuple(map(self._with_figures, outcome.segments)))
             yield outcome
 
