@@ -167,9 +167,7 @@ class _Job:
         segments: list[Segment] = []
         while isinstance(item := await self._recognized(), Segment):
             segments.append(item)
-        transcript = self.as_transcript(segments, item)
-        if self._punctuation is not None:
-            transcript = await asyncio.to_thread(punctuate, transcript, self._punctuation)
+        transcript = await asyncio.to_thread(punctuate, self.as_transcript(segments, item), self._punctuation)
         return transcript.in_case("sentence")
 
     def as_transcript(self, segments: list[Segment], end: EndOfAudio) -> Transcript:

@@ -37,8 +37,13 @@ def load_punctuation_for(name_or_path: Path | str | None) -> PunctuationModel | 
     return load_punctuation(tagger) if tagger else None
 
 
-def punctuate(transcript: Transcript, model: PunctuationModel) -> Transcript:
-    """A transcript in the model's own case, with punctuation; each channel is a text of its own."""
+def punctuate(transcript: Transcript, model: PunctuationModel | None) -> Transcript:
+    """A transcript in the model's own case, with punctuation; each channel is a text of its own.
+
+    Without a model it stays as it is.
+    """
+    if model is None:
+        return transcript
     by_channel: dict[int | None, list[int]] = {}
     for place, segment in enumerate(transcript.segments):
         by_channel.setdefault(segment.channel, []).append(place)

@@ -41,13 +41,7 @@ from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
 from asr.transcription.confidence import Search, load_confidence, word_features
-from asr.transcription.decoder import (
-    Decode,
-    DecodeOptions,
-    best_path,
-    make_decode,
-    plan_search,
-)
+from asr.transcription.decoder import Decode, DecodeOptions, best_path, make_decode, plan_search
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
 from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.result import Failure, Segment, Transcript, Word
@@ -134,8 +128,7 @@ class Recognizer:
         (outcome,) = self.transcribe_many([request], words=words)
         if isinstance(outcome, Failure):
             raise outcome.error
-        model = self.punctuation if punctuation else None
-        return (punctuate(outcome, model) if model else outcome).in_case(case)
+        return punctuate(outcome, self.punctuation if punctuation else None).in_case(case)
 
     def stream(
         self,

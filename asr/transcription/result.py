@@ -42,19 +42,13 @@ class Segment:
 
         "model" is as the model spells, without punctuation.
         """
-        if self.raw:
-            return self._in_case_with_punctuation(case)
+        if self.raw and case == "sentence":
+            return self
+        if self.raw and case == "model":
+            return self.plain()
         words = tuple(
             replace(word, text=write_case(word.text, case, start=number == 0)) for number, word in enumerate(self.words)
         )
-        return replace(self, text=write_case(self.text, case), words=words)
-
-    def _in_case_with_punctuation(self, case: Case) -> Segment:
-        if case == "sentence":
-            return self
-        if case == "model":
-            return self.plain()
-        words = tuple(replace(word, text=write_case(word.text, case)) for word in self.words)
         return replace(self, text=write_case(self.text, case), words=words)
 
     def plain(self) -> Segment:
