@@ -60,7 +60,7 @@ def transcribe(
     ] = None,
     words: Annotated[
         bool,
-        typer.Option("--words", help="Times and confidences of words, whatever the format."),
+        typer.Option("--words", help="Order what split channels say by the times of words, without punctuation too."),
     ] = False,
     punctuation: Annotated[
         bool,
@@ -122,7 +122,7 @@ def transcribe(
 
         requests = [Request(each.audio, each.name, chosen) for each in found]
         # Pauses between words tell more of sentences than the words do.
-        wants_words = words or target.needs_words or punctuation
+        wants_words = punctuation or set(forms) != {"txt"} or (words and chosen == "split")
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         show = target.show if isinstance(target, Printer) else _say_nothing
         readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers, show)

@@ -25,24 +25,23 @@ from asr.transcription.reader import Request
 from asr.transcription.result import Failure, Segment, Transcript
 from asr.transcription.writers import as_record, ctm_name, in_one_line, label, render
 
-# Formats that cannot do without the times of words.
-_WORD_FORMATS = {"srt", "vtt", "ctm", "json", "tsv"}
-
 
 class Printer:
     """Transcripts as text on a stream: one recording's alone, or each of several under its name.
 
     Several come as lines of name, tab, text (txt), as one JSON object a line, or as one CTM. Raises `UsageError` for
-    formats that cannot stand behind one another, and for recordings that CTM cannot tell apart.
+    formats that cannot stand behind one another, and for recordings that CTM cannot tell apart; `AsrError` where there
+    is no stream.
     """
 
-    def __init__(self, form: str, names: Sequence[str], case: Case | None, stream: IO[str]) -> None:
+    def __init__(self, form: str, names: Sequence[str], case: Case | None, stream: IO[str] | None) -> None:
+        if stream is None:  # as Python has it in a program that was started without
+            raise AsrError("cannot write to standard output: it is closed")
         self._form = form
         self._alone = len(names) <= 1
         self._case = case
         self._stream = stream
         self._shown = False
-        self.needs_words = form in _WORD_FORMATS
         self.is_live = self._alone and form == "txt" and stream.isatty()
         """Whether somebody reads along, to whom `show` gives each segment as it is ready."""
         if not self._alone and form not in ("txt", "json", "ctm"):
@@ -100,7 +99,6 @@ class OutputFolder:
         self._folder = folder
         self._forms = forms
         self._case = case
-        self.needs_words = not _WORD_FORMATS.isdisjoint(forms)
         self._stems = _stems(inputs)
 
     def prepare(self) -> None:

@@ -38,6 +38,13 @@ def test_what_was_to_be_done_at_the_end_is_done() -> None:
     assert done.stdout.rstrip().endswith("the end")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_an_output_that_is_closed_is_one_error() -> None:
+    command = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-m", "asr.cli.main", "transcribe", str(SAMPLE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "asr: cannot write to standard output: it is closed\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["info", SAMPLE], ["--help"]])
 def test_an_output_that_takes_nothing_is_one_error(arguments: list[object]) -> None:
