@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
-from asr.audio.read import probe_audio
+from asr.audio.source import open_source
 from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import AsrError, AudioError, DataError
@@ -121,7 +121,8 @@ def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> 
 
     Headers lie about torn and streamed files; decoding does not. Raises `AudioError` naming the file.
     """
-    rate = probe_audio(audio).sample_rate
+    with open_source(audio) as source:
+        rate = source.sample_rate
     with AudioStream(audio, sample_rate=rate, offset=offset, duration=duration) as stream:
         for _ in stream:
             pass

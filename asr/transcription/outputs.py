@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import IO
 
 from asr.audio import is_audio
-from asr.audio.read import probe_audio
+from asr.audio.source import open_source
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream, walk, write_text
 from asr.text.case import Case
@@ -259,13 +259,16 @@ class Summary:
 
 
 def seconds_of(requests: Iterable[Request]) -> float | None:
-    """Seconds of sound in recordings, as far as their heads tell; None where none does."""
+    """Seconds of sound in recordings that can be read, by their heads; None where one does not tell."""
     total = 0.0
     for request in requests:
-        with suppress(AsrError, OSError):
-            if isinstance(request.audio, (str, Path)) and not is_stream(request.audio):
-                total += probe_audio(request.audio).duration
-    return total or None
+        if not isinstance(request.audio, (str, Path)) or is_stream(request.audio):
+            return None
+        with suppress(AsrError, OSError), open_source(request.audio) as source:
+            if source.frames is None:
+                return None
+            total += source.frames / source.sample_rate
+    return total
 
 
 def deliver(

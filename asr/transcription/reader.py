@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.read import probe_audio
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
-from asr.audio.source import AudioInput, SamplesSource
+from asr.audio.source import AudioInput, SamplesSource, open_source
 from asr.audio.stream import SILENCE, AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream
@@ -92,12 +91,12 @@ def read_chunks(
     audio = _readable(request, sample_rate, again=split)
     channels: list[Channel] = [request.channel]
     if split:
-        channels = list(range(1, (audio().channels if callable(audio) else probe_audio(audio).channels) + 1))
+        with open_source(audio() if callable(audio) else audio) as source:
+            channels = list(range(1, source.channels + 1))
     duration, notices = 0.0, []
     for channel in channels:
         label = channel if split and isinstance(channel, int) else None
-        source = audio() if callable(audio) else audio
-        with AudioStream(source, sample_rate, channel) as stream:
+        with AudioStream(audio() if callable(audio) else audio, sample_rate, channel) as stream:
             blocks = takewhile(lambda _: is_wanted(), stream)
             for chunk in segment_at_pauses(blocks, sample_rate, config):
                 if np.abs(chunk.samples).max() > SILENCE:
