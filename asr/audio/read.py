@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.audio.source import AudioInput, Samples, Source, open_source
+from asr.audio.source import AudioInput, Samples, open_source
 from asr.audio.stream import AudioStream, Channel
 
 
@@ -58,12 +58,7 @@ def probe_audio(audio: AudioInput) -> AudioInfo:
     What only ffmpeg reads is decoded to be measured; a truncated file may claim more than it holds.
     """
     with open_source(audio) as source:
-        frames = source.frames if source.frames is not None else _count(source)
+        frames = source.frames
+        if frames is None:
+            frames = sum(iter(lambda: len(source.read(source.sample_rate * 10)), 0))
         return AudioInfo(source.name, source.format, source.sample_rate, source.channels, frames)
-
-
-def _count(source: Source) -> int:
-    frames = 0
-    while block := len(source.read(source.sample_rate * 10)):
-        frames += block
-    return frames

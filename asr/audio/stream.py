@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -104,16 +104,13 @@ class AudioStream:
         self.channel = channel
         self.level = Level()
         self._loudest = 0.0  # of any channel, before they are mixed
-        self._opening = open_source(audio)
-        self._source = self._opening.__enter__()
-        try:
+        with ExitStack() as opening:
+            self._source = opening.enter_context(open_source(audio))
             self._check()
             self._start = round(offset * self._source.sample_rate)
-            self._length = None if duration is None else round(duration * self._source.sample_rate)
+            self._length = math.inf if duration is None else round(duration * self._source.sample_rate)
             self._block = max(1, round(block_seconds * self._source.sample_rate))
-        except BaseException:
-            self.close()
-            raise
+            self._opening = opening.pop_all()
 
     @property
     def source(self) -> Source:
@@ -123,14 +120,12 @@ class AudioStream:
     def __enter__(self) -> AudioStream:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._opening.__exit__(None, None, None)
+        self._opening.close()
 
     def __iter__(self) -> Iterator[Samples]:
         rate = self._source.sample_rate
@@ -185,11 +180,11 @@ class AudioStream:
         source, seen, left = self._source, self._start, self._length
         if self._start:
             source.seek(self._start)
-        while left is None or left > 0:
-            wanted = self._block if left is None else min(self._block, left)
+        while left > 0:
+            wanted = int(min(self._block, left))
             block = source.read(wanted)
             seen += len(block)
-            left = None if left is None else left - len(block)
+            left -= len(block)
             if len(block) < wanted and source.missing(seen):
                 raise AudioError(
                     f"{source.name} is cut short: it ends after {seen / source.sample_rate:.1f} s, before its time",

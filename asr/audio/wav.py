@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,19 +45,25 @@ def find_repair(data: str | bytes) -> Repair | None:
         file.seek(0)
         if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
             return None
-        place, rate, align = 12, 0, 1
-        for _ in range(_LONGEST_CHUNK_LIST):
-            file.seek(place)
-            head = file.read(8)
-            if len(head) < 8:
-                return None
-            name, size = head[:4], struct.unpack("<I", head[4:])[0]
+        rate, align = 0, 1
+        for place, name, size in _chunks(file, 12):
             if name == b"data":
                 return _examine(file, place + 4, size, length, rate, align)
             if name == b"fmt " and len(form := file.read(16)) == 16:
                 rate, align = struct.unpack("<IH", form[8:14])
-            place += 8 + size + size % 2
         return None
+
+
+def _chunks(file: Any, place: int) -> Iterator[tuple[int, bytes, int]]:
+    """Place, name and size of each chunk from `place` on, with the file behind its head."""
+    for _ in range(_LONGEST_CHUNK_LIST):
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        name, size = struct.unpack("<4sI", head)
+        yield place, name, size
+        place += 8 + size + size % 2
 
 
 def _examine(file: Any, at: int, size: int, length: int, rate: int, align: int) -> Repair | None:
@@ -76,17 +83,11 @@ def _examine(file: Any, at: int, size: int, length: int, rate: int, align: int) 
 
 def _are_chunks(file: Any, place: int, length: int) -> bool:
     """Whether from `place` on the file is chunks to its end, or zeros that pad it, and not sound."""
-    for _ in range(_LONGEST_CHUNK_LIST):
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8:
-            return True
-        if not any(head):
+    for start, name, size in _chunks(file, place):
+        if not size and not any(name):
             return not any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 20), b""))
-        size = struct.unpack("<I", head[4:])[0]
-        if not all(0x20 <= letter < 0x7F for letter in head[:4]) or size > length - place - 8:
+        if not all(0x20 <= letter < 0x7F for letter in name) or size > length - start - 8:
             return False
-        place += 8 + size + size % 2
     return True
 
 
