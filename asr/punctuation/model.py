@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,7 +127,7 @@ class PunctuationModel:
         self.bias = torch.tensor(bias)
         self.facts: dict[str, Any] = {}
         """What it was trained on and how; free-form, for the reader."""
-        self._known: dict[str, list[int]] = {}
+        self._pieces = cache(partial(word_pieces, tokenizer))
 
     def tags(
         self,
@@ -147,14 +148,12 @@ class PunctuationModel:
         marks += self.bias
         if finished:
             marks[-1, :STOP] = -torch.inf
-        chosen = zip(marks.argmax(dim=1).tolist(), cases.argmax(dim=1).tolist(), strict=True)
-        tags = [*given, *(Tag(mark, case) for mark, case in list(chosen)[len(given) :])]
-        # Of the first word of a sentence the network learned no case: it follows from the mark.
-        starts = [False] * len(given) + [at == 0 or tags[at - 1].ends_sentence for at in range(len(given), len(tags))]
-        return [
-            Tag(tag.mark, CAPITALIZED) if start and tag.case == LOWER else tag
-            for tag, start in zip(tags, starts, strict=True)
-        ]
+        tags = list(given)
+        for mark, case in torch.stack([marks.argmax(dim=1), cases.argmax(dim=1)], dim=1)[len(given) :].tolist():
+            # Of the first word of a sentence the network learned no case: it follows from the mark.
+            starts = not tags or tags[-1].ends_sentence
+            tags.append(Tag(mark, CAPITALIZED if starts and case == LOWER else case))
+        return tags
 
     def log_probs(self, pieces: NDArray[np.int64], pauses: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Marks (N, 4) and cases (N, 3) of words (N, P), pauses (N,): a long text in windows that overlap."""
@@ -181,12 +180,6 @@ class PunctuationModel:
             torch.cat([each[row, start : min(start + WINDOW, lengths[row])] for row, start in own]) for each in logits
         )
         return marks.log_softmax(dim=1), cases.log_softmax(dim=1)
-
-    def _pieces(self, word: str) -> list[int]:
-        known = self._known.get(word)
-        if known is None:
-            known = self._known[word] = word_pieces(self.tokenizer, word)
-        return known
 
 
 def word_pieces(tokenizer: Tokenizer, word: str) -> list[int]:

@@ -20,7 +20,7 @@ _IRREGULAR_ORDINALS = {
 
 # The abbreviations that LJSpeech's own notes list, and those usual beside them.
 _ABBREVIATIONS = {
-    "mr": "mister", "mrs": "missus", "dr": "doctor", "drs": "doctors", "no": "number", "st": "saint",
+    "mr": "mister", "mrs": "missus", "dr": "doctor", "drs": "doctors", "st": "saint",
     "co": "company", "jr": "junior", "sr": "senior", "maj": "major", "gen": "general", "rev": "reverend",
     "lt": "lieutenant", "hon": "honorable", "sgt": "sergeant", "capt": "captain", "esq": "esquire",
     "ltd": "limited", "col": "colonel", "ft": "fort", "etc": "et cetera",
@@ -48,7 +48,7 @@ _CARDINAL = re.compile(_NUMBER)
 def spell_out(text: str) -> str:
     """The text with abbreviations, money, ordinals, years, decimals, numbers and spoken signs as words."""
     text = _NUMERO.sub("number ", text)
-    text = _ABBREVIATION.sub(_abbreviation, text)
+    text = _ABBREVIATION.sub(lambda match: _ABBREVIATIONS[match[1].lower()], text)
     text = _MONEY.sub(_money, text)
     text = _ORDINAL.sub(lambda match: f" {ordinal(_integer(match[1]))} ", text)
     text = _YEAR.sub(lambda match: f" {_plural(year(int(match[1]))) if match[2] else year(int(match[1]))} ", text)
@@ -91,11 +91,6 @@ def year(number: int) -> str:
 
 def _integer(digits: str) -> int:
     return int(digits.replace(",", ""))
-
-
-def _abbreviation(match: re.Match[str]) -> str:
-    word = match[1].lower()
-    return match[0] if word == "no" else _ABBREVIATIONS[word]
 
 
 def _decimal(match: re.Match[str]) -> str:

@@ -70,9 +70,8 @@ class CharacterTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. Raises `DataError` naming characters that the tokenizer does not have."""
         pieces = WORD_START.join(text.split())
-        missing = sorted(set(pieces) - self._index.keys())
-        if missing:
-            raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALIZE)
+        if missing := set(pieces) - self._index.keys():
+            raise _lacks(missing, text)
         return [self._index[piece] for piece in pieces]
 
 
@@ -124,8 +123,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Token ids of `text`. Raises `DataError` naming characters that the tokenizer does not have."""
         ids: list[int] = self._processor.encode(text)
         if BLANK in ids:
-            missing = sorted(set(text) - self._letters)
-            raise DataError(f"the tokenizer has no {_listed(missing)} (in {text[:60]!r})", _NORMALIZE)
+            raise _lacks(set(text) - self._letters, text)
         return ids
 
     def save(self, folder: Path) -> None:
@@ -167,8 +165,8 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     return tokenizer
 
 
-_NORMALIZE = "Prepare the corpus with a normalizer that leaves only the model's letters."
-
-
-def _listed(characters: Sequence[str]) -> str:
-    return ", ".join(repr(character) for character in characters)
+def _lacks(characters: set[str], text: str) -> DataError:
+    return DataError(
+        f"the tokenizer has no {', '.join(map(repr, sorted(characters)))} (in {text[:60]!r})",
+        "Prepare the corpus with a normalizer that leaves only the model's letters.",
+    )

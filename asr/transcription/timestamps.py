@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.model.forced_alignment import TokenAlignment
+from asr.text.tokenizer import WORD_START
 from asr.transcription.result import Word
-
-WORD_START = "▁"
 
 # CTC marks a token by a peak of a step or two. Measured against the onset and end of the energy of utterances, the
 # peak of a first piece begins with the word (median 10 ms early), that of a last piece ends 40 ms before its word.
