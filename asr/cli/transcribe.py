@@ -155,9 +155,9 @@ def transcribe(
                 _tell(f"stopped after {summary}")
                 raise
     several = summary.files + summary.skipped + len(summary.failures) > 1
-    if summary.failed or (several and sys.stderr.isatty()):
+    if summary.failures or (several and sys.stderr.isatty()):
         note(str(summary))
-    if summary.failed:
+    if summary.failures:
         raise typer.Exit(1)
 
 

@@ -1,10 +1,9 @@
 """`/live`: somebody speaks into a WebSocket and reads along.
 
-The client sends a JSON message `{"type": "start", "sample_rate": 16000}` (with `"token"` where the server
-wants one, and `"keywords"` to expect),
-then binary messages of 16-bit little-endian mono PCM, then `{"type": "stop"}`. The server answers with JSON messages:
-`ready`; `provisional`, the text so far of what is being said, about every second; `segment`, what was said until a
-pause, which does not change any more; `error`; and `done` after the last segment.
+The client sends a JSON message `{"type": "start", "sample_rate": 16000}` (with `"token"` where the server wants one,
+and `"keywords"` to expect), then binary messages of 16-bit little-endian mono PCM, then `{"type": "stop"}`. The server
+answers with JSON messages: `ready`; `provisional`, the text so far of what is being said, about every second;
+`segment`, what was said until a pause, which does not change any more; `error`; and `done` after the last segment.
 """
 
 from __future__ import annotations
@@ -91,10 +90,9 @@ class LiveSessions:
     async def _start(self, websocket: WebSocket) -> tuple[int, Recognizer]:
         """The first message: who it is, the sample rate, and who expects the words. Raises `RefusedError`."""
         try:
-            message = await asyncio.wait_for(websocket.receive(), 10.0)
-        except asyncio.TimeoutError as error:
-            raise RefusedError("no_start", 'send {"type": "start", "sample_rate": 16000} first') from error
-        start = _read(message)
+            start = _read(await asyncio.wait_for(websocket.receive(), 10.0))
+        except asyncio.TimeoutError:
+            start = None
         if start is None or start.get("type") != "start":
             raise RefusedError("no_start", 'send {"type": "start", "sample_rate": 16000} first')
         wanted = self._options.token

@@ -166,20 +166,17 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
     """The recordings that `arguments` name, each once, and those arguments that name none."""
     found: dict[str, Input] = {}
     failures: list[Failure] = []
-    roots: list[Path] = []
-    paths: list[Path] = []
+    expanded: list[tuple[Path, Path]] = []
     for argument in arguments:
         if argument == "-":
             found["-"] = Input(_standard_input(), "-", Path("stdin"))
             continue
         try:
-            for root, path in _expand(argument, recursive):
-                roots.append(root)
-                paths.append(path)
+            expanded += _expand(argument, recursive)
         except AudioError as error:
             failures.append(Failure(argument, error))
-    base = os.path.commonpath([_absolute(root) for root in roots]) if roots else ""
-    for path in paths:
+    base = os.path.commonpath([_absolute(root) for root, _ in expanded]) if expanded else ""
+    for _, path in expanded:
         place = _absolute(path).relative_to(base)
         found.setdefault(str(_absolute(path)), Input(str(path), str(path), place))
     return list(found.values()), failures
@@ -235,11 +232,6 @@ class Summary:
     failures: list[Failure] = field(default_factory=list)
     notices: dict[str, int] = field(default_factory=dict)
     """How many recordings each kind of notice concerns."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether any recording has no transcript."""
-        return bool(self.failures)
 
     def __str__(self) -> str:
         files = f"{self.files} recording{'' if self.files == 1 else 's'}"

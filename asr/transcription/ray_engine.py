@@ -54,7 +54,7 @@ def transcribe_with_ray(
     count = max(1, min(available, len(chunks)))
     # A worker that is lost begins anew, and Ray gives it again what it was at.
     hired = ray.remote(num_cpus=threads, max_restarts=-1, max_task_retries=_ATTEMPTS - 1)(Worker)
-    workers = [hired.remote(str(model) if model is not None else None, "cpu", threads, search) for _ in range(count)]
+    workers = [hired.remote(str(model) if model is not None else None, threads, search) for _ in range(count)]
     try:
         yield from _spread(ray, workers, chunks, words)
     finally:
@@ -65,10 +65,10 @@ def transcribe_with_ray(
 class Worker:
     """One model in one process of the cluster."""
 
-    def __init__(self, model: str | None, device: str, threads: int, search: DecodeOptions | None) -> None:
+    def __init__(self, model: str | None, threads: int, search: DecodeOptions | None) -> None:
         from asr.transcription.recognizer import load_model
 
-        self._recognizer = load_model(model, device=device, threads=threads, precision="float32", search=search)
+        self._recognizer = load_model(model, device="cpu", threads=threads, precision="float32", search=search)
 
     def transcribe(self, requests: list[Request], words: bool) -> list[Transcript | Failure]:
         """The outcome of each request, in order."""
