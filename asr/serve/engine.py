@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from time import perf_counter
 
 import numpy as np
@@ -61,7 +62,7 @@ class Engine:
         self._rate = recognizer.model.sample_rate
         self._options = options or DecodeOptions()
         self._clock = _BusyClock()
-        self._recognizers: OrderedDict[Hotwords, Recognizer] = OrderedDict()
+        self._expecting = lru_cache(_DECODERS)(self._with_hotwords)
         self._making = threading.Lock()
         self._change = threading.Condition()
         self._recordings: deque[Recording] = deque()
@@ -102,14 +103,11 @@ class Engine:
         """The recognizer that expects `hotwords`: another search around the same network. Raises `AsrError`."""
         if not hotwords:
             return self.recognizer
-        with self._making:
-            if hotwords not in self._recognizers:
-                options = replace(self._options, hotwords=(*self._options.hotwords, *hotwords))
-                self._recognizers[hotwords] = self.recognizer.with_search(options)
-                while len(self._recognizers) > _DECODERS:
-                    self._recognizers.popitem(last=False)
-            self._recognizers.move_to_end(hotwords)
-            return self._recognizers[hotwords]
+        with self._making:  # once, however many ask for it
+            return self._expecting(hotwords)
+
+    def _with_hotwords(self, hotwords: Hotwords) -> Recognizer:
+        return self.recognizer.with_search(replace(self._options, hotwords=(*self._options.hotwords, *hotwords)))
 
     def recognize(self, chunk: Chunk, recognizer: Recognizer | None = None) -> Future[Segment | None]:
         """What is said in one chunk of live speech, ahead of all recordings, by one whom `prepare` has made."""

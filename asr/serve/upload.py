@@ -80,21 +80,15 @@ async def _blocks(request: Request, options: ServeOptions) -> AsyncIterator[byte
         patience = began + options.upload_patience + received / options.upload_rate - clock()
         try:
             block = await asyncio.wait_for(anext(stream, None), max(0.0, patience))
-        except TimeoutError as error:
-            raise _too_slow(received) from error
-        except asyncio.TimeoutError as error:  # another class until Python 3.11
-            raise _too_slow(received) from error
+        except asyncio.TimeoutError as error:
+            text = f"the upload came too slowly ({received:,} bytes so far); try again on a better line"
+            raise ApiError(408, text, "upload_timeout", headers={"Connection": "close"}) from error
         if block is None:
             return
         received += len(block)
         if received > options.max_upload + MEGABYTE:
             raise _too_large(options)
         yield block
-
-
-def _too_slow(received: int) -> ApiError:
-    text = f"the upload came too slowly ({received:,} bytes so far); try again on a better line"
-    return ApiError(408, text, "upload_timeout", headers={"Connection": "close"})
 
 
 def _too_large(options: ServeOptions) -> ApiError:

@@ -109,7 +109,7 @@ def test_hotwords_have_a_search_of_their_own(recognizer: Any, tiny_model: Path, 
     assert tuple(plain.segments) == recognizer.transcribe(files[1], case="model").segments
     for number in range(6):
         engine.prepare((f"FO{'XJLAQU'[number]}",))
-    assert len(engine._recognizers) == 4
+    assert engine._expecting.cache_info().currsize == 4
     engine.close()
 
 
