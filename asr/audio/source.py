@@ -91,8 +91,8 @@ class SamplesSource:
         """Raises `UsageError` for blocks of another shape; later ones are seen as they come."""
         self.name, self.sample_rate, self.frames, self.notices = name, sample_rate, frames, list[str]()
         self._blocks = iter(blocks)
+        self.channels = 0  # known from the first block on
         self._held = self._next()
-        self.channels = self._held.shape[1]
 
     def seek(self, frame: int) -> None:
         """Drop up to `frame`."""
@@ -115,7 +115,6 @@ class SamplesSource:
 
     def _next(self) -> Samples:
         """The next block that is not empty; one of no frames at the end."""
-        channels = self._held.shape[1] if hasattr(self, "_held") else 1
         for block in self._blocks:
             array = np.asarray(block)
             samples = array[:, None] if array.ndim == 1 else array
@@ -123,11 +122,13 @@ class SamplesSource:
                 raise UsageError(
                     f"{self.name} must be samples (N,) of one channel or (N, C) of several, not of shape {array.shape}"
                 )
-            if hasattr(self, "_held") and samples.shape[1] != channels:
-                raise UsageError(f"{self.name} has blocks of {channels} and of {samples.shape[1]} channels")
-            if len(samples) or not hasattr(self, "_held"):
+            if self.channels not in (0, samples.shape[1]):
+                raise UsageError(f"{self.name} has blocks of {self.channels} and of {samples.shape[1]} channels")
+            if len(samples) or not self.channels:
+                self.channels = samples.shape[1]
                 return _as_float(samples)
-        return np.zeros((0, channels), np.float32)
+        self.channels = self.channels or 1
+        return np.zeros((0, self.channels), np.float32)
 
 
 def _as_float(samples: npt.NDArray[Any]) -> Samples:
@@ -182,12 +183,17 @@ class SoundFileSource:
         return frames is not None and int(frames[1]) > seen
 
 
+def audio_name(audio: object) -> str:
+    """What to call a recording in messages."""
+    if isinstance(audio, (str, os.PathLike)):
+        return os.fsdecode(audio)
+    return str(getattr(audio, "name", None) or "the audio")
+
+
 def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
     """The name to use in messages, and a path or the whole bytes."""
-    if isinstance(audio, bytes):
-        return "the audio", audio
     if not isinstance(audio, (str, os.PathLike)):
-        return str(getattr(audio, "name", None) or "the audio"), audio.read()
+        return audio_name(audio), audio if isinstance(audio, bytes) else audio.read()
     path = Path(audio)
     name = str(path)
     try:

@@ -7,12 +7,13 @@ from itertools import chain
 
 import numpy as np
 
+from asr.audio.source import audio_name
 from asr.audio.stream import Channel
 from asr.errors import DataError
 from asr.model.forced_alignment import align_tokens
 from asr.text.normalize import get_normalizer
 from asr.transcription.confidence import word_features
-from asr.transcription.reader import EndOfAudio, Request, RequestChunk, audio_name, read_chunks
+from asr.transcription.reader import EndOfAudio, Request, RequestChunk, read_chunks
 from asr.transcription.recognizer import Audio, Floats, Recognizer
 from asr.transcription.result import Segment, Transcript
 from asr.transcription.timestamps import time_words

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio.segmentation import Chunk, SegmentationConfig, segment_at_pauses
-from asr.audio.source import AudioInput, SamplesSource, open_source
+from asr.audio.source import AudioInput, SamplesSource, audio_name, open_source
 from asr.audio.stream import SILENCE, AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream
@@ -66,13 +66,6 @@ class EndOfAudio:
     notices: tuple[str, ...] = ()
     channel: int | None = None
     error: AsrError | None = None
-
-
-def audio_name(audio: object) -> str:
-    """What to call a recording in messages."""
-    if isinstance(audio, (str, os.PathLike)):
-        return os.fsdecode(audio)
-    return str(getattr(audio, "name", None) or "the audio")
 
 
 def read_chunks(
