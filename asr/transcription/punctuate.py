@@ -50,9 +50,9 @@ def punctuate(transcript: Transcript, model: PunctuationModel | None) -> Transcr
     segments = list(transcript.segments)
     for places in by_channel.values():
         own = [segments[place] for place in places]
-        tags = iter(model.tags(_words(own), _pauses(own)))
+        tags = iter(model.tags(_words(*own), _pauses(own)))
         for place, segment in zip(places, own, strict=True):
-            segments[place] = show(segment, [next(tags) for _ in _words([segment])], model)
+            segments[place] = show(segment, [next(tags) for _ in _words(segment)], model)
     return replace(transcript, segments=tuple(segments))
 
 
@@ -77,7 +77,7 @@ class PunctuatedStream:
         ready, following = len(channel.waiting), 0
         while ready and following < self._lookahead:
             ready -= 1
-            following += len(_words([channel.waiting[ready]]))
+            following += len(_words(channel.waiting[ready]))
         return self._show(channel, ready, self._model, finished=False) if ready else []
 
     def finish(self) -> list[Segment]:
@@ -90,21 +90,18 @@ class PunctuatedStream:
         return sorted(rest, key=lambda each: (each.start, each.channel or 0))
 
     def _show(self, channel: _Channel, count: int, model: PunctuationModel, finished: bool) -> list[Segment]:
-        past = channel.past
-        known = sum(len(_words([segment])) for segment in past)
-        words = [*_words(past), *_words(channel.waiting)]
-        tags = model.tags(words, _pauses([*past, *channel.waiting]), finished, channel.tags)[known:]
-        shown, at = [], 0
+        read = [*channel.past, *channel.waiting]
+        tags = model.tags(_words(*read), _pauses(read), finished, channel.tags)
+        shown, at = [], len(channel.tags)
         for segment in channel.waiting[:count]:
-            until = at + len(_words([segment]))
+            until = at + len(_words(segment))
             shown.append(show(segment, tags[at:until], model))
             at = until
-        channel.tags = [*channel.tags, *tags[:at]]
-        channel.past = [*past, *channel.waiting[:count]]
+        channel.tags = tags[:at]
+        channel.past += channel.waiting[:count]
         del channel.waiting[:count]
-        while len(channel.past) > 1 and len(channel.tags) - len(_words(channel.past[:1])) >= CONTEXT:
-            channel.tags = channel.tags[len(_words(channel.past[:1])) :]
-            del channel.past[0]
+        while len(channel.past) > 1 and len(channel.tags) - (first := len(_words(channel.past[0]))) >= CONTEXT:
+            del channel.tags[:first], channel.past[0]
         return shown
 
 
@@ -118,18 +115,14 @@ class _Channel:
 
 def show(segment: Segment, tags: Sequence[Tag], model: PunctuationModel) -> Segment:
     """The segment as a reader sees it."""
-    texts = write_words(_words([segment]), tags, model.mixed)
+    texts = write_words(_words(segment), tags, model.mixed)
     words = tuple(replace(word, text=text, raw=word.text) for word, text in zip(segment.words, texts, strict=False))
     return replace(segment, text=" ".join(texts), raw=segment.text, words=words)
 
 
-def _words(segments: Sequence[Segment]) -> list[str]:
+def _words(*segments: Segment) -> list[str]:
     """The words of segments: those with times, where there are any."""
-    return [
-        text
-        for segment in segments
-        for text in ([word.text for word in segment.words] if segment.words else segment.text.split())
-    ]
+    return list(chain(*([word.text for word in each.words] or each.text.split() for each in segments)))
 
 
 def _pauses(segments: Sequence[Segment]) -> list[float | None]:
