@@ -19,7 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from asr.audio import ffmpeg
-from asr.audio.wav import InMemory, Repair, RepairedFile, find_repair, states_no_length
+from asr.audio.wav import InMemory, Repair, find_repair, open_repaired, opened, states_no_length
 from asr.errors import AudioError, UsageError
 
 Samples = npt.NDArray[np.float32]
@@ -59,7 +59,7 @@ def open_source(audio: AudioInput | SamplesSource) -> Iterator[Source]:
         yield audio
         return
     name, data = _locate(audio)
-    head = data[:64] if isinstance(data, bytes) else _head(data)
+    head = _bytes_at(data, 0, 64)
     if not head:
         raise AudioError(f"{name} is empty (0 bytes)")
     if _looks_like_text(head):
@@ -174,7 +174,7 @@ class SoundFileSource:
         if self.frames is not None and seen < self.frames:
             return True
         if self.format == "OGG":
-            return not _ogg_ends(_tail(self._data))
+            return not _ogg_ends(_bytes_at(self._data, -_REACH, _REACH))
         remarks = self._file.extra_info
         sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", remarks, re.MULTILINE)
         if sizes and self.format in ("WAV", "WAVEX"):
@@ -211,17 +211,19 @@ def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
 
 def _for_soundfile(data: str | bytes, repair: Repair | None) -> Any:
     if repair is not None:
-        return RepairedFile(data, repair)
+        return open_repaired(data, repair)
     return InMemory(data) if isinstance(data, bytes) else data
 
 
-def _head(path: str, size: int = 64, at: int = 0) -> bytes:
+def _bytes_at(data: str | bytes, at: int, size: int) -> bytes:
+    """The `size` bytes from byte `at` on, which counts from the end where it is negative."""
     try:
-        with Path(path).open("rb") as file:
-            file.seek(at)
-            return file.read(size)
+        with opened(data) as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(at if at >= 0 else max(0, length + at))
+            return bytes(file.read(size))
     except OSError as error:
-        raise AudioError(f"{path} cannot be read: {_reason(error)}") from error
+        raise AudioError(f"{data!s} cannot be read: {_reason(error)}") from error
 
 
 def _looks_like_text(head: bytes) -> bool:
@@ -240,13 +242,9 @@ def _unreadable(name: str, head: bytes, error: soundfile.LibsndfileError) -> Aud
 
 def _mp3_states_length(data: str | bytes) -> bool:
     """Whether the first frame, behind a tag (ID3v2, section 3.1: its size in four times seven bits), has a header."""
-
-    def part(at: int, size: int) -> bytes:
-        return data[at : at + size] if isinstance(data, bytes) else _head(data, size, at)
-
-    tag = part(0, 10)
+    tag = _bytes_at(data, 0, 10)
     length = sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=False))
-    start = part(10 + length if tag[:3] == b"ID3" else 0, _REACH)
+    start = _bytes_at(data, 10 + length if tag[:3] == b"ID3" else 0, _REACH)
     return b"Xing" in start or b"Info" in start
 
 
@@ -256,14 +254,6 @@ def _ogg_ends(tail: bytes) -> bool:
     segments = tail[start + 27 :][: tail[start + 26]] if 0 <= start < len(tail) - 26 else b""
     whole = bool(segments) and len(tail) >= start + 27 + len(segments) + sum(segments)
     return whole and bool(tail[start + 5] & 4)
-
-
-def _tail(data: str | bytes) -> bytes:
-    if isinstance(data, bytes):
-        return data[-_REACH:]
-    with Path(data).open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _REACH))
-        return file.read()
 
 
 def _reason(error: Any) -> str:

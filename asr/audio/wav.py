@@ -32,6 +32,10 @@ class Repair:
     size: int
     notice: str = ""
 
+    def patches(self, length: int) -> dict[int, bytes]:
+        """What a file of `length` bytes would have at which place if its header told the truth."""
+        return {4: struct.pack("<I", min(length - 8, 0xFFFFFFFF)), self.at: struct.pack("<I", self.size)}
+
 
 def states_no_length(size: int) -> bool:
     """Whether a data size is what programs write that cannot know it; libsndfile reads such files to their end."""
@@ -40,7 +44,7 @@ def states_no_length(size: int) -> bool:
 
 def find_repair(data: str | bytes) -> Repair | None:
     """What to mend in the header of a WAV, a path or the whole bytes; None for one that tells the truth."""
-    with _opened(data) as file:
+    with opened(data) as file:
         length = file.seek(0, io.SEEK_END)
         file.seek(0)
         if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
@@ -101,48 +105,42 @@ class InMemory(io.BytesIO):
         return self.tell()
 
 
-class RepairedFile(io.RawIOBase):
-    """The file as it would be with a true header, for libsndfile to read."""
+class RepairedFile(io.FileIO):
+    """The file at `path` as it would be with a true header, for libsndfile to read."""
 
-    def __init__(self, data: str | bytes, repair: Repair) -> None:
-        self._file = _opened(data)
-        length = self._file.seek(0, io.SEEK_END)
-        self._patches = {4: struct.pack("<I", min(length - 8, 0xFFFFFFFF)), repair.at: struct.pack("<I", repair.size)}
-        self._file.seek(0)
+    def __init__(self, path: str, repair: Repair) -> None:
+        super().__init__(path)
+        self._patches = repair.patches(Path(path).stat().st_size)
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Fill `buffer` from where the file stands."""
-        start, view = self._file.tell(), memoryview(buffer).cast("B")
-        count: int = self._file.readinto(view)
+        start, view = self.tell(), memoryview(buffer).cast("B")
+        count = super().readinto(view)
         for at, patch in self._patches.items():
             for offset, byte in enumerate(patch, at - start):
                 if 0 <= offset < count:
                     view[offset] = byte
         return count
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """As of any file, where there is such a place."""
         with suppress(OSError):
-            self._file.seek(offset, whence)
+            super().seek(offset, whence)
         return self.tell()
 
-    def tell(self) -> int:
-        """As of any file."""
-        return int(self._file.tell())
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def close(self) -> None:
-        """Close the file beneath."""
-        self._file.close()
-        super().close()
+def open_repaired(data: str | bytes, repair: Repair) -> Any:
+    """A recording with its header mended, for libsndfile to read."""
+    if isinstance(data, str):
+        return RepairedFile(data, repair)
+    file = InMemory(data)
+    for at, patch in repair.patches(len(data)).items():
+        file.seek(at)
+        file.write(patch)
+    file.seek(0)
+    return file
 
 
-def _opened(data: str | bytes) -> Any:
+def opened(data: str | bytes) -> Any:
+    """A binary file of a path, or of the whole bytes."""
     return InMemory(data) if isinstance(data, bytes) else Path(data).open("rb")
