@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import PurePath
 from typing import Any
 
@@ -44,17 +45,12 @@ def as_record(transcript: Transcript) -> dict[str, Any]:
 
 def as_srt(transcript: Transcript) -> str:
     """SubRip subtitles."""
-    return "\n".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_escape(cue.lines)}\n"
-        for number, cue in enumerate(cues(transcript), 1)
-    )
+    return "\n".join(f"{number}\n{_shown(cue, ',')}" for number, cue in enumerate(cues(transcript), 1))
 
 
 def as_vtt(transcript: Transcript) -> str:
     """WebVTT subtitles."""
-    return "WEBVTT\n" + "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escape(cue.lines)}\n" for cue in cues(transcript)
-    )
+    return "WEBVTT\n" + "".join(f"\n{_shown(cue, '.')}" for cue in cues(transcript))
 
 
 def as_tsv(transcript: Transcript) -> str:
@@ -131,9 +127,10 @@ def _clock(seconds: float, separator: str) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{separator}{rest % 1000:03d}"
 
 
-def _escape(lines: list[str]) -> str:
-    """Players read `<i>` and `&amp;` as markup, and parsers `-->` as a time."""
-    return "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _shown(cue: Cue, separator: str) -> str:
+    """Times and text. Players read `<i>` and `&amp;` as markup, and parsers `-->` as a time."""
+    text = escape("\n".join(cue.lines), quote=False)
+    return f"{_clock(cue.start, separator)} --> {_clock(cue.end, separator)}\n{text}\n"
 
 
 def as_textgrid(transcript: Transcript) -> str:
@@ -198,8 +195,13 @@ class Cue:
 
     @property
     def lines(self) -> list[str]:
-        """One line, or two of like lengths."""
-        return break_lines(self.text)
+        """The text in as few lines of at most `LINE` characters as can be, and those as even as can be."""
+        lines = textwrap.wrap(self.text, LINE, break_on_hyphens=False)
+        for width in range(max(map(len, self.text.split()), default=1), LINE):
+            even = textwrap.wrap(self.text, width, break_on_hyphens=False, break_long_words=False)
+            if len(even) <= len(lines):
+                return even
+        return lines
 
 
 def cues(transcript: Transcript) -> list[Cue]:
@@ -212,16 +214,6 @@ def cues(transcript: Transcript) -> list[Cue]:
         result += [Cue(group[0].start, group[-1].end, speaker + _joined(group)) for group in groups]
     # One channel may answer while the other pauses within a segment.
     return _time(sorted(result, key=lambda cue: cue.start), transcript.duration)
-
-
-def break_lines(text: str) -> list[str]:
-    """Break text into as few lines of at most `LINE` characters as can be, and those as even as can be."""
-    lines = textwrap.wrap(text, LINE, break_on_hyphens=False)
-    for width in range(max(map(len, text.split()), default=1), LINE):
-        even = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
-        if len(even) <= len(lines):
-            return even
-    return lines
 
 
 def _group(words: Sequence[Word], label: int) -> list[list[Word]]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.transcription.result import Segment, Transcript, Word
-from asr.transcription.writers import FORMATS, LINE, LINES, LONGEST, READ, SHORTEST, break_lines, cues, render
+from asr.transcription.writers import FORMATS, LINE, LINES, LONGEST, READ, SHORTEST, Cue, cues, render
 
 TWO = Transcript(
     name="calls/first call.wav",
@@ -83,7 +83,7 @@ def test_channels_are_labelled():
     ],
 )
 def test_lines_are_even(text, lines):
-    assert break_lines(text) == lines
+    assert Cue(0.0, 1.0, text).lines == lines
 
 
 @st.composite
