@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import resources
+from functools import partial
 from time import time
 from typing import Any
 
@@ -154,12 +154,11 @@ def _as_time(text: str) -> float:
 
 def _page_files() -> dict[str, tuple[str, str]]:
     """The page by path: media type and text. Its style is that of all pages of the project, and its own."""
-    own = resources.files("asr.serve.static")
-    read: Callable[[str], str] = lambda name: own.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
+    read_own = partial(read_page, package="asr.serve.static")
     return {
-        "/": ("text/html", read("index.html")),
-        "/style.css": ("text/css", read_page("base.css") + read("page.css")),
-        "/page.js": ("text/javascript", read("page.js")),
+        "/": ("text/html", read_own("index.html")),
+        "/style.css": ("text/css", read_page("base.css") + read_own("page.css")),
+        "/page.js": ("text/javascript", read_own("page.js")),
     }
 
 

@@ -97,7 +97,10 @@ class Transcriptions:
                 else:
                     segments.append(item)
                     yield delta_event(len(segments) - 1, item, wanted)
-                item = await job.next_within(_KEEP_ALIVE)
+                try:
+                    item = await asyncio.wait_for(job.next(), _KEEP_ALIVE)
+                except asyncio.TimeoutError:
+                    item = None
             transcript = job.as_transcript(segments, item)
             self._metrics.audio_seconds += transcript.duration
             yield done_event(transcript, wanted)
@@ -154,13 +157,6 @@ class _Job:
         if isinstance(item, EndOfAudio) and item.error is not None:
             raise of_recording(item.error, str(self._recording.path), self._name)
         return item
-
-    async def next_within(self, seconds: float) -> Segment | EndOfAudio | None:
-        """The same, or None when neither comes within `seconds`."""
-        try:
-            return await asyncio.wait_for(self.next(), seconds)
-        except asyncio.TimeoutError:
-            return None
 
     async def transcript(self) -> Transcript:
         """All of it. Raises `ApiError`."""
