@@ -41,8 +41,6 @@ FEATURES = (
 )
 TINY = 1e-6
 SMALLEST = 1e-4  # a posterior or what remains of it counts as no less, so that its logarithm stays in bounds
-
-
 RIDGE = 100.0
 """Against learning the calibration speech by heart: a precision of that much on each weight but the bias."""
 
@@ -170,14 +168,8 @@ def fit(features: Floats, correct: npt.NDArray[np.bool_], ridge: float = RIDGE) 
         weights, now = weights + step, then
         if np.abs(step).max() < 1e-9:
             break
-    return Calibration(
-        _rounded(weights[:1])[0],
-        _rounded(center),
-        _rounded(spread),
-        _rounded(weights[1:]),
-        _rounded(features.min(axis=0)),
-        _rounded(features.max(axis=0)),
-    )
+    bounds = features.min(axis=0), features.max(axis=0)
+    return Calibration(_rounded(weights[:1])[0], *map(_rounded, (center, spread, weights[1:], *bounds)))
 
 
 def _rounded(values: Floats) -> list[float]:
