@@ -168,11 +168,11 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
     failures: list[Failure] = []
     expanded: list[tuple[Path, Path]] = []
     for argument in arguments:
-        if argument == "-":
-            found["-"] = Input(_standard_input(), "-", Path("stdin"))
-            continue
         try:
-            expanded += _expand(argument, recursive)
+            if argument == "-":
+                found["-"] = Input(_standard_input(), "-", Path("stdin"))
+            else:
+                expanded += _expand(argument, recursive)
         except AudioError as error:
             failures.append(Failure(argument, error))
     base = os.path.commonpath([_absolute(root) for root, _ in expanded]) if expanded else ""
@@ -183,6 +183,8 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
 
 
 def _standard_input() -> IO[bytes]:
+    if sys.stdin is None:
+        raise AudioError("standard input is closed")
     data = io.BytesIO(sys.stdin.buffer.read())
     data.name = "standard input"
     return data

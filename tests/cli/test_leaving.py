@@ -39,10 +39,17 @@ def test_what_was_to_be_done_at_the_end_is_done() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
-def test_an_output_that_is_closed_is_one_error() -> None:
-    command = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-m", "asr.cli.main", "transcribe", str(SAMPLE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "asr: cannot write to standard output: it is closed\n")
+@pytest.mark.parametrize(
+    ("closed", "recording", "message"),
+    [
+        (">&-", SAMPLE, "asr: cannot write to standard output: it is closed\n"),
+        ("<&-", "-", "asr: -: standard input is closed\n"),
+    ],
+)
+def test_a_stream_that_is_closed_is_one_error(closed: str, recording: object, message: str) -> None:
+    command = ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-m", "asr.cli.main", "transcribe", "-q"]
+    done = subprocess.run([*command, str(recording)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
