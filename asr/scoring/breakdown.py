@@ -13,7 +13,7 @@ from typing import Any
 
 from asr.errors import AsrError, UsageError
 from asr.scoring.alignment import align_texts
-from asr.scoring.counts import Counts
+from asr.scoring.counts import Counts, total
 from asr.scoring.result import Score, ScoredUtterance, compose, normalize_texts
 
 BINS = 6
@@ -194,7 +194,7 @@ def _labels(stretches: Sequence[tuple[float, float]]) -> list[str]:
 
 
 def _group(label: str, utterances: Sequence[ScoredUtterance]) -> Group:
-    words = sum((utterance.words for utterance in utterances), Counts())
+    words = total(utterance.words for utterance in utterances)
     count = len(utterances)
     residuals = sum(
         (utterance.words.errors - words.error_rate * utterance.words.reference) ** 2 for utterance in utterances
@@ -243,8 +243,8 @@ class FormattingErrors:
 
 def find_formatting_errors(score: Score, confusions: Confusions) -> FormattingErrors | None:
     """What case and punctuation cost a score without a normalizer, if that is most of its errors."""
-    total = score.words.errors
-    if score.normalizer != "none" or not total:
+    errors = score.words.errors
+    if score.normalizer != "none" or not errors:
         return None
     pairs = confusions.substitutions.items()
     case = sum(count for (left, right), count in pairs if left.casefold() == right.casefold())
@@ -255,14 +255,14 @@ def find_formatting_errors(score: Score, confusions: Confusions) -> FormattingEr
         for word, count in counter.items()
         if not _letters(word)
     )
-    if case + signs < MOST * total:
+    if case + signs < MOST * errors:
         return None
     what = " or ".join(name for name, count in [("letter case", case), ("punctuation", signs)] if count)
     for name in _NORMALIZERS:
         wer = _error_rate_under(name, score)
         if wer is not None:
-            return FormattingErrors(case + signs, total, what, name, wer)
-    return FormattingErrors(case + signs, total, what, "", score.wer)
+            return FormattingErrors(case + signs, errors, what, name, wer)
+    return FormattingErrors(case + signs, errors, what, "", score.wer)
 
 
 def _letters(word: str) -> str:
@@ -278,4 +278,4 @@ def _error_rate_under(name: str, score: Score) -> float | None:
         right = normalize_texts(normalize, [each.hypothesis for each in score.utterances], ids, "hypothesis")
     except AsrError:
         return None
-    return sum((each.counts for each in align_texts(left, right, score.aligner)), Counts()).error_rate
+    return total(each.counts for each in align_texts(left, right, score.aligner)).error_rate

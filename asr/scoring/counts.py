@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
+
+_FIELDS = attrgetter("hits", "substitutions", "deletions", "insertions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +20,6 @@ class Counts:
     substitutions: int = 0
     deletions: int = 0
     insertions: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.hits + other.hits,
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
-        )
 
     @property
     def reference(self) -> int:
@@ -59,3 +55,8 @@ class Counts:
         if not self.reference and not self.hypothesis:
             return 0.0
         return 1.0 - self.hits**2 / (max(self.reference, 1) * max(self.hypothesis, 1))
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of all `counts`; zeros where there are none."""
+    return Counts(*map(sum, zip(*map(_FIELDS, counts), strict=True)))

@@ -21,7 +21,7 @@ from asr.scoring.alignment import (
     iterate_pairs,
     write_operations,
 )
-from asr.scoring.counts import Counts
+from asr.scoring.counts import Counts, total
 
 _LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # sclite folds ASCII alone
 
@@ -80,17 +80,17 @@ class Score:
     @cached_property
     def words(self) -> Counts:
         """Counts of words over the corpus."""
-        return _total(utterance.words for utterance in self.utterances)
+        return total(utterance.words for utterance in self.utterances)
 
     @cached_property
     def characters(self) -> Counts:
         """Counts of characters over the corpus, the spaces between words included."""
-        return _total(utterance.characters for utterance in self.utterances)
+        return total(utterance.characters for utterance in self.utterances)
 
     @cached_property
     def letters(self) -> Counts:
         """Counts of characters over the corpus, spaces left out."""
-        return _total(utterance.letters for utterance in self.utterances)
+        return total(utterance.letters for utterance in self.utterances)
 
     @property
     def wer(self) -> float:
@@ -169,7 +169,7 @@ def score(
     normalize = compose(normalizers)
     raw = None
     if normalizers:
-        raw = _total(each.counts for each in align_texts(references, hypotheses, aligner))
+        raw = total(each.counts for each in align_texts(references, hypotheses, aligner))
         references = normalize_texts(normalize, references, names, "reference")
         hypotheses = normalize_texts(normalize, hypotheses, names, "hypothesis")
         if folded:
@@ -255,16 +255,6 @@ def normalize_texts(normalize: Callable[[str], str], texts: Sequence[str], ids: 
                 raise DataError(f"reference of utterance {identity}: {error.message}", error.hint) from error
             results.append(" ".join(normalize_word(normalize, word) for word in text.split()))
     return results
-
-
-def _total(counts: Iterable[Counts]) -> Counts:
-    hits = substitutions = deletions = insertions = 0
-    for count in counts:
-        hits += count.hits
-        substitutions += count.substitutions
-        deletions += count.deletions
-        insertions += count.insertions
-    return Counts(hits, substitutions, deletions, insertions)
 
 
 def _listed(texts: Iterable[str] | str) -> list[str]:

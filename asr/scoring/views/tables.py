@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from asr.scoring.alignment import LETTERS
-from asr.scoring.counts import Counts
+from asr.scoring.counts import total
 from asr.scoring.report import Report
 from asr.scoring.result import Score, ScoredUtterance
 
@@ -82,7 +82,7 @@ def render_sys(score: Score, name: str) -> str:
 
 
 def _row(speaker: str, utterances: Sequence[ScoredUtterance]) -> tuple[str, int, int, list[float]]:
-    words = sum((utterance.words for utterance in utterances), Counts())
+    words = total(utterance.words for utterance in utterances)
     whole = max(words.reference, 1)
     counts = [words.hits, words.substitutions, words.deletions, words.insertions, words.errors]
     wrong = sum(1 for utterance in utterances if utterance.edits) / max(len(utterances), 1)
