@@ -10,6 +10,7 @@ errors: its S + D + I can be larger.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import jiwer
@@ -120,22 +121,15 @@ def _count(kinds: Sequence[str], reference_length: int) -> Counts:
 
 def iterate_pairs(reference: Words, hypothesis: Words, edits: Sequence[Edit]) -> Iterator[Pair]:
     """Every column of the alignment, hits and errors, from left to right."""
+    hit = partial(Pair, "equal")
     i = j = 0
     for kind, error_i, error_j in edits:
-        while i < error_i and j < error_j:
-            yield Pair("equal", reference[i], hypothesis[j])
-            i, j = i + 1, j + 1
-        if kind == "insert":
-            yield Pair(kind, None, hypothesis[j])
-            j += 1
-        elif kind == "delete":
-            yield Pair(kind, reference[i], None)
-            i += 1
-        else:
-            yield Pair(kind, reference[i], hypothesis[j])
-            i, j = i + 1, j + 1
-    for left, right in zip(reference[i:], hypothesis[j:], strict=True):
-        yield Pair("equal", left, right)
+        yield from map(hit, reference[i:error_i], hypothesis[j:error_j])
+        left = None if kind == "insert" else reference[error_i]
+        right = None if kind == "delete" else hypothesis[error_j]
+        yield Pair(kind, left, right)
+        i, j = error_i + (left is not None), error_j + (right is not None)
+    yield from map(hit, reference[i:], hypothesis[j:])
 
 
 def write_operations(edits: Sequence[Edit], reference_length: int) -> str:
