@@ -13,7 +13,7 @@ from typing import Any
 
 from asr.errors import AsrError, UsageError
 from asr.scoring.alignment import align_texts
-from asr.scoring.counts import Counts, total
+from asr.scoring.counts import Counts, is_number, total
 from asr.scoring.result import Score, ScoredUtterance, compose, normalize_texts
 
 BINS = 6
@@ -33,11 +33,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Error rates along one field; `unit` is that of the values, and `scale` says that groups are in order."""
+    """Error rates along one field; `unit` is that of the values."""
 
     field: str
     unit: str
-    scale: bool
     groups: tuple[Group, ...]
 
 
@@ -67,14 +66,13 @@ class VocabularyShare:
         return self.wrong_outside / max(self.wrong, 1)
 
 
-def _duration(utterance: ScoredUtterance) -> Value:
-    duration = utterance.number("duration")
-    return duration if duration else None
+def _duration(utterance: ScoredUtterance) -> float | None:
+    return utterance.number("duration") or None
 
 
-def _rate(utterance: ScoredUtterance) -> Value:
+def _rate(utterance: ScoredUtterance) -> float | None:
     duration = _duration(utterance)
-    return utterance.words.reference / duration if isinstance(duration, float) else None
+    return utterance.words.reference / duration if duration else None
 
 
 _DERIVED: dict[str, tuple[str, Callable[[ScoredUtterance], Value]]] = {
@@ -96,15 +94,15 @@ def break_down(score: Score, field: str) -> Breakdown:
     if not known:
         found = sorted({name for utterance in score.utterances for name in utterance.fields} | {"speaker"})
         raise UsageError(f"no utterance has the field {field!r}", f"Fields of the references: {', '.join(found)}.")
-    numeric = field != "speaker" and all(map(_is_number, known))
+    numeric = field != "speaker" and all(map(is_number, known))
     if numeric and (field in _DERIVED or len(set(known)) > _CATEGORIES):
-        return Breakdown(field, unit, True, tuple(_stretches(score.utterances, values)))
+        return Breakdown(field, unit, tuple(_stretches(score.utterances, values)))
     members: dict[str, list[ScoredUtterance]] = {}
     for utterance, value in zip(score.utterances, values, strict=True):
         members.setdefault("(not given)" if value is None else _label(value), []).append(utterance)
     groups = [_group(label, listed) for label, listed in members.items()]
     groups.sort(key=lambda group: (-group.words.error_rate, group.label))
-    return Breakdown(field, unit, False, tuple(groups))
+    return Breakdown(field, unit, tuple(groups))
 
 
 def available(score: Score) -> list[str]:
@@ -211,10 +209,6 @@ def _ordered(counter: Counter[Any]) -> Counter[Any]:
 def _label(value: Any) -> str:
     """All digits of a number, so that no two are alike."""
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 MOST = 0.5

@@ -1,10 +1,12 @@
-"""What an alignment counts, and the rates that follow from it."""
+"""What an alignment counts, and the rates that follow from it; what of a file is a number."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any, TypeGuard
 
 _FIELDS = attrgetter("hits", "substitutions", "deletions", "insertions")
 
@@ -60,3 +62,8 @@ class Counts:
 def total(counts: Iterable[Counts]) -> Counts:
     """The sum of all `counts`; zeros where there are none."""
     return Counts(*map(sum, zip(*map(_FIELDS, counts), strict=True)))
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of a file is a number that a float can hold; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

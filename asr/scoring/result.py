@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +20,7 @@ from asr.scoring.alignment import (
     iterate_pairs,
     write_operations,
 )
-from asr.scoring.counts import Counts, total
+from asr.scoring.counts import Counts, is_number, total
 
 _LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # sclite folds ASCII alone
 
@@ -48,8 +47,7 @@ class ScoredUtterance:
     def number(self, field: str) -> float | None:
         """The field as a finite number; None where it is missing or something else."""
         value = self.fields.get(field)
-        known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        return float(value) if known and value is not None else None
+        return float(value) if is_number(value) else None
 
     @property
     def operations(self) -> str:

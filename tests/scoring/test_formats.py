@@ -360,3 +360,10 @@ def test_pairing_keeps_odd_names(tmp_path: Path) -> None:
     lines = "\n".join(json.dumps({"id": name, "text": "the river"}) for name in names)
     references = read_transcripts(write(tmp_path, "r.jsonl", lines))
     assert list(pair(references, read_transcripts(write(tmp_path, "h.jsonl", lines), "hypothesis")).ids) == names
+
+
+def test_a_number_too_large_for_a_float_is_no_duration(tmp_path: Path) -> None:
+    entry = {"id": "u1", "text": "a b", "duration": 10**400}
+    report = scored(tmp_path, ("ref.jsonl", json.dumps(entry) + "\n"), ("hyp.trn", "a c (u1)\n"))
+    assert report.score.utterances[0].number("duration") is None
+    assert [breakdown.field for breakdown in report.breakdowns] == []
