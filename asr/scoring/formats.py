@@ -30,6 +30,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from asr.errors import DataError
 from asr.io import parse_json
 from asr.scoring.alignment import TimedWord
+from asr.scoring.counts import is_number
 
 Format = Literal[
     "auto", "trn", "jsonl", "json", "whisper", "ctm", "stm", "srt", "vtt", "csv", "tsv", "segments", "kaldi", "plain"
@@ -92,11 +93,15 @@ Record = tuple[int, dict[str, Any]]
 Parser = Callable[[list[str], Path, Side], Parsed]
 
 
+def _content(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines that say something, with their numbers; `;;` begins a comment."""
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if line and not line.startswith(";;"):
+            yield number, line
+
+
 def _parse_trn(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
-    for number, line in enumerate(lines, 1):
-        line = line.strip()
-        if not line or line.startswith(";;"):
-            continue
+    for number, line in _content(lines):
         match = TRN.match(line)
         if not match:
             raise DataError(f"{path}, line {number}: no (utterance-id) at the end of the line")
@@ -123,7 +128,7 @@ def _parse_tsv(lines: list[str], path: Path, side: Side) -> Parsed:
     rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
     header = [_column(cell) for cell in rows[0][1]] if rows else []
     if {"start", "end", "text"} <= set(header) and not {*_IDS, *_PATHS} & set(header):
-        return Parsed("segments", [_recording(path, [(record["text"], ()) for _, record in _table(rows, path)])])
+        return Parsed("segments", [Entry(path.stem, " ".join(record["text"] for _, record in _table(rows, path)), {})])
     if is_known_header(header):
         return _from_records("tsv", list(_table(rows, path)), path, side)
     if rows:
@@ -237,10 +242,11 @@ def _parse_recording(document: Mapping[str, Any], path: Path) -> Parsed:
     segments = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
     words = [word for part in [*segments, document] for word in _timed_words(part)]
     texts = [part["text"] for part in segments if isinstance(part.get("text"), str)]
-    text = document["text"] if isinstance(document.get("text"), str) else " ".join(texts)
-    if not isinstance(document.get("text"), str) and not texts:
+    if isinstance(document.get("text"), str):
+        texts = [document["text"]]
+    if not texts:
         raise DataError(f"{path}: neither utterances nor the text of a recording", "Known keys: text, segments.")
-    return Parsed("whisper", [_recording(path, [(text, words)])])
+    return Parsed("whisper", [Entry(path.stem, " ".join(texts), {}, tuple(words))])
 
 
 def _timed_words(record: Mapping[str, Any]) -> Iterator[TimedWord]:
@@ -248,17 +254,8 @@ def _timed_words(record: Mapping[str, Any]) -> Iterator[TimedWord]:
     for item in listed if isinstance(listed, list) else []:
         if isinstance(item, dict):
             word, start, end = item.get("word", item.get("text")), item.get("start"), item.get("end")
-            if isinstance(word, str) and _is_time(start) and _is_time(end):
-                yield TimedWord(float(start), float(end), word.strip())  # type: ignore[arg-type]
-
-
-def _recording(path: Path, parts: Iterable[tuple[str, Iterable[TimedWord]]]) -> Entry:
-    texts: list[str] = []
-    times: list[TimedWord] = []
-    for text, words in parts:
-        texts.append(text)
-        times += words
-    return Entry(path.stem, " ".join(texts), {}, tuple(times))
+            if isinstance(word, str) and is_number(start) and is_number(end):
+                yield TimedWord(float(start), float(end), word.strip())
 
 
 def _from_records(form: Format, records: list[Record], path: Path, side: Side) -> Parsed:
@@ -307,9 +304,7 @@ def _path_of(record: Mapping[str, Any]) -> str | None:
 def _parse_ctm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
     words: dict[str, list[TimedWord]] = {}
     channels: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(";;"):
-            continue
+    for number, line in _content(lines):
         cells = line.split()
         try:
             identity, channel, start, length, word = cells[0], cells[1], float(cells[2]), float(cells[3]), cells[4]
@@ -331,9 +326,7 @@ def _parse_stm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
     """The segments of a recording joined in the order of time: CTM and STM name recordings, not utterances."""
     segments: dict[str, list[tuple[float, str]]] = {}
     speakers: dict[str, set[tuple[str, str]]] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith(";;"):
-            continue
+    for number, line in _content(lines):
         cells = line.split(maxsplit=5)
         try:
             identity, channel, speaker, start = cells[0], cells[1], cells[2], float(cells[3])
@@ -361,7 +354,7 @@ def _parse_subtitles(form: Format) -> Parser:
         texts = list(_cue_lines(lines))
         if not texts and any(line.strip() and not line.startswith("WEBVTT") for line in lines):
             raise DataError(f"{path}: no line has times with -->", "Is it a file of subtitles?")
-        return Parsed(form, [_recording(path, [(text, ()) for text in texts])])
+        return Parsed(form, [Entry(path.stem, " ".join(texts), {})])
 
     return parse
 
@@ -400,10 +393,6 @@ def _number_or_text(value: str) -> float | str:
     if not written or not math.isfinite(float(value)):
         return value
     return float(value) if written[2] or written[3] else int(value)
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _named(form: Format, parse: Callable[[list[str], Path, Side], Iterable[Entry]]) -> Parser:

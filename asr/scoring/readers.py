@@ -23,6 +23,7 @@ from asr.scoring.formats import (
     RECORDINGS,
     SUBTITLE_TIME,
     TRN,
+    Entry,
     Format,
     Side,
     csv_dialect,
@@ -104,23 +105,14 @@ def read_transcripts(
     lines = _lines(path, encoding)
     form = _detect(path, lines) if form == "auto" else form
     parsed = PARSERS[form](lines, path, side)
-    texts: dict[str, str] = {}
-    fields: dict[str, dict[str, Any]] = {}
-    times: dict[str, tuple[TimedWord, ...]] = {}
+    first: dict[str, Entry] = {}
     doubled: dict[str, None] = {}
-    absent: set[str] = set()  # ids that stand in the file without a text
     for entry in parsed.entries:
-        if entry.id in texts or entry.id in absent:
+        if first.setdefault(entry.id, entry) is not entry:
             doubled[entry.id] = None
-            continue
-        if entry.text is None:
-            absent.add(entry.id)
-            continue
-        texts[entry.id] = entry.text
-        if entry.fields:
-            fields[entry.id] = entry.fields
-        if entry.times:
-            times[entry.id] = entry.times
+    texts = {name: entry.text for name, entry in first.items() if entry.text is not None}
+    fields = {name: first[name].fields for name in texts}
+    times = {name: first[name].times for name in texts if first[name].times}
     return Transcripts(path, parsed.format, texts, fields, tuple(doubled), times, parsed.field)
 
 
