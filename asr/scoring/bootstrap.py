@@ -49,6 +49,14 @@ class Interval:
         """Whether there is an interval at all: one unit alone has none."""
         return self.units > 1
 
+    def __str__(self) -> str:
+        return f"{self.low * 100:.2f} to {self.high * 100:.2f} %"
+
+
+def interval_to_quote(over_utterances: Interval, over_speakers: Interval | None) -> Interval:
+    """The one over speakers where there are enough of them, else the one over utterances."""
+    return over_speakers if over_speakers is not None and over_speakers.trusted else over_utterances
+
 
 def error_rate_interval(score: Score, unit: Unit = "utterances") -> Interval | None:
     """The 95 % interval of the WER of `score`; None over speakers when they are not known."""

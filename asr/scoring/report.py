@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from asr.errors import DataError
-from asr.scoring.bootstrap import Interval, error_rate_interval
+from asr.scoring.bootstrap import Interval, error_rate_interval, interval_to_quote
 from asr.scoring.breakdown import (
     Breakdown,
     Confusions,
@@ -72,9 +72,12 @@ class Report:
 
     @property
     def interval(self) -> Interval:
-        """The interval to quote: over speakers where there are enough of them, else over utterances."""
-        speakers = self.over_speakers
-        return speakers if speakers is not None and speakers.trusted else self.over_utterances
+        """The interval to quote."""
+        return interval_to_quote(self.over_utterances, self.over_speakers)
+
+    def breakdown(self, field: str) -> Breakdown:
+        """The breakdown along `field`, which must be one of those in the report."""
+        return next(each for each in self.breakdowns if each.field == field)
 
 
 def build_report(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from asr.errors import DataError
-from asr.scoring.bootstrap import Interval, difference_interval
+from asr.scoring.bootstrap import Interval, difference_interval, interval_to_quote
 from asr.scoring.result import Score, ScoredUtterance
 
 BUFFER = 2  # words that both systems have right between two segments, as in sc_stats
@@ -69,9 +69,8 @@ class Comparison:
 
     @property
     def interval(self) -> Interval:
-        """The interval to quote: over speakers where there are enough of them, else over utterances."""
-        speakers = self.over_speakers
-        return speakers if speakers is not None and speakers.trusted else self.over_utterances
+        """The interval to quote."""
+        return interval_to_quote(self.over_utterances, self.over_speakers)
 
     @property
     def significant(self) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from asr.scoring.alignment import LETTERS
 from asr.scoring.counts import total
 from asr.scoring.report import Report
 from asr.scoring.result import Score, ScoredUtterance
 
-COLUMNS = ["id", "speaker", "duration", "words", "hits", "substitutions", "deletions", "insertions", "errors", "wer"]
+_COUNTS = ("hits", "substitutions", "deletions", "insertions", "errors")
+COLUMNS = ["id", "speaker", "duration", "words", *_COUNTS, "wer"]
+_counts = attrgetter(*_COUNTS)
 
 
 def render_csv(report: Report) -> str:
@@ -23,20 +26,8 @@ def render_csv(report: Report) -> str:
     writer.writerow([*COLUMNS, "reference", "hypothesis", *extra])
     for index, utterance in enumerate(report.score.utterances):
         words = utterance.words
-        row = [
-            utterance.id,
-            utterance.speaker or "",
-            utterance.fields.get("duration", ""),
-            words.reference,
-            words.hits,
-            words.substitutions,
-            words.deletions,
-            words.insertions,
-            words.errors,
-            f"{words.error_rate:.6f}",
-            utterance.reference,
-            utterance.hypothesis,
-        ]
+        row = [utterance.id, utterance.speaker or "", utterance.fields.get("duration", ""), words.reference]
+        row += [*_counts(words), f"{words.error_rate:.6f}", utterance.reference, utterance.hypothesis]
         if baseline:
             row += [baseline[index].words.errors, baseline[index].hypothesis]
         writer.writerow(row)
@@ -84,9 +75,8 @@ def render_sys(score: Score, name: str) -> str:
 def _row(speaker: str, utterances: Sequence[ScoredUtterance]) -> tuple[str, int, int, list[float]]:
     words = total(utterance.words for utterance in utterances)
     whole = max(words.reference, 1)
-    counts = [words.hits, words.substitutions, words.deletions, words.insertions, words.errors]
     wrong = sum(1 for utterance in utterances if utterance.edits) / max(len(utterances), 1)
-    return speaker, len(utterances), words.reference, [100 * count / whole for count in counts] + [100 * wrong]
+    return speaker, len(utterances), words.reference, [100 * count / whole for count in _counts(words)] + [100 * wrong]
 
 
 def _line(row: tuple[str, int, int, list[float]], width: int) -> str:

@@ -91,8 +91,7 @@ def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:
 def _interval(interval: Interval) -> Text:
     if not interval.exists:
         return Text(f"  no interval over {interval.unit}: {interval.note}", "yellow")
-    bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %"
-    text = f"  95 % interval over {interval.units:,} {interval.unit}: {bounds}"
+    text = f"  95 % interval over {interval.units:,} {interval.unit}: {interval}"
     return Text(text) if interval.trusted else Text(f"{text} – not reliable: {interval.note}", "yellow")
 
 
@@ -154,7 +153,7 @@ def _board_lines(board: Board, by: tuple[str, ...]) -> Iterator[Text]:
     yield Text(f"{len(board.reports)} systems on {len(first.score.utterances):,} utterances", "bold")
     for report in board.reports:
         words, interval = report.score.words, report.interval
-        bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %" if interval.exists else "no interval"
+        bounds = str(interval) if interval.exists else "no interval"
         doubt = "" if interval.trusted else " (not reliable)"
         yield Text.assemble(
             (f"  {report.name:<{width}}  ", "bold"),
@@ -176,8 +175,9 @@ def _board_lines(board: Board, by: tuple[str, ...]) -> Iterator[Text]:
 
 
 def _board_breakdown(board: Board, field: str) -> Iterator[Text]:
-    found = [next(each for each in report.breakdowns if each.field == field) for report in board.reports]
-    rates = [{group.label: group.words.error_rate for group in breakdown.groups} for breakdown in found]
+    rates = [
+        {group.label: group.words.error_rate for group in report.breakdown(field).groups} for report in board.reports
+    ]
     width = max(map(len, rates[0]))
     yield Text("")
     yield Text(f"by {field}: {', '.join(report.name for report in board.reports)}", "bold")

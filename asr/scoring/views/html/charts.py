@@ -11,6 +11,7 @@ from asr.scoring.breakdown import Breakdown, Group
 WIDTH = 360  # units of the view box: close to a card's width, so that text keeps its size
 SHOWN = 30  # groups drawn; a corpus of 2,000 speakers stays readable
 _ROW = 24
+_RIGHT = 54  # for the rate behind a bar
 _Z = 1.96
 
 
@@ -23,9 +24,8 @@ def bars(breakdown: Breakdown, order: Sequence[str] = (), highest: float | None 
     groups = sorted(breakdown.groups, key=lambda group: places.get(group.label, 0))[:SHOWN]
     labels = [_cut(group.label, 18) for group in groups]
     left = 12 + 6.6 * max(map(len, labels))
-    right = 54
     most = max(group.words.error_rate + group.deviation for group in groups) if highest is None else highest
-    scale = (WIDTH - left - right) / _nice(most)
+    scale = (WIDTH - left - _RIGHT) / _nice(most)
     rows = [
         _bar(group, label, index, left, scale) for index, (group, label) in enumerate(zip(groups, labels, strict=True))
     ]
@@ -34,7 +34,7 @@ def bars(breakdown: Breakdown, order: Sequence[str] = (), highest: float | None 
 
 def _bar(group: Group, label: str, index: int, left: float, scale: float) -> str:
     top, middle = index * _ROW + 4, index * _ROW + 12
-    limit = WIDTH - left - 54
+    limit = WIDTH - left - _RIGHT
     width = min(group.words.error_rate * scale, limit)
     low = max(0.0, group.words.error_rate - _Z * group.deviation) * scale
     high = min((group.words.error_rate + _Z * group.deviation) * scale, limit)
@@ -137,6 +137,12 @@ def _chart(content: str, height: float, title: str) -> str:
 def _nice(value: float) -> float:
     """The end of an axis: a little above the largest value, never zero."""
     return max(value * 1.02, 1e-6)
+
+
+def title(breakdown: Breakdown) -> str:
+    """What its groups differ in: `By speaking rate (words/s)`."""
+    unit = f" ({breakdown.unit})" if breakdown.unit else ""
+    return f"By {breakdown.field.replace('_', ' ').removesuffix(' db')}{unit}"
 
 
 def signed(value: float) -> str:

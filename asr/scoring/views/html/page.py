@@ -6,10 +6,12 @@ So is the page of several systems: their error rates side by side, every differe
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import json
 import os
-import re
 import string
+import sys
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -17,8 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from asr.errors import AudioError
-from asr.html import as_script_data, fill, policy_hash, read_page
-from asr.scoring.breakdown import Breakdown
+from asr.html import read_page
 from asr.scoring.report import Board, Difference, Report, describe_inputs, notices
 from asr.scoring.result import ScoredUtterance
 from asr.scoring.significance import format_p_value
@@ -52,15 +53,21 @@ def assemble(title: str, parts: Sequence[str], data: str = "") -> str:
         f"default-src 'none'; script-src '{policy_hash(js)}'; style-src '{policy_hash(css)}'; img-src data:; "
         "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
     )
-    values = {
-        "title": escape(title),
-        "policy": policy,
-        "css": css,
-        "js": js,
-        "body": "\n".join(parts),
-        "data": data or "null",
-    }
-    return fill(_read("page.html"), values)
+    page = string.Template(_read("page.html"))
+    return page.substitute(
+        title=escape(title), policy=policy, css=css, js=js, body="\n".join(parts), data=data or "null"
+    )
+
+
+def as_script_data(data: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def policy_hash(text: str) -> str:
+    """What a content security policy calls the script or style with exactly this text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
@@ -145,10 +152,9 @@ def embed_audio(utterance: ScoredUtterance, path: Path) -> str:
 
     Raises `AudioError` when the part cannot be read.
     """
-    start, end = _part(utterance)
     kind = _TYPES.get(path.suffix.lower())
-    if start or kind is None:
-        kind, data = "audio/flac", _cut(path, start, end)
+    if _part(utterance)[0] or kind is None:
+        kind, data = "audio/flac", _cut(utterance, path)
     else:
         data = path.read_bytes()
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
@@ -160,17 +166,12 @@ def draw_waveform(utterance: ScoredUtterance, path: Path) -> tuple[str, float] |
     None if it cannot be read. The letters count from 0 to 63 in the alphabet of base64, of the loudest sample.
     """
     import numpy as np
-    import soundfile
 
-    start, end = _part(utterance)
     try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            file.seek(round(start * rate))
-            frames = round((end - start) * rate) if end > start else -1
-            samples = np.abs(file.read(min(frames, _LONGEST) if frames > 0 else _LONGEST, always_2d=True)).max(axis=1)
+        sound, rate = _samples(utterance, path, _LONGEST)
     except (OSError, RuntimeError, ValueError):
         return None
+    samples = np.abs(sound).max(axis=1)
     if not len(samples):
         return None
     peaks = np.array([part.max(initial=0.0) for part in np.array_split(samples, COLUMNS)])
@@ -183,14 +184,22 @@ def _part(utterance: ScoredUtterance) -> tuple[float, float]:
     return start, start + (utterance.number("duration") or 0.0)
 
 
-def _cut(path: Path, start: float, end: float) -> bytes:
+def _samples(utterance: ScoredUtterance, path: Path, most: int = sys.maxsize) -> tuple[Any, int]:
+    """The samples (N, channels) of an utterance, no more than `most`, and how many are a second."""
+    import soundfile
+
+    start, end = _part(utterance)
+    with soundfile.SoundFile(path) as file:
+        file.seek(round(start * file.samplerate))
+        length = max(0, round((end - start) * file.samplerate)) or most
+        return file.read(min(length, most), always_2d=True), file.samplerate
+
+
+def _cut(utterance: ScoredUtterance, path: Path) -> bytes:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
-            file.seek(round(start * file.samplerate))
-            frames = round((end - start) * file.samplerate) if end > start else -1
-            samples, rate = file.read(frames), file.samplerate
+        samples, rate = _samples(utterance, path)
         memory = io.BytesIO()
         soundfile.write(memory, samples, rate, format="FLAC")
         return memory.getvalue()
@@ -218,8 +227,7 @@ def _head(board: Board) -> str:
     return (
         f'<header><p class="kicker">Word error report</p><h1>{len(board.reports)} systems</h1>'
         f'<p class="soft small">{escape(about)}, alignment {score.aligner}; '
-        f"{escape(describe_inputs(board.reports[0]))}</p></header>"
-        + "".join(f'<p class="notice">{escape(line)}</p>' for line in lines)
+        f"{escape(describe_inputs(board.reports[0]))}</p></header>" + "".join(map(sections.notice, lines))
     )
 
 
@@ -241,7 +249,7 @@ def _systems(board: Board) -> str:
 
 def _system(rank: int, report: Report, highest: float) -> str:
     score, words, interval = report.score, report.score.words, report.interval
-    bounds = f"{interval.low * 100:.2f} to {interval.high * 100:.2f} %" if interval.exists else "none"
+    bounds = str(interval) if interval.exists else "none"
     doubt = "" if interval.trusted else f' <span class="soft">not reliable: {escape(interval.note)}</span>'
     over = f"over {interval.units:,} {interval.unit}"
     cells = [words.substitutions, words.deletions, words.insertions]
@@ -281,18 +289,12 @@ chance of even one false claim among them stays below 5 %.</p>"""
 def _breakdowns(board: Board) -> str:
     parts = []
     for field in [breakdown.field for breakdown in board.reports[0].breakdowns]:
-        found = [(report, _of(report, field)) for report in board.reports]
+        found = [(report, report.breakdown(field)) for report in board.reports]
         highest = max(group.words.error_rate + group.deviation for _, each in found for group in each.groups)
         order = [group.label for group in found[0][1].groups]
         cards = "".join(
             f'<section class="card"><h3>{escape(report.name)}</h3>{charts.bars(breakdown, order, highest)}</section>'
             for report, breakdown in found
         )
-        unit = f" ({found[0][1].unit})" if found[0][1].unit else ""
-        title = escape(re.sub(r"_", " ", field).removesuffix(" db") + unit)
-        parts.append(f'<h2>By {title}</h2><div class="grid multiples">{cards}</div>')
+        parts.append(f'<h2>{escape(charts.title(found[0][1]))}</h2><div class="grid multiples">{cards}</div>')
     return "".join(parts)
-
-
-def _of(report: Report, field: str) -> Breakdown:
-    return next(each for each in report.breakdowns if each.field == field)

@@ -46,7 +46,7 @@ def headline(report: Report) -> str:
 <div class="card"><dl class="tiles">{"".join(_tile(*tile) for tile in tiles)}</dl>
 <div class="split">{charts.split([(f"fill-{key}", count) for key, _, count in kinds])}</div>
 <ul class="legend">{legend}</ul></div></section>
-{"".join(_notice(line) for line in _warnings(report))}"""
+{"".join(map(notice, _warnings(report)))}"""
 
 
 def verdict(report: Report) -> str:
@@ -70,11 +70,9 @@ def breakdowns(report: Report) -> str:
     """One chart per field, and how errors are spread over utterances."""
     cards = [_card("Errors per utterance", charts.histogram(_errors_per_utterance(report), "utterances by errors"))]
     for breakdown in report.breakdowns:
-        unit = f" ({breakdown.unit})" if breakdown.unit else ""
         hidden = len(breakdown.groups) - charts.SHOWN
         rest = f'<p class="soft small">and {hidden:,} more groups, in the JSON</p>' if hidden > 0 else ""
-        title = f"By {breakdown.field.replace('_', ' ').removesuffix(' db')}{unit}"
-        cards.append(_card(title, charts.bars(breakdown) + rest))
+        cards.append(_card(charts.title(breakdown), charts.bars(breakdown) + rest))
     return f'<h2>Where it hurts</h2><div class="flow">{"".join(cards)}</div>'
 
 
@@ -172,7 +170,8 @@ def _card(title: str, content: str) -> str:
     return f'<section class="card"><h3>{escape(title)}</h3>{content}</section>'
 
 
-def _notice(line: str) -> str:
+def notice(line: str) -> str:
+    """A line that a reader must know beside the figures."""
     return f'<p class="notice">{escape(line)}</p>'
 
 
@@ -184,10 +183,8 @@ def _warnings(report: Report) -> Iterable[str]:
 
 
 def _errors_per_utterance(report: Report) -> list[tuple[str, int]]:
-    counts = [0] * 9
-    for utterance in report.score.utterances:
-        counts[min(utterance.words.errors, 8)] += 1
-    return [(f"{errors}" if errors < 8 else "8+", count) for errors, count in enumerate(counts)]
+    counts = Counter(min(utterance.words.errors, 8) for utterance in report.score.utterances)
+    return [(f"{errors}" if errors < 8 else "8+", counts[errors]) for errors in range(9)]
 
 
 def _word(kind: str, shown: tuple[str, ...], count: str) -> str:
