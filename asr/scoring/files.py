@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import Aligner
@@ -42,13 +42,12 @@ class ScoreOptions:
         return [self.normalizer] if isinstance(self.normalizer, str) else list(self.normalizer)
 
 
-@dataclass(frozen=True)
-class _System:
-    """One system's hypotheses, paired with the references and scored."""
+class _System(NamedTuple):
+    """One system's score, and what its report says of the files."""
 
-    transcripts: Transcripts
-    pairing: Pairing
     score: Score
+    inputs: dict[str, Any]
+    doubled: list[str]  # ids of its own file alone, which `inputs` has together with those of the references
 
 
 def report_on_files(
@@ -70,19 +69,18 @@ def report_on_files(
     known = None if vocabulary is None else read_vocabulary(vocabulary, how.encoding, how.normalizers)
     paths = [hypothesis, *([against] if against is not None else [])]
     named = name_systems(paths, names)
-    references, systems = _score_systems(reference, paths, how)
-    inputs = _inputs(references, systems[0])
-    if against is None:
-        return build_report(systems[0].score, name=named[0], by=by, vocabulary=known, inputs=inputs)
-    doubled = list(systems[1].transcripts.doubled)  # without those of the references, which stand in `doubled`
+    system, *others = _score_systems(reference, paths, how)
+    inputs = system.inputs
+    for other in others:
+        inputs |= baseline_inputs(other.inputs) | {"baseline_doubled": other.doubled}
     return build_report(
-        systems[0].score,
+        system.score,
         name=named[0],
         by=by,
-        against=systems[1].score,
-        baseline=named[1],
+        against=others[0].score if others else None,
+        baseline=named[-1],
         vocabulary=known,
-        inputs=inputs | baseline_inputs(_inputs(references, systems[1])) | {"baseline_doubled": doubled},
+        inputs=inputs,
     )
 
 
@@ -92,29 +90,31 @@ def board_of_files(
     """Read, pair and score any number of systems, with `options` as in `ScoreOptions`; errors as `report_on_files`."""
     how = ScoreOptions(**options)
     named = name_systems(hypotheses, names)
-    references, systems = _score_systems(reference, hypotheses, how)
+    systems = _score_systems(reference, hypotheses, how)
     return build_board(
         [
-            build_report(system.score, name=name, by=by, inputs=_inputs(references, system))
+            build_report(system.score, name=name, by=by, inputs=system.inputs)
             for name, system in zip(named, systems, strict=True)
         ]
     )
 
 
-def _score_systems(reference: Path, hypotheses: Sequence[Path], how: ScoreOptions) -> tuple[Transcripts, list[_System]]:
+def _score_systems(reference: Path, hypotheses: Sequence[Path], how: ScoreOptions) -> list[_System]:
     references = read_transcripts(reference, "reference", how.reference_format, how.encoding)
     systems: list[_System] = []
+    ids: Sequence[str] = ()
     for path in hypotheses:
         transcripts = read_transcripts(path, "hypothesis", how.hypothesis_format, how.encoding)
         pairing = pair(references, transcripts, how.missing, how.speaker_from, how.tags)
-        if systems and pairing.ids != systems[0].pairing.ids:
+        if systems and pairing.ids != ids:
             raise DataError(
                 f"{hypotheses[0]} and {path} lack hypotheses for different utterances, which cannot be left out fairly",
                 "Use --missing delete, or mend the files.",
             )
+        ids = pairing.ids
         score = pairing.score(how.normalizers, how.aligner, how.case_sensitive)
-        systems.append(_System(transcripts, replace(pairing, hypotheses=(), times=()), score))
-    return references, systems
+        systems.append(_System(score, _inputs(references, transcripts, pairing), list(transcripts.doubled)))
+    return systems
 
 
 def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str | Sequence[str] = "none") -> set[str]:
@@ -150,17 +150,17 @@ def _shown(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _inputs(references: Transcripts, system: _System) -> dict[str, object]:
+def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) -> dict[str, Any]:
     return {
         "reference": _shown(references.path),
         "reference_format": references.format,
         "reference_field": references.text_field,
-        "hypothesis": _shown(system.transcripts.path),
-        "hypothesis_format": system.transcripts.format,
-        "hypothesis_field": system.transcripts.text_field,
-        "missing_policy": system.pairing.policy,
-        "missing": list(system.pairing.missing),
-        "extra": list(system.pairing.extra),
-        "doubled": list(system.pairing.doubled),
-        "tags": dict(system.pairing.tags),
+        "hypothesis": _shown(hypotheses.path),
+        "hypothesis_format": hypotheses.format,
+        "hypothesis_field": hypotheses.text_field,
+        "missing_policy": pairing.policy,
+        "missing": list(pairing.missing),
+        "extra": list(pairing.extra),
+        "doubled": list(pairing.doubled),
+        "tags": dict(pairing.tags),
     }

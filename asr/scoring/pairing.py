@@ -15,9 +15,9 @@ from asr.scoring.result import Score, score
 from asr.text.normalize import find_tags
 
 Missing = Literal["error", "delete", "skip"]
-MISSING: tuple[Missing, ...] = get_args(Missing)
+MISSING: tuple[str, ...] = get_args(Missing)
 Tags = Literal["skip", "keep"]
-TAGS: tuple[Tags, ...] = get_args(Tags)
+TAGS: tuple[str, ...] = get_args(Tags)
 _LISTED = 5
 _BRACKET = re.compile(r"[\[<{(]")
 
@@ -74,10 +74,9 @@ def pair(
     an id. `tags` says what becomes of `[noise]`, `<unk>` and the like: `skip` leaves them out and counts them, `keep`
     takes them as words. Raises `DataError` listing the ids, `UsageError` for a bad pattern.
     """
-    if missing not in MISSING:
-        raise UsageError(f"unknown policy {missing!r} for missing hypotheses", f"Choose one of {', '.join(MISSING)}.")
-    if tags not in TAGS:
-        raise UsageError(f"unknown policy {tags!r} for tags", f"Choose one of {', '.join(TAGS)}.")
+    for policy, known, what in ((missing, MISSING, "missing hypotheses"), (tags, TAGS, "tags")):
+        if policy not in known:
+            raise UsageError(f"unknown policy {policy!r} for {what}", f"Choose one of {', '.join(known)}.")
     _refuse_one_field(references, hypotheses)
     references, hypotheses = _as_recordings(references, hypotheses)
     references, hypotheses = _with_blanks(references, hypotheses), _with_blanks(hypotheses, references)

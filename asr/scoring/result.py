@@ -173,12 +173,8 @@ def score(
         if folded:
             references, hypotheses = ([text.translate(_LOWER) for text in texts] for texts in (references, hypotheses))
     bounds = [_bounds(words, normalize, text) for words, text in zip(times, hypotheses, strict=True)]
-    utterances = [
-        _utterance(name, alignment, speaker, extra, timed)
-        for name, alignment, speaker, extra, timed in zip(
-            names, align_texts(references, hypotheses, aligner), speakers, fields, bounds, strict=True
-        )
-    ]
+    alignments = align_texts(references, hypotheses, aligner)
+    utterances = list(map(_utterance, names, alignments, speakers, fields, bounds))
     return Score(utterances, " + ".join(normalizers) or "none", aligner, raw, folded)
 
 
