@@ -70,8 +70,7 @@ def calibrate_all(
         yield search, calibration, measure_quality(recognizer, others) if others else None
     recognizer = load_acoustic_model(model, threads=threads)
     calibration = calibrate_alignment(recognizer, utterances)
-    measured = quality(*_confidences(*aligned_words(recognizer, others))) if others else None
-    yield "align", calibration, measured
+    yield "align", calibration, _quality_of(*aligned_words(recognizer, others)) if others else None
 
 
 def calibrate_alignment(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibration:
@@ -149,11 +148,11 @@ def _features_kept(recognizer: Recognizer) -> Iterator[None]:
 
 def measure_quality(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Quality:
     """The quality of the recognizer's confidences on utterances with known texts."""
-    return quality(*_confidences(*recognized_words(recognizer, utterances)))
+    return _quality_of(*recognized_words(recognizer, utterances))
 
 
-def _confidences(words: Sequence[Word], correct: Booleans) -> tuple[Floats, Booleans]:
-    return np.array([word.confidence for word in words]), correct
+def _quality_of(words: Sequence[Word], correct: Booleans) -> Quality:
+    return quality(np.array([word.confidence for word in words]), correct)
 
 
 def quality(confidence: Floats, correct: Booleans) -> Quality:

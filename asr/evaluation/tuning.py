@@ -63,15 +63,12 @@ def tune(
     _refuse_silence(examples)
     start = replace(decoder.config, prior_weight=PRIOR_WEIGHT if decoder.config.prior else 0.0)
 
-    def settings(weight: float, bonus: float) -> DecodingConfig:
-        return replace(start, lm_weight=weight, word_score=bonus)
-
     def measure(config: DecodingConfig) -> float:
         rate = word_error_rate(examples, decoder.with_config(config), threads)
         on_progress(1)
         return rate
 
-    grid = _measure_grid(weights, bonuses, settings, measure)
+    grid = _measure_grid(start, ("lm_weight", "word_score"), weights, bonuses, measure)
     best, best_wer = grid.best, grid.best_wer
     for name, values in OTHERS.items():
         if name == "prior_weight" and not start.prior:
@@ -171,38 +168,24 @@ def tune_rescoring(
     Raises `DataError` when nothing was said, or for texts that `model` cannot read.
     """
     _refuse_silence(examples)
+    chunks = [chunk for each in examples for chunk in each.chunks]
     own = decoder.config.lm_weight
-    tunings = []
-    for share in shares:
-        lighter = decoder.with_config(replace(decoder.config, lm_weight=share * own))
-        tuning = _tune_lists(examples, lighter, model, weights, bonuses, threads, on_progress)
-        best = replace(tuning.best, lm_weight=own, rescored_lm_weight=tuning.best.lm_weight)
-        tunings.append(replace(tuning, best=best))
+
+    def tune_beside(lighter: DecodingConfig) -> Tuning:
+        lists: list[ScoredNbest] = []
+        for some in scored_nbests(chunks, decoder.with_config(lighter), model, threads):
+            lists += some
+            on_progress(len(some))
+
+        def measure(config: DecodingConfig) -> float:
+            texts = [each.best(config.rescore_weight, config.rescore_word_score) for each in lists]
+            return error_rate(examples, texts)
+
+        tuning = _measure_grid(lighter, ("rescore_weight", "rescore_word_score"), weights, bonuses, measure)
+        return replace(tuning, best=replace(tuning.best, lm_weight=own, rescored_lm_weight=lighter.lm_weight))
+
+    tunings = [tune_beside(replace(decoder.config, lm_weight=share * own)) for share in shares]
     return min(tunings, key=lambda tuning: tuning.best_wer)
-
-
-def _tune_lists(
-    examples: Sequence[Example],
-    decoder: BeamDecoder,
-    model: SentenceModel,
-    weights: Sequence[float],
-    bonuses: Sequence[float],
-    threads: int | None,
-    on_progress: Callable[[int], None],
-) -> Tuning:
-    lists: list[ScoredNbest] = []
-    for some in scored_nbests([chunk for each in examples for chunk in each.chunks], decoder, model, threads):
-        lists += some
-        on_progress(len(some))
-
-    def settings(weight: float, bonus: float) -> DecodingConfig:
-        return replace(decoder.config, rescore_weight=weight, rescore_word_score=bonus)
-
-    def measure(config: DecodingConfig) -> float:
-        texts = [each.best(config.rescore_weight, config.rescore_word_score) for each in lists]
-        return error_rate(examples, texts)
-
-    return _measure_grid(weights, bonuses, settings, measure)
 
 
 def scored_nbests(
@@ -264,11 +247,18 @@ def _refuse_silence(examples: Sequence[Example]) -> None:
 
 
 def _measure_grid(
+    start: DecodingConfig,
+    names: tuple[str, str],
     weights: Sequence[float],
     bonuses: Sequence[float],
-    settings: Callable[[float, float], DecodingConfig],
     measure: Callable[[DecodingConfig], float],
 ) -> Tuning:
+    """Try every weight and every bonus in `start`, where they have these names."""
+
+    def settings(*values: float) -> DecodingConfig:
+        changes: dict[str, Any] = dict(zip(names, values, strict=True))
+        return replace(start, **changes)
+
     wer = np.array([[measure(settings(weight, bonus)) for bonus in bonuses] for weight in weights])
     row, column = divmod(int(wer.argmin()), len(bonuses))
     best = settings(weights[row], bonuses[column])
