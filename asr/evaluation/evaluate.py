@@ -64,22 +64,33 @@ def evaluate(
     # An unknown normalizer, or one that refuses a text, shall not wait until all is decoded.
     references, ids = [utterance.text for utterance in utterances], [utterance.id for utterance in utterances]
     normalize_texts(compose([normalizer]), references, ids, "reference")
-    search = describe_decoding(decoding or {"search": "greedy"})
-    model, data = describe_files(recognizer.model.path), describe_data(manifest, utterances)
-    made_by = provenance(recognizer.model.path, manifest, search)
-    decoded = decode_manifest(recognizer, utterances, folder, made_by, on_progress)
-    settings = {
-        "model": model,
-        "data": data,
-        "decoding": search,
+    settings: dict[str, Any] = {
+        "model": describe_files(recognizer.model.path),
+        "data": describe_data(manifest, utterances),
+        "decoding": describe_decoding(decoding or {"search": "greedy"}),
+    }
+    decoded = decode_manifest(recognizer, utterances, folder, _provenance_in(settings), on_progress)
+    settings |= {
         "machine": describe_machine(recognizer),
         "real_time_factor": decoded.real_time_factor,
         "peak_memory_mb": peak_memory_megabytes(),
         "unreadable": decoded.failures,
     }
     texts = [decoded.texts[each.id].text if each.id in decoded.texts else "" for each in utterances]
-    report = _report(recognizer, manifest, utterances, decoded, texts, normalizer, settings)
-    _write(folder, utterances, texts, report, embed_audio)
+    result = score(
+        references,
+        texts,
+        normalizer=normalizer,
+        ids=ids,
+        speakers=[utterance.speaker for utterance in utterances],
+        fields=[_fields(utterance) for utterance in utterances],
+    )
+    inputs = {"reference": str(manifest), "missing_policy": "delete", "missing": sorted(decoded.failures)}
+    name = f"{model_name(recognizer.model.path.resolve())} on {manifest.stem}"
+    report = build_report(result, name=name, inputs=inputs, settings=settings)
+    _write_hypotheses(folder, utterances, texts)
+    write_report(report, folder / "report.json")
+    write_report(report, folder / "report.html", embed_audio=embed_audio)
     with suppress(OSError):
         (folder / PART).unlink()
     return Evaluation(report, decoded)
@@ -111,42 +122,15 @@ def search_name(decoding: Mapping[str, Any]) -> str:
     return f"{name}-no-rescoring" if decoding.get("rescore") == "none" else name
 
 
-def _report(
-    recognizer: Recognizer,
-    manifest: Path,
-    utterances: list[Utterance],
-    decoded: Decoding,
-    texts: list[str],
-    normalizer: str,
-    settings: Mapping[str, Any],
-) -> Report:
-    result = score(
-        [utterance.text for utterance in utterances],
-        texts,
-        normalizer=normalizer,
-        ids=[utterance.id for utterance in utterances],
-        speakers=[utterance.speaker for utterance in utterances],
-        fields=[_fields(utterance) for utterance in utterances],
-    )
-    inputs = {"reference": str(manifest), "missing_policy": "delete", "missing": sorted(decoded.failures)}
-    name = f"{model_name(recognizer.model.path.resolve())} on {manifest.stem}"
-    return build_report(result, name=name, inputs=inputs, settings=settings)
-
-
-def _write(folder: Path, utterances: list[Utterance], texts: list[str], report: Report, embed_audio: bool) -> None:
-    pairs = list(zip(utterances, texts, strict=True))
-    trn = "".join(f"{text} ({utterance.id})\n" for utterance, text in pairs)
-    write_text(folder / "hypotheses.trn", trn)
-    rows = []
-    for utterance, text in pairs:
-        row: dict[str, Any] = {"id": utterance.id, "text": utterance.text, "pred_text": text}
-        row["duration"] = utterance.duration
-        if utterance.speaker is not None:
-            row["speaker"] = utterance.speaker
+def _write_hypotheses(folder: Path, utterances: list[Utterance], texts: list[str]) -> None:
+    trn, rows = [], []
+    for each, text in zip(utterances, texts, strict=True):
+        trn.append(f"{text} ({each.id})\n")
+        row = {"id": each.id, "text": each.text, "pred_text": text, "duration": each.duration}
+        row |= {"speaker": each.speaker} if each.speaker is not None else {}
         rows.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_text(folder / "hypotheses.trn", "".join(trn))
     write_text(folder / "hypotheses.jsonl", "".join(rows))
-    write_report(report, folder / "report.json")
-    write_report(report, folder / "report.html", embed_audio=embed_audio)
 
 
 def _fields(utterance: Utterance) -> dict[str, Any]:
@@ -188,15 +172,16 @@ def provenance(model: Path, manifest: Path, decoding: Mapping[str, Any]) -> dict
     }
 
 
+def _provenance_in(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of the settings in a report."""
+    data = {name: settings[name]["fingerprint"] for name in ("model", "data")}
+    return data | {"decoding": settings["decoding"]}
+
+
 def report_made_by(folder: Path) -> dict[str, Any] | None:
     """The provenance of the report, or of the unfinished decoding, in `folder`; None where there is neither."""
     try:
-        settings = json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"]
-        return {
-            "model": settings["model"]["fingerprint"],
-            "data": settings["data"]["fingerprint"],
-            "decoding": settings["decoding"],
-        }
+        return _provenance_in(json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"])
     except OSError:
         pass
     except (ValueError, KeyError, TypeError):
