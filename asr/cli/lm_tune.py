@@ -90,19 +90,17 @@ def tune(
     before = read_settings(saved.path)
     rescorer = rescorer_folder(saved.path, options)
     recurrent = load_rescorer(rescorer, saved.tokenizer.vocabulary) if rescorer is not None else None
-    # What is neither given nor tuned here stays as it was.
     given: dict[str, Any] = {"beam_size": options.beam, "token_min_logp": threshold, "nbest": nbest}
-    kept = (*given, "beam_threshold", "closed_vocabulary", "end_of_sentence")
-    kept = (*kept, "nbest_threshold", "rescored_lm_weight", "rescore_weight", "rescore_word_score")
-    settings = {name: getattr(before, name) if given.get(name) is None else given[name] for name in kept}
-    start = DecodingConfig(**settings)
+    settings = {name: value for name, value in given.items() if value is not None}
+    # What is tuned begins afresh; what is neither given nor tuned stays as it was.
+    settings |= {name: getattr(DecodingConfig, name) for name in ("unk_score", "unk_char_score")}
     folder = out or Path("reports") / f"{model_name(saved.path.resolve())}-{manifest.stem}-tuning"
     with shown(count, quiet) as advance:
         examples = manifest_emissions(recognizer, manifest, folder / "emissions.npz", advance)
     examples = evenly(examples, utterances) if utterances else examples
     # What a prior corrects is in the loss of CTC-CRF.
-    prior = () if saved.phone_ngram is not None else prior_of(examples)
-    decoder = make_decoder(saved, replace(start, prior=prior), language_model)
+    settings["prior"] = () if saved.phone_ngram is not None else prior_of(examples)
+    decoder = make_decoder(saved, replace(before, **settings), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as advance:
         tuning = search(examples, decoder, threads=threads, on_progress=advance)
     best, rescored = tuning.best, None

@@ -97,13 +97,16 @@ def test_the_command_writes_settings_that_the_recognizer_then_uses(tiny_model, m
     result = CliRunner().invoke(app, [*arguments, "--dry-run"])
     assert result.exit_code == 0, result.output
     assert not (model / "decoding.json").exists()
-    (model / "decoding.json").write_text('{"beam_size": 9, "closed_vocabulary": true, "end_of_sentence": false}')
+    (model / "decoding.json").write_text(
+        '{"beam_size": 9, "views": 2, "closed_vocabulary": true, "end_of_sentence": false, "unk_score": -9}'
+    )
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     tuning = json.loads((out / "tuning.json").read_text())
     settings = json.loads((model / "decoding.json").read_text())
     assert DecodingConfig(**settings) == DecodingConfig(**tuning["best"])
     assert (settings["beam_size"], settings["closed_vocabulary"], settings["end_of_sentence"]) == (8, True, False)
+    assert settings["views"] == 2  # neither given nor tuned
     assert CliRunner().invoke(app, arguments[:-2]).exit_code == 0
     assert json.loads((model / "decoding.json").read_text())["beam_size"] == 8  # as it was
     assert np.shape(tuning["wer"]) == (len(tuning["weights"]), len(tuning["bonuses"]))
