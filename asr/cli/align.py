@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from asr.cli.options import Model
 from asr.errors import DataError, UsageError
 
 _FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
@@ -17,9 +18,7 @@ _FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
 def align(
     audio: Annotated[str, typer.Argument(help="The recording, or - for standard input.")],
     text: Annotated[str, typer.Argument(help="What is spoken in it, or a file that says it.", metavar="TEXT|FILE")],
-    model: Annotated[
-        str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
-    ] = None,
+    model: Model = None,
     channel: Annotated[int | None, typer.Option("--channel", help="A channel, counted from 1.", min=1)] = None,
     form: Annotated[
         Literal["json", "ctm", "textgrid", "png"], typer.Option("-f", "--format", help="Output format.")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.options import Threads
 from asr.errors import DataError, UsageError
 
 
@@ -20,7 +21,7 @@ def calibrate(
     report_on: Annotated[
         Path | None, typer.Option("--report-on", metavar="MANIFEST", help="Other speech, to report the quality on.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
+    threads: Threads = None,
 ) -> None:
     """Fit the confidences of words to speech with known texts.
 
@@ -31,11 +32,11 @@ def calibrate(
     from asr.model.folder import ModelFolder, model_folder
     from asr.transcription.confidence import save_calibrations
 
-    if out is None and ModelFolder(model_folder(model)).is_bundled:
+    folder = ModelFolder(model_folder(model))
+    if out is None and folder.is_bundled:
         raise UsageError("the bundled model is not rewritten", "Give -o FOLDER, for a calibrated copy of it.")
     utterances = read_manifest(manifest)
     others = read_manifest(report_on) if report_on is not None else []
-    folder = ModelFolder(model_folder(model))
     if out is not None:
         folder.check_copy(out)  # told before the work, though the copy is made when that has succeeded
     if not utterances:

@@ -8,23 +8,23 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import DecodeArguments, search_options
+from asr.cli.options import AnyDevice, DecodeArguments, EmbedAudio, ModelFolder, Quiet, Threads, search_options
 from asr.errors import UsageError
 
 
 @search_options
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
+    model: ModelFolder,
     manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST", help="What `asr prepare` wrote.")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,
     search: DecodeArguments = DecodeArguments(),
     normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
-    embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+    embed_audio: EmbedAudio = False,
+    device: AnyDevice = "auto",
+    threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """Decode manifests, score them, and write a report for each: hypotheses, report.html, report.json.
 
@@ -77,12 +77,8 @@ def evaluate(
 def _names(manifests: list[Path]) -> dict[Path, str]:
     """The folder of each manifest under -o: its name, with that of its own folder where two are called alike."""
     stems = [manifest.stem for manifest in manifests]
-    names = {
-        manifest: manifest.stem
-        if stems.count(manifest.stem) == 1
-        else f"{manifest.resolve().parent.name}-{manifest.stem}"
-        for manifest in manifests
-    }
+    names = {each: each.stem for each in manifests}
+    names |= {each: f"{each.resolve().parent.name}-{each.stem}" for each in manifests if stems.count(each.stem) > 1}
     if len(set(names.values())) < len(manifests):
         raise UsageError("two manifests are called alike, and so are their folders", "Evaluate them one by one.")
     return names

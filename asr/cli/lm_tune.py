@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.options import Beam, Fast, Rescore
+from asr.cli.options import AnyDevice, Beam, Fast, ModelFolder, Quiet, Rescore, Threads
 from asr.errors import UsageError
 
 
 def tune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")],
+    model: ModelFolder,
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A development set, never the test set.")],
     lm: Annotated[Path, typer.Option("--lm", metavar="LM", help="Language model of words.", show_default=False)],
     rescore: Rescore = None,
@@ -34,9 +34,9 @@ def tune(
         typer.Option(metavar="N", help="Hypotheses that the recurrent model rescores.", min=1, show_default=False),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Processor threads.", min=1)] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+    device: AnyDevice = "auto",
+    threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """Search language model weight, word bonus and the prior's weight for the lowest word error rate.
 

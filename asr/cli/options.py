@@ -1,4 +1,4 @@
-"""The options that say how to search, the same for every command that decodes."""
+"""The options that several commands have, and those that say how to search: the same for every one that decodes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from asr.transcription.decoder import DecodeOptions
 
+Model = Annotated[str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")]
+ModelFolder = Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")]
+AnyDevice = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where the network runs.")]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+Threads = Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
+EmbedAudio = Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")]
 Fast = Annotated[
     bool,
     typer.Option(

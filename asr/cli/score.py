@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from asr.cli.options import EmbedAudio
+
 Format = Literal["auto", "trn", "kaldi", "tsv", "csv", "jsonl", "json", "ctm", "stm", "srt", "vtt", "plain"]
 Reference = Annotated[
     Path,
@@ -40,7 +42,7 @@ def score(
     worst: Annotated[int, typer.Option(help="Print so many of the worst utterances.", min=0, max=20)] = 0,
     json: Annotated[Path | None, typer.Option(help="Write everything as JSON; - is standard output.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
-    embed_audio: Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")] = False,
+    embed_audio: EmbedAudio = False,
     csv: Annotated[Path | None, typer.Option(help="Write one row per utterance.")] = None,
     pra: Annotated[Path | None, typer.Option(help="Write alignments as sclite prints them.")] = None,
     sys_table: Annotated[Path | None, typer.Option("--sys", help="Write the table by speaker as sclite does.")] = None,

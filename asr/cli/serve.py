@@ -8,16 +8,13 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import DecodeArguments, search_options
-from asr.cli.transcribe import Device, Precision
+from asr.cli.options import DecodeArguments, Device, Model, Precision, Threads, search_options
 from asr.errors import UsageError
 
 
 @search_options
 def serve(
-    model: Annotated[
-        str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
-    ] = None,
+    model: Model = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; 0.0.0.0 serves other machines too.")
     ] = "127.0.0.1",
@@ -36,8 +33,8 @@ def serve(
         typer.Option("--cors", metavar="ORIGIN", help="A site whose pages may use the server; repeatable."),
     ] = None,
     search: DecodeArguments = DecodeArguments(),
-    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     precision: Annotated[
         Precision, typer.Option("--precision", help="Arithmetic of the network; auto takes what is fast here.")
     ] = "auto",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from asr.cli.options import DecodeArguments, search_options
+from asr.cli.options import DecodeArguments, Device, Model, Precision, Threads, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ class Format(Enum):
 
 
 LetterCase = Literal["sentence", "lower", "upper"]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @search_options
@@ -38,9 +36,7 @@ def transcribe(
     inputs: Annotated[
         list[str], typer.Argument(help="Recordings, folders, patterns, or - for standard input.", metavar="INPUT")
     ],
-    model: Annotated[
-        str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")
-    ] = None,
+    model: Model = None,
     formats: Annotated[
         list[Format] | None, typer.Option("-f", "--format", help="Output format; may be given several times.")
     ] = None,
@@ -67,8 +63,8 @@ def transcribe(
         typer.Option("--punctuation/--no-punctuation", help="Punctuation and capitals; a ctm never has them."),
     ] = True,
     numbers: Annotated[bool, typer.Option("--numbers", help="Figures in place of number words; not in a ctm.")] = False,
-    device: Annotated[Device, typer.Option("--device", help="Where the network runs.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     precision: Annotated[
         Precision,
         typer.Option("--precision", help="Arithmetic of the network; auto takes what this processor was built for."),
