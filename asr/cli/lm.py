@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.cli import lm_tune
 from asr.errors import UsageError
+
+if TYPE_CHECKING:
+    from asr.lm.ngram import NgramModel
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(lm_tune.tune)
@@ -90,15 +93,7 @@ def train(
             "recurrent language models are trained by `asr train`",
             f"With `task: rnn_lm` in CONFIG.yaml: {shlex.join(command)}{' --resume' if resume else ''}",
         )
-    from asr.lm.build import (
-        NgramConfig,
-        build_ngram,
-        parse_cutoffs,
-        parse_size,
-        parse_vocabulary,
-        parse_weights,
-        write_model,
-    )
+    from asr.lm.build import NgramConfig, build_ngram, parse_cutoffs, parse_size, parse_vocabulary, parse_weights
 
     most, words = parse_vocabulary(vocabulary, normalizer)
     config = NgramConfig(
@@ -111,24 +106,18 @@ def train(
         weights=parse_weights(weights),
         weights_for=weights_for or [],
     )
-    model = build_ngram(_sources(texts), config, normalizer, note=_note)
-    for path in out:
-        write_model(model, path)
-        _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    _write(build_ngram(_sources(texts), config, normalizer, note=_note), out)
 
 
 @app.command()
 def convert(model: Model, out: Outputs, threshold: Threshold = None, size: Size = None) -> None:
     """Turn a model of any toolkit (ARPA) into the binary form, or back, and prune it on the way."""
-    from asr.lm.build import describe_ngrams, parse_size, shrink, write_model
+    from asr.lm.build import describe_ngrams, parse_size, shrink
     from asr.lm.load import load_language_model
 
     loaded = load_language_model(model)
     _note(describe_ngrams(loaded))
-    loaded = shrink(loaded, threshold, parse_size(size) if size else None, note=_note)
-    for path in out:
-        write_model(loaded, path)
-        _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    _write(shrink(loaded, threshold, parse_size(size) if size else None, note=_note), out)
 
 
 @app.command()
@@ -194,6 +183,14 @@ def _sources(texts: list[Path]) -> list[list[Path]]:
     if not all(sources):
         raise UsageError("a + stands between texts")
     return sources
+
+
+def _write(model: NgramModel, paths: list[Path]) -> None:
+    from asr.lm.build import write_model
+
+    for path in paths:
+        write_model(model, path)
+        _note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def _note(text: str) -> None:

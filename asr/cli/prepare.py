@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from asr.corpus.manifest import Utterance
     from asr.corpus.prepare import Preparation
 
+_LINE_SECONDS = 30.0
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of the corpus.", show_default=False)]
@@ -127,13 +129,16 @@ def _track(utterances: Iterable[Utterance], total: int) -> Iterator[Utterance]:
     from rich.console import Console
     from rich.progress import track
 
-    from asr.cli.progress import in_lines
-
     console = Console(stderr=True)
     if console.is_terminal:
         yield from track(utterances, "measuring", total=total, console=console, transient=True)
-    else:
-        yield from in_lines(utterances, total, "measured")
+        return
+    told = monotonic()
+    for number, utterance in enumerate(utterances):
+        if monotonic() - told >= _LINE_SECONDS:
+            told = monotonic()
+            typer.echo(f"asr: measured {number} of {total}", err=True)
+        yield utterance
 
 
 @contextmanager

@@ -1,17 +1,12 @@
-"""Progress on standard error: a bar on a terminal; elsewhere, where it is asked for, a line now and then."""
+"""Progress on standard error: a bar, on a terminal only."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import monotonic
-from typing import Any, TypeVar
-
-T = TypeVar("T")
-_LINE_SECONDS = 30.0
-
+from typing import Any
 
 Advance = Callable[[float], None]
 """Told how much more is done."""
@@ -46,16 +41,6 @@ def sound_shown(total: Callable[[], float | None], quiet: bool = False) -> Itera
 
     with _bar(Sound()) as bar:
         yield partial(bar.advance, bar.add_task("", total=total()))
-
-
-def in_lines(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """The same items; every half minute a line says how many of `total` have passed."""
-    told = monotonic()
-    for number, item in enumerate(items):
-        if monotonic() - told >= _LINE_SECONDS:
-            told = monotonic()
-            print(f"asr: {what} {number} of {total}", file=sys.stderr)
-        yield item
 
 
 def _bar(column: Any) -> Any:
