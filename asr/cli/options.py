@@ -60,10 +60,7 @@ class DecodeArguments:
     views: Annotated[
         int | None,
         typer.Option(
-            "--views",
-            help="Hear the sound so often, fractions of a step apart: fewer errors, more time.",
-            min=1,
-            max=4,
+            "--views", help="Hear the sound so often, fractions of a step apart: fewer errors, more time.", min=1, max=4
         ),
     ] = None
     lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None

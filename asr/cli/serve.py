@@ -22,8 +22,7 @@ def serve(
         int, typer.Option("--port", help="Port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = 8000,
     token: Annotated[
-        str | None,
-        typer.Option("--token", help="What clients must send as their API key.", envvar="ASR_TOKEN"),
+        str | None, typer.Option("--token", help="What clients must send as their API key.", envvar="ASR_TOKEN")
     ] = None,
     max_upload: Annotated[float, typer.Option("--max-upload", help="Largest recording in MB.", min=0.001)] = 200,
     queue: Annotated[int, typer.Option("--queue", help="Requests that may wait; others are refused.", min=1)] = 32,

@@ -59,8 +59,7 @@ def transcribe(
         typer.Option("--words", help="Order what split channels say by the times of words, without punctuation too."),
     ] = False,
     punctuation: Annotated[
-        bool,
-        typer.Option("--punctuation/--no-punctuation", help="Punctuation and capitals; a ctm never has them."),
+        bool, typer.Option("--punctuation/--no-punctuation", help="Punctuation and capitals; a ctm never has them.")
     ] = True,
     numbers: Annotated[bool, typer.Option("--numbers", help="Figures in place of number words; not in a ctm.")] = False,
     device: Device = "auto",

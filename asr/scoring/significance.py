@@ -85,11 +85,7 @@ def compare(first: Score, second: Score) -> Comparison:
     references = [(utterance.id, utterance.reference) for utterance in first.utterances]
     if references != [(utterance.id, utterance.reference) for utterance in second.utterances]:
         raise DataError("the two systems were not scored on the same utterances", "Score both against one reference.")
-    if (first.normalizer, first.aligner, first.case_folded) != (
-        second.normalizer,
-        second.aligner,
-        second.case_folded,
-    ):
+    if (first.normalizer, first.aligner, first.case_folded) != (second.normalizer, second.aligner, second.case_folded):
         raise DataError("the two systems were not scored with the same normalizer and aligner")
     over_utterances = difference_interval(first, second, "utterances")
     if over_utterances is None:
