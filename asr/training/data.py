@@ -10,11 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from asr.config import read_yaml, validate
+from asr.config import read_yaml
 from asr.corpus.audio_cache import AudioCache, open_cache
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import UsageError
-from asr.io import write_text
+from asr.io import fingerprint_text, write_text
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel
@@ -85,14 +85,14 @@ def shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
 def run_tokenizer(
     output: Path, config: TokenizerConfig, texts: Iterable[str], origin: Tokenizer | None = None
 ) -> Tokenizer:
-    """The tokenizer in a run's folder: `origin`, or learned from `texts` where there is none yet by these settings.
+    """The tokenizer in a run's folder: `origin`, or the one learned from these `texts` by these settings.
 
     From texts that were changed since, the same ids would be other pieces: what a run has begun with stays. Raises
     `UsageError` where the run has begun with other pieces.
     """
     folder = output / TOKENIZER
     record = folder / "config.yaml"
-    former = validate(TokenizerConfig, read_yaml(record), str(record)) if record.exists() else None
+    former = read_yaml(record) if record.exists() else {}
     begun = (output / LAST).exists()  # perhaps before tokenizers had a record
     kept = load_tokenizer(folder) if begun and (folder / "tokenizer.json").exists() else None
     if origin is not None:
@@ -103,19 +103,23 @@ def run_tokenizer(
             record.unlink(missing_ok=True)
             origin.save(folder)
         return origin
-    if begun and former is not None and former != config:
+    settings = asdict(config)
+    if begun and former and any(former.get(name) != value for name, value in settings.items()):
+        learned = ", ".join(f"{name}: {former.get(name)}" for name in settings)
         raise UsageError(
             f"{folder} was learned by other settings than `tokenizer` has now, and {LAST} beside it has begun with it",
-            f"Set tokenizer={{kind: {former.kind}, size: {former.size}}} again, or choose another output=….",
+            f"Set tokenizer={{{learned}}} again, or choose another output=….",
         )
     if kept is not None:
         return kept
-    if former == config and (folder / "tokenizer.json").exists():
-        return load_tokenizer(folder)
-    tokenizer = train_tokenizer(config, [text for text in texts if text])
+    texts = [text for text in texts if text]
+    settings["texts"] = fingerprint_text("\n".join(texts))
+    if former == settings and (folder / "tokenizer.json").exists():
+        return load_tokenizer(folder)  # learned by the first of several processes, or ahead of the run
+    tokenizer = train_tokenizer(config, texts)
     record.unlink(missing_ok=True)  # the record comes last, so that it is never another tokenizer's
     tokenizer.save(folder)
-    write_text(record, yaml.safe_dump(asdict(config)))
+    write_text(record, yaml.safe_dump(settings))
     return tokenizer
 
 

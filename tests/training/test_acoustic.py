@@ -251,6 +251,17 @@ def test_a_tokenizer_is_learned_anew_by_other_settings_until_the_run_has_begun(t
     assert kept.stat().st_mtime_ns == written
 
 
+def test_a_start_that_left_no_checkpoint_keeps_no_tokenizer_of_former_texts(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    kept = tmp_path / "run" / "tokenizer" / "tokenizer.json"
+    assert AcousticTask(config, CPU, quiet=True).tokenizer.vocabulary[2:] == ["A", "B", "C", "D"]
+    written = kept.stat().st_mtime_ns
+    AcousticTask(config, CPU, quiet=True)
+    assert kept.stat().st_mtime_ns == written
+    rewrite(config.train[0].manifest, 0, text="AB EE")
+    assert AcousticTask(config, CPU, quiet=True).tokenizer.vocabulary[2:] == ["A", "B", "C", "D", "E"]
+
+
 def test_a_run_whose_tokenizer_has_no_record_goes_on(tmp_path: Path) -> None:
     run_task(experiment(tmp_path, "loop.epochs=1"), quiet=True)
     kept = tmp_path / "run" / "tokenizer"
