@@ -9,11 +9,13 @@ listed.
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
 
 from asr.errors import DataError, ModelError, UsageError
 from asr.former_names import present
@@ -151,34 +153,25 @@ def load_lexicon(folder: Path | str) -> Lexicon | None:
     source = present(Path(folder), FOLDER)
     if not source.is_dir():
         return None
-    words, g2p = read_words(source / WORDS), present(source, G2P_FILE)
-    _check_whole(g2p)
-    return Lexicon._of_checked(words, g2p, _read_license(source / LICENSE))
+    words, g2p, license = read_words(source / WORDS), present(source, G2P_FILE), source / LICENSE
+    # Whether its file is as long as it claims, without PyTorch: better now than at the first rare word.
+    with _reading(g2p), safe_open(g2p, framework="numpy"):
+        pass
+    with _reading(license):
+        return Lexicon._of_checked(words, g2p, license.read_text(encoding="utf-8") if license.exists() else "")
 
 
-def _read_license(path: Path) -> str:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise `ModelError` naming `path` where what is read of it in the block is missing or damaged."""
+    hint = "Copy the model again, or make the folder with `asr lexicon build`."
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is damaged: {error}", HINT) from error
-
-
-def _check_whole(path: Path) -> None:
-    """Whether the G2P model's file is as long as it claims, without PyTorch: better now than at the first rare word."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy"):
-            pass
+        yield
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", HINT) from error
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path} is damaged: {error}", HINT) from error
+        raise ModelError(f"{path} is missing", hint) from error
+    except (OSError, EOFError, zlib.error, ValueError, SafetensorError) as error:
+        raise ModelError(f"{path} is damaged: {error}", hint) from error
 
-
-HINT = "Copy the model again, or make the folder with `asr lexicon build`."
 
 _SYMBOLS = frozenset(SYMBOLS)
 
@@ -188,22 +181,22 @@ def read_words(path: Path) -> dict[str, str]:
 
     Raises `ModelError` naming the file when it is missing, torn, or holds what `flaw` objects to.
     """
-    try:
-        words = _parse(_decompressed(path.read_bytes()).decode("utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing", HINT) from error
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ModelError(f"{path} is damaged: {error}", HINT) from error
-    if wrong := flaw(words):
-        raise ModelError(f"{path} is damaged: {wrong}", HINT)
-    return words
+    with _reading(path):
+        data = path.read_bytes()
+        if not data:  # to gzip a file of no members; to us one that was cut off at once
+            raise ValueError("it is empty")
+        words = _parse(gzip.decompress(data).decode("utf-8"))
+        if wrong := flaw(words):
+            raise ValueError(wrong)
+        return words
 
 
 def write_words(path: Path, words: Mapping[str, str]) -> None:
     """Write what `read_words` reads; the same words give the same bytes."""
     text = "".join(f"{word}\t{words[word]}\n" for word in sorted(words))
-    with write_whole(path, "wb") as file:
-        file.write(_compressed(text.encode("utf-8")))
+    # Without the time of day or a name; `gzip.compress` writes other headers in other versions of Python.
+    with write_whole(path, "wb") as target, gzip.GzipFile("", "wb", fileobj=target, mtime=0) as file:
+        file.write(text.encode("utf-8"))
 
 
 def flaw(words: Mapping[str, str]) -> str:
@@ -237,7 +230,8 @@ def _spoken(joined: str) -> bool:
 
 
 def _flaw_of(word: str, joined: str) -> str:
-    if word.split() != [word] or not _is_unicode(word):
+    # Half a surrogate pair cannot be written in UTF-8.
+    if word.split() != [word] or any("\ud800" <= character <= "\udfff" for character in word):
         return f"{word!r} is not a word"
     if word != word.upper():
         return f"{word!r} is not in capitals"
@@ -247,26 +241,6 @@ def _flaw_of(word: str, joined: str) -> str:
         if foreign := sorted(set(spoken) - _SYMBOLS):
             return f"{word!r} is spoken with {', '.join(map(repr, foreign))}, which no phone is written as"
     return ""
-
-
-def _is_unicode(word: str) -> bool:
-    """Whether `word` can be written in UTF-8, which half a surrogate pair cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in word)
-
-
-def _decompressed(data: bytes) -> bytes:
-    # To gzip nothing at all is a file of no members; to us it is one that was cut off at once.
-    if not data:
-        raise ValueError("it is empty")
-    return gzip.decompress(data)
-
-
-def _compressed(data: bytes) -> bytes:
-    """Gzip without the time of day or a name; `gzip.compress` writes other headers in other versions of Python."""
-    target = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0) as file:
-        file.write(data)
-    return target.getvalue()
 
 
 _HISSING = from_arpabet(["S", "Z", "SH", "ZH", "CH", "JH"])
