@@ -56,7 +56,7 @@ def tiny_phone_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from asr.features.extractor import FeatureConfig
     from asr.lexicon import Lexicon
-    from asr.lexicon.g2p import G2P
+    from asr.lexicon.g2p import G2P, G2PConfig
     from asr.lexicon.phones import VOCABULARY
     from asr.model.acoustic import AcousticConfig, AcousticModel
     from asr.model.bundle import save_model
@@ -76,7 +76,7 @@ def tiny_phone_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.output.weight.data *= 8
     network.phones.weight.data *= 8
     network.phones.bias.data[[VOCABULARY.index(sign) for sign in "▁ʌEI"]] += 8  # of which words can be made
-    pronunciations = Lexicon(spoken, G2P(hidden=4, layers=1, embedding=4))
+    pronunciations = Lexicon(spoken, G2P(G2PConfig(hidden=4, layers=1, embedding=4)))
     save_model(folder, network, tokenizer, "librispeech", lexicon=pronunciations)
     return folder
 

@@ -20,7 +20,6 @@ from asr.lexicon.phones import LETTERS, SYMBOLS, letters_of
 from asr.nn.rnn import Bidirectional, Packing, batches_by_length
 from asr.weights import read_weights, write_weights
 
-PADDING = 0
 BLANK = 0
 STEPS = 2
 """Steps of each letter."""
@@ -28,8 +27,7 @@ LONGEST = 100
 """Letters; what is longer is no word of a language, and would only cost memory."""
 LETTERS_AT_ONCE = 8192
 
-_LETTER_IDS = {letter: number for number, letter in enumerate(LETTERS, 1)}
-_PHONE_IDS = {symbol: number for number, symbol in enumerate(SYMBOLS, 1)}
+_IDS = {letter: number for number, letter in enumerate(f" {LETTERS}")}  # what fills up shorter words comes first
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,15 @@ class G2PConfig:
 class G2P(nn.Module):
     """Letters (B, L) → log-probabilities of phones (B, 2 L, 40): 0 is CTC's blank, then the phones of `PHONES`."""
 
-    def __init__(self, hidden: int = 160, layers: int = 2, embedding: int = 128, dropout: float = 0.1) -> None:
+    def __init__(self, config: G2PConfig) -> None:
         super().__init__()
-        width = 2 * hidden
-        self.letters = nn.Embedding(1 + len(LETTERS), embedding)
-        self.spread = nn.Linear(embedding, STEPS * width)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
-        self.layers = nn.ModuleList(Bidirectional(width, hidden) for _ in range(layers))
-        self.dropout = nn.Dropout(dropout)
+        self.config = config
+        width = 2 * config.hidden
+        self.letters = nn.Embedding(1 + len(LETTERS), config.embedding)
+        self.spread = nn.Linear(config.embedding, STEPS * width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Bidirectional(width, config.hidden) for _ in range(config.layers))
+        self.dropout = nn.Dropout(config.dropout)
         self.phones = nn.Linear(width, 1 + len(SYMBOLS))
 
     def forward(self, letters: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,7 +107,7 @@ def load_g2p(path: Path) -> G2P:
         layers = sum(name.startswith("norms.") and name.endswith(".weight") for name in weights)
         # The sizes are the file's claim: nothing of them is laid out in memory before the weights are seen to fit.
         with torch.device("meta"):
-            g2p = G2P(width // 2, layers, embedding)
+            g2p = G2P(G2PConfig(width // 2, layers, embedding))
         g2p.load_state_dict(weights, assign=True)
     except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold a G2P model: {error}") from error
@@ -117,18 +116,10 @@ def load_g2p(path: Path) -> G2P:
 
 def pad_words(words: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Ids (B, L) of words in `LETTERS`, the shorter ones filled up, and their lengths (B,)."""
-    return _pad(words, _LETTER_IDS)
-
-
-def pad_phones(pronunciations: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Targets (B, U) for CTC of pronunciations in symbols, the shorter ones filled up, and their lengths (B,)."""
-    return _pad(pronunciations, _PHONE_IDS)
-
-
-def _pad(strings: Sequence[str], ids: dict[str, int]) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, strings))
-    rows = [[ids[symbol] for symbol in string] + [PADDING] * (longest - len(string)) for string in strings]
-    return torch.tensor(rows, dtype=torch.long), torch.tensor([len(string) for string in strings])
+    lengths = list(map(len, words))
+    longest = max(lengths)
+    ids = [[_IDS[letter] for letter in word.ljust(longest)] for word in words]
+    return torch.tensor(ids, dtype=torch.long), torch.tensor(lengths)
 
 
 def _collapse(path: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
 from asr.lexicon.build import Dictionary, read_cmudict
-from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, G2PConfig, load_g2p, pad_phones, pad_words
+from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, G2PConfig, load_g2p, pad_words
 from asr.lexicon.lexicon import G2P_FILE
-from asr.lexicon.phones import letters_of
-from asr.model.ctc import needed_steps
+from asr.lexicon.phones import SYMBOLS, letters_of
+from asr.model.ctc import needed_steps, pad_targets
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.weights import write_weights
@@ -69,23 +69,15 @@ class G2PTask:
         self, config: G2PExperiment, device: torch.device, quiet: bool = False, words: Dictionary | None = None
     ) -> None:
         """`words` stand in for CMUdict. Raises `DataError` where no word can be learned from."""
-        self.config, self.device = config, device
+        self.device = device
         learned, self.held_out = divide(read_cmudict() if words is None else words, config.held_out, config.loop.seed)
         self.examples = learnable(learned)
         if not self.examples:
             raise DataError("there are no words to learn the pronunciation from", "Give a dictionary such as CMUdict.")
         torch.manual_seed(config.loop.seed)
-        self.module = load_g2p(config.init_from) if config.init_from else G2P(**asdict(config.network))
-        if config.init_from:
-            self.module.dropout.p = config.network.dropout
-            width = self.module.phones.in_features
-            sizes = replace(
-                config.network,
-                hidden=width // 2,
-                layers=len(self.module.layers),
-                embedding=self.module.letters.embedding_dim,
-            )
-            self.config = replace(config, network=sizes)
+        self.module = load_g2p(config.init_from) if config.init_from else G2P(config.network)
+        self.module.dropout.p = config.network.dropout
+        self.config = replace(config, network=replace(self.module.config, dropout=config.network.dropout))
 
     def describe_data(self) -> list[str]:
         """How many words there are."""
@@ -109,7 +101,7 @@ class G2PTask:
     def loss(self, batch: WordBatch, generator: torch.Generator) -> Loss:
         """CTC per phone."""
         letters, lengths = pad_words([letters for letters, _ in batch])
-        targets, target_lengths = pad_phones([phones for _, phones in batch])
+        targets, target_lengths = pad_targets([[1 + SYMBOLS.index(phone) for phone in phones] for _, phones in batch])
         log_probs, steps = self.module(letters.to(self.device), lengths.to(self.device))
         value = F.ctc_loss(log_probs.float().transpose(0, 1), targets.to(self.device), steps, target_lengths, BLANK)
         sums: dict[str, Tensor | float] = {"loss": value.detach() * len(batch), "words": float(len(batch))}

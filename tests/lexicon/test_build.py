@@ -15,7 +15,7 @@ from asr.cli.main import app
 from asr.errors import DataError, ModelError, UsageError
 from asr.lexicon import load_lexicon
 from asr.lexicon.build import find_g2p, read_cmudict
-from asr.lexicon.g2p import G2P
+from asr.lexicon.g2p import G2P, G2PConfig
 
 ENTRIES = {
     "cat": [["K", "AE1", "T"]],
@@ -38,7 +38,7 @@ def dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
 def g2p(tmp_path: Path) -> Path:
     """The file of a small G2P model, as a run leaves it."""
     torch.manual_seed(1)
-    G2P(hidden=8, layers=1, embedding=8).save(tmp_path / "run" / "best" / "g2p.safetensors")
+    G2P(G2PConfig(hidden=8, layers=1, embedding=8)).save(tmp_path / "run" / "best" / "g2p.safetensors")
     return tmp_path / "run" / "best" / "g2p.safetensors"
 
 

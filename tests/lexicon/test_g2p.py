@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from asr.errors import ModelError
 from asr.lexicon import g2p as g2p_module
-from asr.lexicon.g2p import G2P, load_g2p, pad_words
+from asr.lexicon.g2p import G2P, G2PConfig, load_g2p, pad_words
 from asr.lexicon.phones import LETTERS, SYMBOLS, letters_of
 
 
 def talkative(seed: int = 3) -> G2P:
     """A tiny g2p with random weights that hears phones in most words."""
     torch.manual_seed(seed)
-    g2p = G2P(hidden=8, embedding=6)
+    g2p = G2P(G2PConfig(hidden=8, embedding=6))
     g2p.phones.weight.data *= 20
     return g2p.eval()
 
@@ -117,7 +117,7 @@ def test_loading_leaves_the_random_generator_alone(tmp_path: Path) -> None:
 
 
 def test_the_sizes_are_those_of_the_description() -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in G2P().state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in G2P(G2PConfig()).state_dict().items()}
     assert shapes["letters.weight"] == (28, 128)
     assert shapes["spread.weight"] == (640, 128)
     assert shapes["layers.1.backwards.weight_ih_l0"] == (480, 320)

@@ -112,4 +112,4 @@ def test_words_with_too_few_letters_for_their_phones_are_left_out() -> None:
 def test_nothing_to_learn_from(words: Dictionary) -> None:
     with pytest.raises(DataError, match="no words to learn"):
         G2PTask(G2PExperiment(), CPU, words=words)
-    assert word_accuracy(G2P(hidden=4, layers=1, embedding=4), {}) == 0
+    assert word_accuracy(G2P(G2PConfig(hidden=4, layers=1, embedding=4)), {}) == 0

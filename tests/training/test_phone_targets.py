@@ -13,7 +13,7 @@ from phone_ngram import count_phones, estimate
 
 from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
-from asr.lexicon.g2p import G2P
+from asr.lexicon.g2p import G2P, G2PConfig
 from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
@@ -34,7 +34,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sounds = dict(zip("ABCD", "ʌbkd", strict=True))
     words = {first + second: [sounds[first] + sounds[second]] for first in "ABCD" for second in "ABCD"}
     words |= {letter: [sound] for letter, sound in sounds.items()}
-    Lexicon(words, G2P(hidden=4, layers=1, embedding=4)).save(folder)
+    Lexicon(words, G2P(G2PConfig(hidden=4, layers=1, embedding=4))).save(folder)
     return folder
 
 
@@ -73,7 +73,7 @@ def test_the_lower_block_is_asked_for_phones(tmp_path: Path, spoken: Path) -> No
 
 def test_what_has_more_sounds_than_steps_is_left_out(tmp_path: Path, spoken: Path) -> None:
     words = {"D" + letter: ["ʌb" * 50] for letter in "ABCD"}
-    Lexicon(words, G2P(hidden=4, layers=1, embedding=4)).save(tmp_path / "long")
+    Lexicon(words, G2P(G2PConfig(hidden=4, layers=1, embedding=4))).save(tmp_path / "long")
     listed = task(tmp_path, spoken).left_out
     longer = AcousticTask(experiment(tmp_path, f"lexicon={tmp_path / 'long'}"), CPU, quiet=True).left_out
     assert not listed
