@@ -23,6 +23,11 @@ from asr.errors import DataError
 Report = Callable[[str, int, int | None], None]
 """Called with what is going on, the bytes done, and the bytes in all where known."""
 
+
+def silent(what: str, done: int, total: int | None) -> None:
+    """A `Report` that says nothing."""
+
+
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
 _ATTEMPTS = 5  # in a row without a byte gained
@@ -46,12 +51,11 @@ class Archive:
         return self.url.rpartition("/")[2]
 
 
-def download(archive: Archive, root: Path, report: Report | None = None) -> Path:
+def download(archive: Archive, root: Path, report: Report = silent) -> Path:
     """`<root>/<contents>`, fetched and unpacked unless it is there; an archive already in `root` is used and left.
 
     Raises `DataError` naming the address or file: out of reach, wrong checksum, hostile or torn archive, full disk.
     """
-    report = report or _silent
     target = root / archive.contents
     if target.is_dir():
         return target
@@ -69,39 +73,35 @@ def download(archive: Archive, root: Path, report: Report | None = None) -> Path
     return target
 
 
-def fetch(archive: Archive, folder: Path, report: Report | None = None) -> Path:
+def fetch(archive: Archive, folder: Path, report: Report = silent) -> Path:
     """The archive in `folder`, its checksum verified. Goes on with `<name>.part` where an earlier run stopped."""
-    report = report or _silent
     path, part = folder / archive.name, folder / f"{archive.name}.part"
     if path.exists():
         if _digest(path, archive, report) == archive.checksum:
             return path
         path.replace(part)
     resumed = part.exists()
-    _fetch_bytes(archive.url, part, report)
-    found = _digest(part, archive, report)
-    if found != archive.checksum and resumed:
-        # The piece kept from an earlier run may be to blame: once more from the start.
-        part.unlink()
+    while True:
         _fetch_bytes(archive.url, part, report)
         found = _digest(part, archive, report)
-    if found != archive.checksum:
+        if found == archive.checksum:
+            part.replace(path)
+            return path
         part.unlink()
-        raise DataError(
-            f"{archive.url} has the checksum {found}, published is {archive.checksum}",
-            "The server gives something else than the corpus: try another --mirror, or later.",
-        )
-    part.replace(path)
-    return path
+        if not resumed:
+            raise DataError(
+                f"{archive.url} has the checksum {found}, published is {archive.checksum}",
+                "The server gives something else than the corpus: try another --mirror, or later.",
+            )
+        resumed = False  # the piece kept from an earlier run may be to blame: once more from the start
 
 
-def unpack(path: Path, root: Path, report: Report | None = None) -> None:
+def unpack(path: Path, root: Path, report: Report = silent) -> None:
     """Unpack a tar archive (gzip, bzip2, xz) into `root`, folder by folder whole or not at all.
 
     Only files and folders beneath `root` are accepted: links, devices, absolute names and `..` raise `DataError`
     before anything reaches `root`.
     """
-    report = report or _silent
     workshop = root / f".{path.name}.unpacking"
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir()
@@ -201,7 +201,3 @@ def _move_into(source: Path, target: Path) -> None:
             _move_into(entry, place)
         else:
             entry.replace(place)
-
-
-def _silent(what: str, done: int, total: int | None) -> None:
-    pass

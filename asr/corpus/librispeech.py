@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asr.audio import is_audio
-from asr.corpus.download import Archive, Report, download
+from asr.corpus.download import Archive, Report, download, silent
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.prepare import Preparation, Size, Track, alternate, prepare, save
 from asr.errors import DataError, UsageError
@@ -47,7 +47,7 @@ HALVED = "dev-clean-2"
 
 
 def download_librispeech(
-    root: Path, parts: Sequence[str], *, mirror: str = MIRROR, report: Report | None = None
+    root: Path, parts: Sequence[str], *, mirror: str = MIRROR, report: Report = silent
 ) -> list[Path]:
     """Fetch, check and unpack parts into `<root>/LibriSpeech` unless they are there; see `asr.corpus.download`.
 
@@ -77,7 +77,8 @@ def prepare_librispeech(
     go into the manifest. A complete dev-clean-2 also gives `dev-clean-2-tune` and `dev-clean-2-report`. Raises
     `DataError` when a part is not there.
     """
-    root = _corpus_root(root)
+    inner = root / "LibriSpeech"  # what the archives unpack to
+    root = inner if inner.is_dir() else root
     found = sorted({path.parents[2].name for path in root.glob("*/*/*/*.trans.txt")})
     folders = {part: root / part for part in parts or found}
     for part, folder in folders.items():
@@ -103,12 +104,6 @@ def _halves(whole: Preparation, out_dir: Path) -> Iterator[Preparation]:
     for name, speakers in zip(("tune", "report"), halves, strict=True):
         chosen = [utterance for utterance in utterances if utterance.speaker in speakers]
         yield save(f"{whole.name}-{name}", chosen, out_dir)
-
-
-def _corpus_root(root: Path) -> Path:
-    """The archives unpack to a folder LibriSpeech; people name that folder or its parent."""
-    inner = root / "LibriSpeech"
-    return inner if inner.is_dir() else root
 
 
 def _read_chapter(transcripts: Path, genders: dict[str, str], problems: list[str]) -> Iterator[Utterance]:

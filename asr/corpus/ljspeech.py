@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asr.audio import is_audio
-from asr.corpus.download import Archive, Report, download
+from asr.corpus.download import Archive, Report, download, silent
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.prepare import Preparation, Size, Track, prepare, save, share
 from asr.errors import DataError
@@ -37,7 +37,7 @@ _CLIP_SEED = 0
 _CHAPTER_SEED = 42
 
 
-def download_ljspeech(root: Path, *, archive: Archive = ARCHIVE, report: Report | None = None) -> Path:
+def download_ljspeech(root: Path, *, archive: Archive = ARCHIVE, report: Report = silent) -> Path:
     """Fetch, check and unpack LJSpeech into `<root>/LJSpeech-1.1` unless it is there; see `asr.corpus.download`."""
     return download(archive, root, report)
 
@@ -45,8 +45,7 @@ def download_ljspeech(root: Path, *, archive: Archive = ARCHIVE, report: Report 
 def prepare_ljspeech(root: Path, out_dir: Path, *, track: Track | None = None) -> Iterator[Preparation]:
     """Write `<out_dir>/ljspeech.jsonl` and its two divisions; `root` is LJSpeech-1.1 or its parent.
 
-    Raises `DataError` when `metadata.csv` is not there. Sides that a part of the corpus leaves
-    empty are not written.
+    Raises `DataError` when `metadata.csv` is not there. Sides that a part of the corpus leaves empty are not written.
     """
     inner = root / "LJSpeech-1.1"
     root = inner if inner.is_dir() else root
