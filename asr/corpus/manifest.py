@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,31 +54,27 @@ class Utterance:
 
 
 def read_manifest(path: Path | str) -> list[Utterance]:
-    """Read a whole manifest. Raises `DataError` naming file and line for malformed or doubled entries."""
-    utterances = list(iterate_manifest(path))
-    seen: dict[str, int] = {}
-    for number, utterance in enumerate(utterances, 1):
-        if utterance.id in seen:
-            raise DataError(
-                f"{path}: the id {utterance.id!r} appears twice (entries {seen[utterance.id]} and {number})"
-            )
-        seen[utterance.id] = number
-    return utterances
+    """Read a whole manifest, paths resolved against its folder.
 
-
-def iterate_manifest(path: Path | str) -> Iterator[Utterance]:
-    """Yield the utterances of a manifest one by one, paths resolved against the manifest's folder."""
+    Raises `DataError` naming file and line for malformed or doubled entries.
+    """
     path = Path(path)
     base = path.resolve().parent
+    utterances: dict[str, Utterance] = {}
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _parse(line, base, f"{path}, line {number}")
+                if not line.strip():
+                    continue
+                utterance = _parse(line, base, f"{path}, line {number}")
+                if utterances.setdefault(utterance.id, utterance) is not utterance:
+                    entries = f"entries {1 + list(utterances).index(utterance.id)} and {1 + len(utterances)}"
+                    raise DataError(f"{path}: the id {utterance.id!r} appears twice ({entries})")
     except FileNotFoundError as error:
         raise DataError(f"manifest {path} does not exist", "Make it with `asr prepare`.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"manifest {path} cannot be read: {error}") from error
+    return list(utterances.values())
 
 
 def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
