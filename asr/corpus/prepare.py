@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -85,8 +85,8 @@ def prepare(
     found = list(problems)
     base = (out_dir / f"{name}.jsonl").resolve().parent
     drafts = list(_usable(drafts, base, found))
-    with open_resume_log(out_dir / f".{name}.measured") as resume_log:
-        finished = _finish_all(drafts, normalizer, resume_log, found, workers or os.cpu_count() or 1)
+    with open_resume_log(out_dir / f".{name}.measured") as (log, known):
+        finished = _finish_all(drafts, normalizer, log, known, found, workers or os.cpu_count() or 1)
         utterances = list(track(finished, len(drafts)) if track else finished)
     if not utterances:
         raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
@@ -132,13 +132,18 @@ def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> 
 
 
 def _finish_all(
-    drafts: Sequence[Utterance], normalizer: Normalizer, resume_log: ResumeLog, problems: list[str], workers: int
+    drafts: Sequence[Utterance],
+    normalizer: Normalizer,
+    log: TextIO,
+    known: Mapping[str, Measurement],
+    problems: list[str],
+    workers: int,
 ) -> Iterator[Utterance]:
     """Finished utterances in the order of the drafts. Threads suffice: libsndfile decodes outside Python's lock."""
 
     def measure_draft(draft: Utterance) -> Measurement | AsrError:
         try:
-            return resume_log.known.get(_key(draft)) or measure(draft.audio, draft.offset, draft.duration or None)
+            return known.get(_key(draft)) or measure(draft.audio, draft.offset, draft.duration or None)
         except AsrError as error:
             return error
 
@@ -148,7 +153,7 @@ def _finish_all(
                 try:
                     if isinstance(measured, AsrError):
                         raise measured
-                    resume_log.add(draft, measured)
+                    log.write(json.dumps([_key(draft), *measured]) + "\n")
                     yield _finish(draft, measured, normalizer)
                 except AsrError as error:
                     problems.append(f"{draft.id}: {error.message}")
@@ -183,35 +188,23 @@ def _usable(drafts: Iterable[Utterance], base: Path, problems: list[str]) -> Ite
         yield draft
 
 
-class ResumeLog:
-    """What has been measured so far, by recording and stretch: an interrupted preparation goes on where it stopped.
-
-    It is kept beside the manifest to be and appended to line by line, so that it outlives a killed run too; a last line
-    torn by the kill is passed over. A recording that has changed since (another size or time of change) is measured
-    again. `known` is what an earlier, interrupted run measured; what cannot be looked up is not in it.
-    """
-
-    def __init__(self, file: TextIO, known: dict[str, Measurement]) -> None:
-        self._file, self.known = file, known
-
-    def add(self, draft: Utterance, measurement: Measurement) -> None:
-        """Remember a measurement, on disk at once."""
-        self._file.write(json.dumps([_key(draft), *measurement]) + "\n")
-        self._file.flush()
-
-
 @contextmanager
-def open_resume_log(path: Path) -> Iterator[ResumeLog]:
-    """The log at `path`, gone again when the block ends well. Raises `AsrError` when it cannot be written."""
+def open_resume_log(path: Path) -> Iterator[tuple[TextIO, dict[str, Measurement]]]:
+    """A log of measurements by recording and stretch, and what is known from an earlier run that was interrupted.
+
+    It is kept beside the manifest to be and goes to disk line by line, so that it outlives a killed run too; a last
+    line torn by the kill is passed over. A recording that has changed since (another size or time) is measured
+    again. When the block ends well, the log is gone. Raises `AsrError` when it cannot be written.
+    """
     known = dict(_read_log(path)) if path.exists() else {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
+        file = path.open("a", encoding="utf-8", buffering=1)
     except OSError as error:
         raise AsrError(f"cannot write to {path.parent}: {error.strerror}") from error
     with file:
         file.write("\n")  # parts what follows from a torn last line
-        yield ResumeLog(file, known)
+        yield file, known
     path.unlink(missing_ok=True)
 
 
