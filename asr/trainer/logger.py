@@ -35,12 +35,11 @@ class Logger:
         self._file: IO[str] | None = None
         self._live: Any = None
         self._board: Any = None
-        self._first = TrainState()
         self._shown = 0.0
 
     def start(self, state: TrainState) -> None:
         """Open; on resuming, forget records of work that will be done again."""
-        self._first = TrainState(seconds=state.seconds, audio_seconds=state.audio_seconds)
+        self._heard_before = state.audio_seconds
         self._first_share: float | None = None
         self._started = time.monotonic()
         if not self.speaks:
@@ -135,7 +134,7 @@ class Logger:
         done = share - self._first_share
         spent = time.monotonic() - self._started
         left = clock(spent / done * max(0.0, 1 - share)) if done > 0 else "?"
-        speed = (state.audio_seconds - self._first.audio_seconds) / max(spent, 1e-9)
+        speed = (state.audio_seconds - self._heard_before) / max(spent, 1e-9)
         words = [f"epoch {state.epoch + 1}/{self.epochs}", f"batch {state.batch}/{batches}", *_format(measured)]
         words += [f"rate {state.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]
         return "  ".join(words)
@@ -163,10 +162,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         return []
     records = []
     for line in lines:
-        try:
+        with suppress(json.JSONDecodeError):
             records.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
     return records
 
 

@@ -39,12 +39,6 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.A
     )
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load a saved state, but keep the settings: a run that goes on with another weight decay shall have it.
 

@@ -37,7 +37,6 @@ from asr.trainer.optimizer import (
     build_optimizer,
     learning_rate,
     restore,
-    set_learning_rate,
 )
 
 LAST = "last.pt"
@@ -203,7 +202,8 @@ class Trainer:
         """One optimizer step from the next batches of `loader`; the epoch has `count`."""
         state = self.state
         rate = learning_rate(self.config.schedule, state.update, self._progress(count))
-        set_learning_rate(self.optimizer, rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         losses: list[Loss] = []
         for _ in range(self.config.accumulate):
             batch = next(loader)
@@ -390,9 +390,6 @@ def read_out(norm: Tensor, losses: Sequence[Loss]) -> tuple[float, list[bool], d
     return size, finite, total
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 class StopRequest:
     """`requested` turns true at the first signal; a second Ctrl-C raises `KeyboardInterrupt` on the spot.
 
@@ -408,7 +405,7 @@ class StopRequest:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        former = {number: signal.signal(number, self._heed) for number in SIGNALS}
+        former = {number: signal.signal(number, self._heed) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:

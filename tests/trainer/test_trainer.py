@@ -18,7 +18,7 @@ from asr.errors import AsrError
 from asr.trainer.checkpoint import TrainState, load_checkpoint, save_checkpoint
 from asr.trainer.distributed import World
 from asr.trainer.logger import Logger, draw_curves, read_metrics
-from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig, build_optimizer, restore, set_learning_rate
+from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig, build_optimizer, restore
 from asr.trainer.trainer import LoopConfig, Loss, Trainer
 
 
@@ -97,7 +97,8 @@ def test_an_accumulated_update_moves_along_the_mean_gradient(tmp_path: Path) -> 
     alone = nn.Linear(1, 1)
     alone.load_state_dict({name: torch.zeros_like(value) for name, value in alone.state_dict().items()})
     optimizer = build_optimizer(alone, OptimizerConfig(weight_decay=0.0))
-    set_learning_rate(optimizer, 0.05)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.05
     x, y = (torch.cat(parts) for parts in zip(*[task.points(0, number) for number in range(3)], strict=True))
     (alone(x) - y).square().mean().backward()
     optimizer.step()
