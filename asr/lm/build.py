@@ -16,8 +16,8 @@ from asr.lm.arpa import write_arpa
 from asr.lm.binary import estimated_size, pack, write_binary
 from asr.lm.interpolate import fit_weights, interpolate, word_scores
 from asr.lm.kneser_ney import Estimate, train_ngram
-from asr.lm.ngram import SPECIAL_WORDS, NgramModel
-from asr.lm.prune import Doubles, divergences, prune, prune_to_size
+from asr.lm.ngram import SPECIAL_WORDS, Doubles, NgramModel
+from asr.lm.prune import divergences, prune, prune_to_size
 from asr.lm.text import Tokens, most_frequent, number_words, read_sentences, renumber
 from asr.text.normalize import Normalizer, get_normalizer
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import UsageError
-from asr.lm.ngram import BEGIN_ID, UNKNOWN_ID, Floats, Ints, NgramModel, block_starts, link
+from asr.lm.ngram import BEGIN_ID, UNKNOWN_ID, Doubles, Floats, Ints, NgramModel, block_starts, link
 from asr.lm.perplexity import token_scores
-from asr.lm.prune import Doubles, normalized_backoffs, parents
+from asr.lm.prune import normalized_backoffs, parents
 
 ROUNDS = 100
 
@@ -76,19 +76,20 @@ def _union(models: Sequence[NgramModel]) -> tuple[list[Ints], list[int], Ints, I
     words, all_parents, suffixes = [np.full(1, -1, np.int32)], [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
     begin = 1
     for order in range(1, max(model.order for model in models) + 1):
-        listing = [index for index, model in enumerate(models) if order <= model.order]
+        listing = [
+            (model, model.blocks[order], node, above)
+            for model, node, above in zip(models, nodes, own_parents, strict=True)
+            if order <= model.order
+        ]
         keys = [
-            nodes[index][own_parents[index][models[index].blocks[order]]].astype(np.int64) * n_words
-            + models[index].word[models[index].blocks[order]]
-            for index in listing
+            node[above[block]].astype(np.int64) * n_words + model.word[block] for model, block, node, above in listing
         ]
         union = np.unique(np.concatenate(keys))
         suffix = np.zeros(len(union), np.int32)
-        for index, own in zip(listing, keys, strict=True):
-            block = models[index].blocks[order]
+        for (model, block, node, _), own in zip(listing, keys, strict=True):
             place = np.searchsorted(union, own)
-            nodes[index][block] = begin + place
-            suffix[place] = nodes[index][models[index].suffix[block]]
+            node[block] = begin + place
+            suffix[place] = node[model.suffix[block]]
         parent, word = np.divmod(union, n_words)
         words.append(word.astype(np.int32))
         all_parents.append(parent.astype(np.int32))

@@ -15,18 +15,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asr.errors import UsageError
 from asr.lm.counts import PART, Longs, OrderCounts, count_ngrams
-from asr.lm.ngram import BEGIN_ID, NgramModel, block_starts, link
+from asr.lm.ngram import BEGIN_ID, Doubles, NgramModel, block_starts, link
 from asr.lm.text import Tokens
 
 # Taken where a text is too small or too odd for its counts of counts to give discounts.
 FALLBACK = (0.5, 1.0, 1.5)
 NEVER = -99 * math.log(10)  # by custom the log-probability of `<s>`, which is never predicted
 
-Doubles = NDArray[np.float64]
 Discounts = tuple[float, float, float]
 
 
@@ -57,8 +55,7 @@ def train_ngram(tokens: Tokens, order: int, cutoffs: list[int] | None = None, pa
     discounts = [discounts_of(own.counts_of_counts) for own in orders]
     if tokens.unknown:
         discounts[0] = FALLBACK  # the vocabulary limit took away the rare words whose number the formula rests on
-    probabilities, gammas = _estimate(orders, discounts)
-    return _assemble(tokens, orders, probabilities, gammas, discounts)
+    return _estimate(tokens, orders, discounts)
 
 
 def discounts_of(counts_of_counts: Longs) -> Discounts:
@@ -75,47 +72,30 @@ def discounts_of(counts_of_counts: Longs) -> Discounts:
     return discounts if valid else FALLBACK
 
 
-def _estimate(orders: list[OrderCounts], discounts: list[Discounts]) -> tuple[list[Doubles], list[Doubles]]:
-    """Probabilities of the n-grams of each order, and γ of each of its contexts (1 where nothing follows)."""
-    n_words = len(orders[0].word)
-    lower = np.full(1, 1 / (n_words - 1))  # the uniform distribution, as if of order 0
-    probabilities, gammas = [], []
-    for own, by_count in zip(orders, discounts, strict=True):
-        total = np.maximum(own.total, 1)
-        taken = np.array(by_count) @ own.seen + own.left_out
-        gamma = np.where(own.total > 0, taken / total, 1.0)
-        discount = np.array([0.0, *by_count])[np.minimum(own.adjusted, 3)]
-        probability = (own.adjusted - discount) / total[own.prefix] + gamma[own.prefix] * lower[own.suffix]
-        probabilities.append(probability)
-        gammas.append(gamma)
-        lower = probability
-    return probabilities, gammas
-
-
-def _assemble(
-    tokens: Tokens,
-    orders: list[OrderCounts],
-    probabilities: list[Doubles],
-    gammas: list[Doubles],
-    discounts: list[Discounts],
-) -> Estimate:
-    """Put the n-grams into the arrays of the trie."""
+def _estimate(tokens: Tokens, orders: list[OrderCounts], discounts: list[Discounts]) -> Estimate:
+    """Probabilities and back-offs (γ; 1 where nothing follows) of the n-grams of each order, in the trie's arrays."""
     starts = block_starts([len(own.word) for own in orders])
     total = starts[-1]
     word = np.full(total, -1, np.int32)
     log_prob, backoff = np.zeros(total, np.float32), np.zeros(total, np.float32)
     parent, suffix = np.zeros(total, np.int32), np.zeros(total, np.int32)
     occurrences = np.zeros(total)
-    for index, own in enumerate(orders):
-        above = starts[index]
-        block = slice(starts[index + 1], starts[index + 2])
-        word[block] = own.word
-        log_prob[block] = np.log(np.maximum(probabilities[index], 1e-300))
-        parent[block] = above + own.prefix
-        suffix[block] = above + own.suffix
-        occurrences[block] = own.count
-        if index + 1 < len(orders):
-            backoff[block] = np.log(np.maximum(gammas[index + 1], 1e-300))
+    probability = np.full(1, 1 / (len(orders[0].word) - 1))  # the uniform distribution, as if of order 0
+    for index, (own, by_count) in enumerate(zip(orders, discounts, strict=True)):
+        above, start, end = starts[index : index + 3]
+        seen = np.maximum(own.total, 1)
+        taken = np.array(by_count) @ own.seen + own.left_out
+        gamma = np.where(own.total > 0, taken / seen, 1.0)
+        discount = np.array([0.0, *by_count])[np.minimum(own.adjusted, 3)]
+        lower = probability[own.suffix]
+        probability = (own.adjusted - discount) / seen[own.prefix] + gamma[own.prefix] * lower
+        backoff[above:start] = np.log(np.maximum(gamma, 1e-300))
+        word[start:end] = own.word
+        log_prob[start:end] = np.log(np.maximum(probability, 1e-300))
+        parent[start:end] = above + own.prefix
+        suffix[start:end] = above + own.suffix
+        occurrences[start:end] = own.count
+    backoff[0] = 0
     log_prob[1 + BEGIN_ID] = NEVER
     model = link(tokens.words, starts, word, log_prob, backoff, parent, suffix)
     occurrences[0] = np.sum(orders[0].count) - orders[0].count[BEGIN_ID]

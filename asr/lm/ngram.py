@@ -29,6 +29,7 @@ ROOT = 0
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def sample_sentence(model: NgramModel, generator: np.random.Generator, temperatu
     return " ".join(words)
 
 
-def distribution(model: NgramModel, state: int) -> NDArray[np.float64]:
+def distribution(model: NgramModel, state: int) -> Doubles:
     """Natural-log probability (V,) of every word in `state`: the shortest context first, overwritten by longer ones."""
     contexts = []
     while state != ROOT:

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asr.errors import DataError
-from asr.lm.ngram import BEGIN_ID, END_ID, UNKNOWN_ID, Ints, NgramModel
+from asr.lm.ngram import BEGIN_ID, END_ID, UNKNOWN_ID, Doubles, Ints, NgramModel
 from asr.lm.text import tokenize
 
 
@@ -54,7 +53,7 @@ def measure(model: NgramModel, sentences: Iterable[str]) -> Perplexity:
     )
 
 
-def token_scores(model: NgramModel, sentences: Iterable[str]) -> tuple[Ints, NDArray[np.float64]]:
+def token_scores(model: NgramModel, sentences: Iterable[str]) -> tuple[Ints, Doubles]:
     """The ids (T,) of the words and sentence ends of a text, and the natural-log probability of each.
 
     Raises `DataError` when there are no sentences.

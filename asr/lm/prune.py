@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import UsageError
-from asr.lm.ngram import BEGIN_ID, END_ID, Ints, NgramModel, block_starts, link
+from asr.lm.ngram import BEGIN_ID, END_ID, Doubles, Ints, NgramModel, block_starts, link
 
-Doubles = NDArray[np.float64]
 TINY = 1e-12
 BISECTIONS = 18
 
