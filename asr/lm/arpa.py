@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from asr.errors import ModelError
 from asr.io import write_whole
 from asr.lm.ngram import BEGIN, END, UNKNOWN, Floats, Ints, NgramModel, block_starts, link
+from asr.lm.text import open_packed
 
 LN10 = math.log(10.0)
 # What KenLM gives to an unknown word where the file has no `<unk>`; it also stands for the logarithm of 0.
@@ -82,7 +83,7 @@ class _Lines:
 
     def _read(self) -> Iterator[bytes]:
         try:
-            with _open(self.path) as file:
+            with open_packed(self.path) as file:
                 for raw in file:
                     self.number += 1
                     line = raw.removeprefix(BOM_UTF8).strip() if self.number == 1 else raw.strip()
@@ -106,12 +107,6 @@ class _Lines:
 
     def wrong(self, what: str, hint: str = "") -> ModelError:
         return ModelError(f"{self.path}, line {self.number}: {what}", hint)
-
-
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value]
 
 
 def _read_counts(lines: _Lines) -> list[int]:

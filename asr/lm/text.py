@@ -35,7 +35,7 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
     path = Path(path)
     number = 0
     try:
-        with _open(path) as file:
+        with open_packed(path) as file:
             for raw in file:
                 number += 1
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
@@ -56,8 +56,11 @@ def read_sentences(path: Path | str, normalize: Normalizer = none) -> Iterator[s
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[IO[bytes]]:
-    """Opened once, and only looked at before it is read: what has been read of a pipe is gone."""
+def open_packed(path: Path) -> Iterator[IO[bytes]]:
+    """What a plain, gzip or bzip2 file holds.
+
+    It is opened once, and only looked at before it is read: what has been read of a pipe is gone.
+    """
     with path.open("rb") as file:
         magic = file.peek(3)
         if magic[:3] == b"BZh":
