@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -147,9 +147,6 @@ class AcousticExperiment:
             waveform=WaveformAugmentConfig(),
             sortagrad_epochs=0,
         )
-
-
-PerBatch = Callable[[np.ndarray, Tensor, Tensor], None]
 
 
 class HeldOut(NamedTuple):
@@ -309,26 +306,19 @@ class AcousticTask:
         if not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def transcribe(self, audio: AudioCache, also: PerBatch = lambda chosen, encodings, steps: None) -> list[str]:
-        """Greedy texts of cached audio, in its order.
-
-        `also` is given each batch: which of the audio, encodings (B, T, D), steps (B,).
-        """
+    def transcribe(self, audio: AudioCache) -> Iterator[tuple[list[int], Tensor, Tensor, list[str]]]:
+        """Cached audio in batches of like length: which of it, encodings (B, T, D), steps (B,) and greedy texts."""
         durations = np.array([audio.samples(i) for i in range(len(audio))]) / self.sample_rate
         batches = fill_batches(np.argsort(durations, kind="stable"), durations, VALIDATION_BATCHES[self.device.type])
 
         def prepare(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
             return pad_waveforms([audio[i] for i in chosen], self.stream.pinned)
 
-        texts = [""] * len(audio)
         for chosen, padded in zip(batches, prefetch(prepare, batches, self.stream.workers), strict=True):
             features = self.module.features(*(tensor.to(self.device, non_blocking=True) for tensor in padded))
             encodings, steps, _ = self.module.encoder(*features)
             hypotheses = greedy(self.module.log_probabilities(encodings), steps)
-            for index, hypothesis in zip(chosen, hypotheses, strict=True):
-                texts[index] = self.tokenizer.decode(hypothesis.tokens)
-            also(chosen, encodings, steps)
-        return texts
+            yield chosen.tolist(), encodings, steps, [self.tokenizer.decode(each.tokens) for each in hypotheses]
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """A model folder that `asr transcribe -m` reads."""
@@ -358,25 +348,21 @@ class AcousticTask:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
     def _measure(self, manifests: list[HeldOut]) -> dict[str, float]:
-        references, hypotheses = [one.text for held_out in manifests for one in held_out.utterances], list[str]()
-        if not references:
-            return {}
+        references, hypotheses = list[str](), list[str]()
         loss, phones = 0.0, 0
         for held_out in manifests:
-
-            def add(
-                chosen: np.ndarray, encodings: Tensor, steps: Tensor, of: list[list[int]] = held_out.phones
-            ) -> None:
-                nonlocal loss, phones
-                if not of:
-                    return
-                targets, lengths = self._targets([of[index] for index in chosen], 1)
+            for chosen, encodings, steps, texts in self.transcribe(held_out.audio):
+                references += [held_out.utterances[index].text for index in chosen]
+                hypotheses += texts
+                if not held_out.phones:
+                    continue
+                targets, lengths = self._targets([held_out.phones[index] for index in chosen], 1)
                 log_probs = self.module.phone_log_probabilities(encodings)
                 losses = self._phone_losses(log_probs, steps.cpu(), targets, lengths).cpu()
                 fits = losses.isfinite()  # one utterance too fast for its words shall not hide what became of all
                 loss, phones = loss + float(losses[fits].sum()), phones + int(lengths[fits].sum())
-
-            hypotheses += self.transcribe(held_out.audio, add)
+        if not references:
+            return {}
         result = score(references, hypotheses)
         return ({"phone_loss": loss / phones} if phones else {}) | {"wer": result.wer, "cer": result.cer}
 

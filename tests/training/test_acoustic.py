@@ -145,12 +145,18 @@ def test_larger_batches_transcribe_the_same(tmp_path: Path, monkeypatch: pytest.
     subject = task(tmp_path)
     subject.module.eval().output.weight.data *= 30
     (audio,) = (corpus.audio for corpus in subject.stream.corpora)
-    with torch.inference_mode():
-        texts = subject.transcribe(audio)
-        monkeypatch.setitem(VALIDATION_BATCHES, "cpu", BatchConfig(seconds=5.0))
-        assert subject.transcribe(audio) == texts
-    assert len(set(texts)) > 1
-    assert subject.transcribe(audio.subset([])) == []
+
+    def transcribed() -> dict[int, str]:
+        with torch.inference_mode():
+            batches = list(subject.transcribe(audio))
+        return {index: text for chosen, _, _, texts in batches for index, text in zip(chosen, texts, strict=True)}
+
+    texts = transcribed()
+    monkeypatch.setitem(VALIDATION_BATCHES, "cpu", BatchConfig(seconds=5.0))
+    assert transcribed() == texts
+    assert texts.keys() == set(range(len(audio)))
+    assert len(set(texts.values())) > 1
+    assert list(subject.transcribe(audio.subset([]))) == []
 
 
 @pytest.mark.parametrize("cr_ctc_weight", [0.0, 0.2])
