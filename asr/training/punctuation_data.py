@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.errors import DataError
 from asr.punctuation.model import CAPITALIZED, COARSE_PAUSE, LONGEST_PAUSE, MARKS, NONE, QUESTION, STOP, UNKNOWN_PAUSE
@@ -144,13 +145,11 @@ def make_batch(text: Words, starts: Numbers, width: int, noise: Noise | None, ra
             marks = np.append(marks[:-1], IGNORED)
         rows.append((words, pauses, marks, cases))
     lengths = [len(row[0]) for row in rows]
-    fills = (0, UNKNOWN_PAUSE, IGNORED, IGNORED)
-    padded = [np.full((len(rows), max(lengths)), fill, np.int64) for fill in fills]
-    for number, row in enumerate(rows):
-        for target, values in zip(padded, row, strict=True):
-            target[number, : len(values)] = values
-    each = [torch.from_numpy(values) for values in padded]
-    return Batch(each[0], each[1], each[2], each[3], torch.tensor(lengths))
+    padded = (
+        pad_sequence(list(map(torch.from_numpy, column)), batch_first=True, padding_value=fill)
+        for column, fill in zip(zip(*rows, strict=True), (0, UNKNOWN_PAUSE, IGNORED, IGNORED), strict=True)
+    )
+    return Batch(*[*padded, torch.tensor(lengths)])
 
 
 def _sentences(words: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:
