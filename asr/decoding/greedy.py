@@ -6,7 +6,6 @@ whatever device the log-probabilities live. It is beam search's special case of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,13 @@ def greedy(log_probs: Any, lengths: Any) -> list[Hypothesis]:
     token that begins there; `score` is the log-probability of the best path. Zero frames decode to no tokens.
     Raises `ValueError` when the shapes disagree or a length exceeds `T`.
     """
-    best, value = _best_per_frame(log_probs)
-    counts = _to_numpy(lengths).astype(np.int64).reshape(-1)
+    import torch
+
+    log_probs = torch.as_tensor(log_probs).detach()
+    if log_probs.ndim != 3:
+        raise ValueError(f"log-probabilities must be (B, T, V), not {tuple(log_probs.shape)}")
+    # Only these leave the device.
+    value, best, counts = (each.cpu().numpy() for each in (*log_probs.float().max(dim=-1), torch.as_tensor(lengths)))
     batch, frames = best.shape
     if len(counts) != batch:
         raise ValueError(f"{len(counts)} lengths for a batch of {batch}")
@@ -40,21 +44,3 @@ def _collapse(path: NDArray[np.int64], value: NDArray[np.float32]) -> Hypothesis
     frames = np.flatnonzero(begins)
     score = float(value.sum(dtype=np.float64))
     return Hypothesis(tuple(path[frames].tolist()), tuple(frames.tolist()), score, score)
-
-
-def _best_per_frame(log_probs: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Best token and its log-probability, both `(B, T)`; only these two leave the device."""
-    if log_probs.ndim != 3:
-        raise ValueError(f"log-probabilities must be (B, T, V), not {tuple(log_probs.shape)}")
-    if isinstance(log_probs, np.ndarray):
-        best = log_probs.argmax(axis=-1)
-        value = np.take_along_axis(log_probs, best[..., None], axis=-1)[..., 0]
-    else:
-        value, best = log_probs.float().max(dim=-1)
-    return _to_numpy(best), _to_numpy(value)
-
-
-def _to_numpy(array: Any) -> NDArray[Any]:
-    if isinstance(array, (np.ndarray, Sequence)):
-        return np.asarray(array)
-    return np.asarray(array.detach().cpu().numpy())
