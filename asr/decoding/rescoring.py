@@ -49,7 +49,7 @@ def rescore_nbest(
     best one of the search, and stay as far behind it.
     """
     doubtful = [in_doubt(nbest, threshold) for nbest in nbests]
-    lm_scores = iter(score_nbests([some for some in doubtful if len(some) > 1], model))
+    lm_scores = iter(model.rescore_nbests([[one.text for one in some] for some in doubtful if len(some) > 1]))
 
     def rescored(nbest: Sequence[Hypothesis], count: int) -> list[Hypothesis]:
         if count < 2:
@@ -72,11 +72,6 @@ def in_doubt(nbest: Sequence[Hypothesis], threshold: float) -> list[Hypothesis]:
     The others could hardly win, whatever is added; where one alone is left, nothing is in doubt.
     """
     return [hypothesis for hypothesis in nbest if hypothesis.score >= nbest[0].score - threshold]
-
-
-def score_nbests(nbests: Sequence[Sequence[Hypothesis]], model: SentenceModel) -> list[list[float]]:
-    """Natural-log probability by `model` of every hypothesis."""
-    return model.rescore_nbests([[hypothesis.text for hypothesis in nbest] for nbest in nbests])
 
 
 def word_posteriors(nbest: Sequence[Hypothesis]) -> list[float]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from asr.decoding import DecodingConfig, greedy, spell
 from asr.decoding.beam_search import BeamDecoder
 from asr.decoding.prior import measure_prior
-from asr.decoding.rescoring import SentenceModel, in_doubt, score_nbests
+from asr.decoding.rescoring import SentenceModel, in_doubt
 from asr.errors import DataError
 from asr.evaluation.emissions import Example, Floats
 from asr.io import write_whole
@@ -195,15 +195,15 @@ def scored_nbests(
     for start in range(0, len(chunks), TOGETHER):
         nbests = decoder.decode_many(chunks[start : start + TOGETHER], decoder.config.nbest, threads)
         nbests = [in_doubt(nbest, decoder.config.nbest_threshold) for nbest in nbests]
-        lm_scores = score_nbests(nbests, model)
+        texts = [[hypothesis.text for hypothesis in nbest] for nbest in nbests]
         yield [
             ScoredNbest(
-                texts=[hypothesis.text for hypothesis in nbest],
+                texts=own,
                 scores=np.array([hypothesis.score for hypothesis in nbest]),
                 log_probs=np.array(scores),
-                words=np.array([len(hypothesis.text.split()) for hypothesis in nbest]),
+                words=np.array([len(text.split()) for text in own]),
             )
-            for nbest, scores in zip(nbests, lm_scores, strict=True)
+            for nbest, own, scores in zip(nbests, texts, model.rescore_nbests(texts), strict=True)
         ]
 
 
