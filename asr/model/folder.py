@@ -22,7 +22,7 @@ import shutil
 from pathlib import Path
 
 from asr.errors import ModelError, UsageError
-from asr.io import make_folder, write_whole
+from asr.io import write_whole
 
 BUNDLED = Path(__file__).resolve().parents[1] / "pretrained"
 
@@ -86,10 +86,8 @@ class ModelFolder:
     def copy_to(self, target: Path) -> ModelFolder:
         """The same model in another folder. Raises as `check_copy` does."""
         self.check_copy(target)
-        make_folder(target)
         for path in self.files():
-            make_folder((target / path.relative_to(self.path)).parent)
-            shutil.copyfile(path, target / path.relative_to(self.path))
+            _copy_whole(path, target / path.relative_to(self.path))
         return ModelFolder(target)
 
     def install(self, language_model: Path | None = None, rescorer: Path | None = None) -> None:

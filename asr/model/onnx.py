@@ -23,7 +23,7 @@ from asr.features.extractor import TINY, FeatureExtractor
 from asr.features.filterbank import FLOOR, PREEMPHASIS, Filterbank
 from asr.io import write_whole
 from asr.model.bundle import SavedModel
-from asr.model.encoder import RecurrentBlock, Subsampling
+from asr.model.encoder import Encoder, RecurrentBlock, Subsampling
 from asr.nn.rnn import Bidirectional, Memoryless, Unidirectional
 
 OPSET = 18
@@ -40,7 +40,7 @@ def export_onnx(model: SavedModel, path: Path | str) -> Path:
     """
     graph = Graph()
     features, frames = _features(graph, model.network.features)
-    encodings, steps = _encoder(graph, model, features, frames)
+    encodings, steps = _encoder(graph, features, frames, model.network.encoder)
     logits = _linear(graph, encodings, model.network.output)
     graph.rename(graph("LogSoftmax", logits, axis=2), "log_probs")
     graph.rename(steps, "steps")
@@ -55,9 +55,7 @@ def export_onnx(model: SavedModel, path: Path | str) -> Path:
         "frame_seconds": str(model.frame_seconds),
         "normalizer": model.normalizer,
     }
-    for key, value in about.items():
-        entry = exported.metadata_props.add()
-        entry.key, entry.value = key, value
+    helper.set_model_props(exported, about)
     path = Path(path)
     if path.suffix != ".onnx":
         path = path / "model.onnx"
@@ -158,19 +156,14 @@ def _normalized(graph: Graph, energies: str, frames: str, extractor: FeatureExtr
     return graph("Mul", energies, mask)
 
 
-def _encoder(graph: Graph, model: SavedModel, features: str, frames: str) -> tuple[str, str]:
-    encoder = model.network.encoder
+def _encoder(graph: Graph, features: str, frames: str, encoder: Encoder) -> tuple[str, str]:
     x, steps = _subsampling(graph, features, frames, encoder.subsampling)
-    return _layer_norm(graph, _blocks(graph, x, steps, encoder.blocks), encoder.norm), steps
-
-
-def _blocks(graph: Graph, x: str, steps: str, blocks: nn.ModuleList) -> str:
     # The runtime wants at least one step of every sequence; what comes of none is never read.
     lengths = graph("Cast", graph("Max", steps, graph.integer(1)), to=INT32)
-    for block in blocks:
+    for block in encoder.blocks:
         assert isinstance(block, RecurrentBlock)
         x = graph("Add", x, _recurrent(graph, _layer_norm(graph, x, block.norm), lengths, block.recurrent))
-    return x
+    return _layer_norm(graph, x, encoder.norm), steps
 
 
 def _subsampling(graph: Graph, features: str, lengths: str, subsampling: Subsampling) -> tuple[str, str]:
