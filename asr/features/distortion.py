@@ -184,18 +184,13 @@ def _sines(count: int) -> np.ndarray:
     return np.sin(2 * np.pi * turns).astype(np.float32)
 
 
+_ODD: list[int] = [3**threes * 5**fives for threes in range(20) for fives in range(14)]  # beyond all lengths of sound
+
+
 @functools.cache
 def _quick_length(least: int) -> int:
     """The next number that has no prime factors but 2, 3 and 5."""
-    best = 1 << max(0, least - 1).bit_length()
-    power_of_5 = 1
-    while power_of_5 < best:
-        odd = power_of_5
-        while odd < best:
-            best = min(best, odd << max(0, -(-least // odd) - 1).bit_length())
-            odd *= 3
-        power_of_5 *= 5
-    return best
+    return min(odd << max(0, -(-least // odd) - 1).bit_length() for odd in _ODD)
 
 
 def _tensor(samples: np.ndarray) -> Tensor:

@@ -53,10 +53,9 @@ class FeatureExtractor(nn.Module):
         self.config = config
         if config.kind == "filterbank":
             self.transform: Filterbank | Mfcc = Filterbank(config.sample_rate, config.size, config.shift_ms)
-            self.size = config.size
         else:
             self.transform = Mfcc(config.sample_rate, config.size, config.deltas, config.shift_ms)
-            self.size = self.transform.size
+        self.size = self.transform.size
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("deviation", torch.ones(self.size))
 

@@ -41,7 +41,7 @@ class Filterbank(nn.Module):
 
     def __init__(self, sample_rate: int = 16000, bands: int = 80, shift_ms: float = SHIFT_MS) -> None:
         super().__init__()
-        self.bands = bands
+        self.size = bands
         self.frame = round(FRAME_SECONDS * sample_rate)
         self.shift = round(shift_ms / 1000 * sample_rate)
         self.fft = 1 << (self.frame - 1).bit_length()
@@ -62,7 +62,7 @@ class Filterbank(nn.Module):
 
     def in_blocks(self, frames: Tensor, utterances: int, steps: int) -> Tensor:
         """Log-mel energies (B, T, bands) of frames (B, T, samples), so many `utterances` and `steps` at once."""
-        result = torch.empty(*frames.shape[:2], self.bands, device=frames.device)
+        result = torch.empty(*frames.shape[:2], self.size, device=frames.device)
         for start in range(0, frames.shape[1], steps):
             here = slice(start, start + steps)
             for part, block in zip(result[:, here].split(utterances), frames[:, here].split(utterances), strict=True):
@@ -94,7 +94,6 @@ def mel(hertz: float) -> float:
 
 def mel_bands(bands: int, fft: int, sample_rate: int) -> Tensor:
     """Triangles (fft/2 + 1, bands), equally spaced in mel = 1127 ln(1 + Hz/700), from 20 Hz to half the sample rate."""
-
     edges = torch.linspace(mel(LOWEST_HZ), mel(sample_rate / 2), bands + 2, dtype=torch.float64)
     left, center, right = edges[:-2], edges[1:-1], edges[2:]
     hertz = torch.arange(fft // 2 + 1, dtype=torch.float64) * sample_rate / fft
