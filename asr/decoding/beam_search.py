@@ -60,11 +60,14 @@ class BeamDecoder:
         pieces = build_pieces(self.vocabulary, alphabet)
         if self.reads_phones and _has_inner_boundary(pieces):
             raise UsageError("where words are spelled by phones, a token can only begin one")
-        self._words = [*(language_model.words if language_model else ()), *_expected(language_model, phrases)]
+        self._words: list[str] = []
+        known, self._ngrams = 0, _no_ngrams()
+        if language_model is not None:
+            expected = {word for hotword in phrases for word in hotword.phrase.split()}
+            self._words = [*language_model.words, *sorted(expected - language_model.vocabulary.keys())]
+            known, self._ngrams = len(language_model.words), lookup_arrays(language_model)
         states = build_states(phrases, alphabet, self._words, pronunciations)
         self._pieces: Pieces = _read_only(pieces)
-        known = len(language_model.words) if language_model else 0
-        self._ngrams = lookup_arrays(language_model) if language_model else _no_ngrams()
         trie = _build_trie(language_model, self._words, alphabet, pronunciations)
         self._trie: LexiconTrie = _read_only(trie)
         COMPILER.announce()
@@ -158,15 +161,8 @@ class BeamDecoder:
         return tokens[: begins[-1]] if begins else []
 
 
-def _rules(
-    config: DecodingConfig,
-    closed: bool,
-    phones: bool,
-    model: NgramModel | None,
-    most_earned: float,
-) -> Rules:
-    weight, bonus = float(config.lm_weight), float(config.word_score)
-    unknown = float(weight * model.log_prob[1 + UNKNOWN_ID] + config.unk_score) if model else 0.0
+def _rules(config: DecodingConfig, closed: bool, phones: bool, model: NgramModel | None, most_earned: float) -> Rules:
+    weight = float(config.lm_weight)
     return Rules(
         has_model=model is not None,
         closed=closed,
@@ -175,19 +171,12 @@ def _rules(
         end_of_sentence=bool(config.end_of_sentence),
         begin_state=model.begin_state() if model else 0,
         weight=weight,
-        word_score=bonus,
+        word_score=float(config.word_score),
         unk_score=float(config.unk_score),
         unk_char_score=float(config.unk_char_score),
-        unk_lookahead=unknown,
+        unk_lookahead=float(weight * model.log_prob[1 + UNKNOWN_ID] + config.unk_score) if model else 0.0,
         hotword_gain=most_earned,
     )
-
-
-def _expected(model: NgramModel | None, hotwords: Sequence[Hotword]) -> list[str]:
-    """The words of the hotwords that the model lacks."""
-    if model is None:
-        return []
-    return sorted({word for hotword in hotwords for word in hotword.phrase.split()} - model.vocabulary.keys())
 
 
 def _build_trie(
