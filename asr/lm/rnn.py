@@ -37,7 +37,7 @@ PADDING = -1
 LONGEST_SAMPLE = 1000
 SCORES_AT_ONCE = 1 << 24
 """Numbers of the output layer in memory at once."""
-MEMORY = 10
+MEMORY = 16
 """Tokens after which it does not matter how texts of an n-best list began."""
 KIND = "recurrent language model"
 
