@@ -21,6 +21,9 @@ from asr.audio.stream import SILENCE, AudioStream, Channel
 from asr.errors import AsrError, AudioError, UsageError
 from asr.io import is_stream
 
+_PATIENCE = 0.05
+"""Seconds for which a reader waits for sound before its caller may look after other things."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -174,14 +177,19 @@ class AudioReader:
         return (item for item in self.items() if item is not None)
 
     def items(self) -> Iterator[RequestChunk | EndOfAudio | None]:
-        """What iterating gives, and None each time that nothing is ready, before waiting for it."""
+        """What iterating gives, and None now and then for as long as nothing is ready."""
+
+        def is_ready() -> bool:
+            return self._number_ready() is not None or self._turn == self._total
+
         while True:
             with self._change:
-                ready = self._number_ready() is not None or self._turn == self._total
-            if not ready:
+                ready = is_ready()
+            while not ready:
                 yield None
+                with self._change:
+                    ready = self._change.wait_for(is_ready, _PATIENCE)
             with self._change:
-                self._change.wait_for(lambda: self._number_ready() is not None or self._turn == self._total)
                 number = self._number_ready()
                 if number is None:
                     if self._fault is not None:

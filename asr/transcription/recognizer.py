@@ -242,8 +242,8 @@ class Recognizer:
             for window in windows(reader.items(), rate, largest):
                 if window:
                     at_work.append(self._begin(window, words, pool))
-                # Nothing more to read for now: what is at work comes first.
-                while at_work and (not window or len(at_work) > _WINDOWS_AT_WORK or at_work[0].is_done()):
+                # An empty window comes while nothing is ready to read: what is done by then need not wait.
+                while at_work and (len(at_work) > _WINDOWS_AT_WORK or at_work[0].is_done()):
                     yield from timeline.follow(at_work.popleft())
                     release_unused()
             while at_work:

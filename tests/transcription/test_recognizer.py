@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -324,6 +325,30 @@ def test_a_short_recording_does_not_wait_for_a_long_one(recognizer) -> None:
         names.append(outcome.name)
         heard.set()
     assert names == ["short", "long"]
+
+
+def test_reading_goes_on_while_the_network_is_at_work(tiny_model, monkeypatch) -> None:
+    """A pause of the source must not be time to wait for what is at work: cores would then wait for the reader."""
+    recognizer = asr.load_model(tiny_model, precision="float32", threads=2)
+    read_on = threading.Event()
+    search = recognizer._read
+
+    def waits(batch: list[RequestChunk], words: bool) -> list[Segment | None]:
+        assert read_on.wait(100), "nobody reads while the first window is at work"
+        return search(batch, words)
+
+    def blocks() -> Iterator[np.ndarray]:
+        for number in range(22):
+            if number == 5:
+                time.sleep(0.3)
+            if number == 18:  # more than the first window and what is read ahead
+                read_on.set()
+            yield noisy(10.0, number)
+
+    monkeypatch.setattr(recognizer, "_read", waits)
+    (outcome,) = recognizer.transcribe_many([Request(blocks(), "slow")], words=False)
+    assert isinstance(outcome, Transcript)
+    assert outcome.duration == 220.0
 
 
 def test_progress_comes_to_the_seconds_of_sound(recognizer) -> None:
