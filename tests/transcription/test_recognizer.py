@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from asr.errors import AudioError, ModelError, UsageError
 from asr.model.bundle import load_saved_model
 from asr.nn.precision import bfloat16_is_fast, int8_is_fast
 from asr.transcription.decoder import DecodeOptions, make_decode, plan_search
-from asr.transcription.reader import Request, RequestChunk
+from asr.transcription.reader import AudioReader, Request, RequestChunk
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure, Segment, Transcript
 from tests.audio.recordings import chirp, encode, noisy
@@ -338,17 +339,17 @@ def test_reading_goes_on_while_the_network_is_at_work(tiny_model, monkeypatch) -
         return search(batch, words)
 
     def blocks() -> Iterator[np.ndarray]:
-        for number in range(22):
-            if number == 5:
-                time.sleep(0.3)
-            if number == 18:  # more than the first window and what is read ahead
+        for number in range(60):
+            time.sleep(0.02)
+            if number == 34:  # far more than the first window
                 read_on.set()
-            yield noisy(10.0, number)
+            yield np.concatenate([noisy(2.0, number), np.zeros(16000, np.float32)])
 
     monkeypatch.setattr(recognizer, "_read", waits)
+    monkeypatch.setattr("asr.transcription.recognizer.AudioReader", partial(AudioReader, ahead=1.0))
     (outcome,) = recognizer.transcribe_many([Request(blocks(), "slow")], words=False)
     assert isinstance(outcome, Transcript)
-    assert outcome.duration == 220.0
+    assert outcome.duration == 180.0
 
 
 def test_progress_comes_to_the_seconds_of_sound(recognizer) -> None:
