@@ -49,21 +49,21 @@ def rescore_nbest(
     best one of the search, and stay as far behind it.
     """
     doubtful = [in_doubt(nbest, threshold) for nbest in nbests]
-    lm_scores = iter(model.rescore_nbests([[one.text for one in some] for some in doubtful if len(some) > 1]))
+    asked = [[hypothesis.text for hypothesis in some] if len(some) > 1 else [] for some in doubtful]
 
-    def rescored(nbest: Sequence[Hypothesis], count: int) -> list[Hypothesis]:
-        if count < 2:
+    def rescored(nbest: Sequence[Hypothesis], lm_scores: Sequence[float]) -> list[Hypothesis]:
+        if not lm_scores:
             return list(nbest)
         words = [len(hypothesis.text.split()) for hypothesis in nbest]
-        changes = [weight * score + bonus * length for score, length in zip(next(lm_scores), words, strict=False)]
-        changes += [changes[0]] * (len(nbest) - count)
+        changes = [weight * score + bonus * length for score, length in zip(lm_scores, words, strict=False)]
+        changes += [changes[0]] * (len(nbest) - len(changes))
         moved = [
             replace(hypothesis, score=hypothesis.score + change, language=hypothesis.language + change)
             for hypothesis, change in zip(nbest, changes, strict=True)
         ]
         return sorted(moved, key=lambda hypothesis: -hypothesis.score)
 
-    return [rescored(nbest, len(some)) for nbest, some in zip(nbests, doubtful, strict=True)]
+    return [rescored(nbest, lm_scores) for nbest, lm_scores in zip(nbests, model.rescore_nbests(asked), strict=True)]
 
 
 def in_doubt(nbest: Sequence[Hypothesis], threshold: float) -> list[Hypothesis]:
