@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import Aligner
@@ -42,14 +42,6 @@ class ScoreOptions:
         return [self.normalizer] if isinstance(self.normalizer, str) else list(self.normalizer)
 
 
-class _System(NamedTuple):
-    """One system's score, and what its report says of the files."""
-
-    score: Score
-    inputs: dict[str, Any]
-    doubled: list[str]  # ids of its own file alone, which `inputs` has together with those of the references
-
-
 def report_on_files(
     reference: Path,
     hypothesis: Path,
@@ -70,14 +62,14 @@ def report_on_files(
     paths = [hypothesis, *([against] if against is not None else [])]
     named = name_systems(paths, names)
     system, *others = _score_systems(reference, paths, how)
-    inputs = system.inputs
-    for other in others:
-        inputs |= baseline_inputs(other.inputs) | {"baseline_doubled": other.doubled}
+    score, inputs = system
+    for _, other in others:
+        inputs |= baseline_inputs(other)
     return build_report(
-        system.score,
+        score,
         name=named[0],
         by=by,
-        against=others[0].score if others else None,
+        against=others[0][0] if others else None,
         baseline=named[-1],
         vocabulary=known,
         inputs=inputs,
@@ -93,15 +85,18 @@ def board_of_files(
     systems = _score_systems(reference, hypotheses, how)
     return build_board(
         [
-            build_report(system.score, name=name, by=by, inputs=system.inputs)
-            for name, system in zip(named, systems, strict=True)
+            build_report(score, name=name, by=by, inputs=inputs)
+            for name, (score, inputs) in zip(named, systems, strict=True)
         ]
     )
 
 
-def _score_systems(reference: Path, hypotheses: Sequence[Path], how: ScoreOptions) -> list[_System]:
+def _score_systems(
+    reference: Path, hypotheses: Sequence[Path], how: ScoreOptions
+) -> list[tuple[Score, dict[str, Any]]]:
+    """The score of each system, and what its report says of the files."""
     references = read_transcripts(reference, "reference", how.reference_format, how.encoding)
-    systems: list[_System] = []
+    systems: list[tuple[Score, dict[str, Any]]] = []
     ids: Sequence[str] = ()
     for path in hypotheses:
         transcripts = read_transcripts(path, "hypothesis", how.hypothesis_format, how.encoding)
@@ -113,7 +108,7 @@ def _score_systems(reference: Path, hypotheses: Sequence[Path], how: ScoreOption
             )
         ids = pairing.ids
         score = pairing.score(how.normalizers, how.aligner, how.case_sensitive)
-        systems.append(_System(score, _inputs(references, transcripts, pairing), list(transcripts.doubled)))
+        systems.append((score, _inputs(references, transcripts, pairing)))
     return systems
 
 
@@ -162,5 +157,6 @@ def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) 
         "missing": list(pairing.missing),
         "extra": list(pairing.extra),
         "doubled": list(pairing.doubled),
+        "reference_doubled": list(pairing.reference_doubled),
         "tags": dict(pairing.tags),
     }

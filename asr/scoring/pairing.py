@@ -26,8 +26,9 @@ _BRACKET = re.compile(r"[\[<{(]")
 class Pairing:
     """References with their hypotheses, in the order of the references, and the ids that did not pair.
 
-    `missing` have no hypothesis, `extra` no reference; of `doubled` ids the first text was taken. `times` are the words
-    of the hypotheses with their bounds, where known; `tags` what was left out because nobody speaks it.
+    `missing` have no hypothesis, `extra` no reference; of ids that are `doubled` among the hypotheses, and
+    `reference_doubled`, the first text was taken. `times` are the words of the hypotheses with their bounds, where
+    known; `tags` what was left out because nobody speaks it.
     """
 
     ids: Sequence[str]
@@ -38,6 +39,7 @@ class Pairing:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     doubled: tuple[str, ...]
+    reference_doubled: tuple[str, ...]
     policy: Missing
     times: Sequence[Sequence[TimedWord]] = ()
     tags: Mapping[str, int] = field(default_factory=dict)
@@ -85,7 +87,6 @@ def pair(
     references, hypotheses = (_without_tags(each, tags, found) for each in (references, hypotheses))
     absent = tuple(identity for identity in references.texts if identity not in hypotheses.texts)
     extra = tuple(identity for identity in hypotheses.texts if identity not in references.texts)
-    doubled = (*references.doubled, *hypotheses.doubled)
     if len(absent) == len(references.texts) and references.texts:
         raise DataError(
             f"{references.path} and {hypotheses.path} have no utterance in common",
@@ -105,7 +106,8 @@ def pair(
         fields=fields,
         missing=absent,
         extra=extra,
-        doubled=doubled,
+        doubled=hypotheses.doubled,
+        reference_doubled=references.doubled,
         policy=missing,
         times=[hypotheses.times.get(identity, ()) for identity in ids] if hypotheses.times else (),
         tags=dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))),

@@ -144,7 +144,8 @@ def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
     for key, what in [
         ("missing", f"without a hypothesis, {fate}"),
         ("extra", "hypotheses without a reference, left out"),
-        ("doubled", "ids more than once, the first text taken"),
+        ("doubled", "ids more than once among the hypotheses, the first text taken"),
+        ("reference_doubled", "ids more than once among the references, the first text taken"),
     ]:
         ids = report.inputs.get(prefix + key) or []
         if ids:

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from asr.scoring import score
-from asr.scoring.files import report_on_files
-from asr.scoring.report import build_report
+from asr.scoring.files import board_of_files, report_on_files
+from asr.scoring.report import build_report, notices
 from asr.scoring.views.html.page import render_html
 from asr.scoring.views.json_report import render_json
 from asr.scoring.views.tables import render_csv, render_pra, render_sys
@@ -105,15 +105,26 @@ def test_what_the_baseline_lacks_is_listed(tmp_path: Path) -> None:
     report = report_on_files(tmp_path / "r.trn", tmp_path / "hyp.trn", against=tmp_path / "base.trn", missing="delete")
     inputs = json.loads(render_json(report))["inputs"]
     assert [inputs[f"baseline_{key}"] for key in ("missing", "extra", "doubled")] == [["u2"], ["u9"], ["u1"]]
-    assert (inputs["baseline"], inputs["doubled"]) == (str(tmp_path / "base.trn"), ["u2"])
+    assert (inputs["baseline"], inputs["doubled"], inputs["reference_doubled"]) == (
+        str(tmp_path / "base.trn"),
+        [],
+        ["u2"],
+    )
+    board = board_of_files(tmp_path / "r.trn", [tmp_path / "hyp.trn", tmp_path / "base.trn"], missing="delete")
+    (difference,) = board.differences
+    told = [line for line in notices(difference.report) if "more than once" in line]
+    assert told == [
+        "1 ids more than once among the references, the first text taken: u2",
+        "baseline base: 1 ids more than once among the hypotheses, the first text taken: u1",
+    ]
     file = io.StringIO()
     print_report(report, Console(file=file, highlight=False))
     page = render_html(report, tmp_path)
     for line in [
-        "1 ids more than once, the first text taken: u2",
+        "1 ids more than once among the references, the first text taken: u2",
         "baseline base: 1 without a hypothesis, counted as deleted: u2",
         "baseline base: 1 hypotheses without a reference, left out: u9",
-        "baseline base: 1 ids more than once, the first text taken: u1",
+        "baseline base: 1 ids more than once among the hypotheses, the first text taken: u1",
     ]:
         assert f"\n{line}\n" in file.getvalue()
         assert f'<p class="notice">{line}</p>' in page
