@@ -10,16 +10,15 @@ folders train, validation, test and excluded, each with `words.npy` (N,) uint32 
 - By the CRC of its file name one book in 256 is for the test, one in 256 for validation; they are read first. A later
   file that shares a twentieth of its eight-grams (a sample) with them is left out, one that shares half with any
   earlier file as well.
-- Books that share more than 10 eight-grams with HELD_OUT, the sorted hashes of the evaluation texts (see
-  `eight_grams`), go to `excluded`: never learned from, they are the punctuated references of the evaluation speech.
-  Elsewhere paragraphs that share one are left out.
+- Books that share more than 10 eight-grams with HELD_OUT, what held_out.py writes of the evaluation texts, go to
+  `excluded`: never learned from, they are the punctuated references of the evaluation speech. Elsewhere paragraphs
+  that share one are left out.
 - Paragraphs without an end (headings) are left out, and verse, tables, Roman numbers.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import html
 import re
 import subprocess
@@ -29,10 +28,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from held_out import eight_grams, word_hash
 from numpy.typing import NDArray
 from punctuated import MIXED, Reader, fold, settle_capitals
 
-M = 0x9E3779B97F4A7C15
 U = np.uint64
 SPLITS = ("train", "validation", "test", "excluded")
 FUNCTION_WORDS = ("THE", "AND", "OF", "TO", "A", "IN", "THAT", "IT", "WAS", "HIS", "HE", "I", "WITH", "IS")
@@ -153,23 +152,6 @@ class Builder:
             self._hashes[number + 1] = word_hash(names[number])
         self._hashed = len(names)
         return self._hashes
-
-
-def word_hash(word: str) -> int:
-    """BLAKE2b, eight bytes, of the letters of an upper-case word."""
-    return int.from_bytes(hashlib.blake2b(word.replace("'", "").encode(), digest_size=8).digest(), "little")
-
-
-def eight_grams(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Hashes of eight words in a row from those of words: a polynomial in M, finished by two shifts and a product."""
-    if len(hashes) < 8:
-        return np.zeros(0, U)
-    count = len(hashes) - 7
-    total = hashes[:count].copy()
-    for offset in range(1, 8):
-        total = total * U(M) + hashes[offset : offset + count]
-    total = (total ^ (total >> U(29))) * U(0xBF58476D1CE4E5B9)
-    return np.asarray(total ^ (total >> U(32)), U)
 
 
 def split_of(path: str) -> str:

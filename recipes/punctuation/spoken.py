@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from build_text import eight_grams, word_hash
+from held_out import eight_grams, word_hash
 from numpy.typing import NDArray
 
 from asr.training.punctuation_data import Words

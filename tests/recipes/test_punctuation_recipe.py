@@ -18,7 +18,9 @@ sys.path.append(str(PROJECT / "recipes" / "punctuation"))
 
 import build_text
 import evaluate
+import held_out
 import punctuated
+import sentences
 
 
 def read(text: str) -> str | None:
@@ -123,14 +125,36 @@ def test_books_go_where_they_belong(mirror: Path, monkeypatch: pytest.MonkeyPatc
     names = ["", *(mirror / "text" / "vocabulary.txt").read_text().split("\n")]
     assert names[words[0]] == "IT"
 
-    # A book that is an evaluation text goes to neither training nor test.
-    builder = build_text.Builder(np.zeros(0, np.uint64))
-    raw = (mirror / "mirror/some+books/repo/book9.txt").read_bytes()
-    builder.add(raw, "gutenberg", "train")
-    hashes = np.unique(build_text.eight_grams(builder._word_hashes()[builder.words["train"][0]]))
+    # A book that is an evaluation text goes to neither training nor test, and is in no language model's text.
+    spoken = [[*map(str.upper, paragraph.split())] for paragraph in book(9).replace(".", "").split("\n\n")]
+    (mirror / "spoken.txt").write_text("".join(f"{' '.join(words)}\n" for words in spoken))
+    monkeypatch.setattr(sys, "argv", ["held_out.py", str(mirror / "held.npy"), str(mirror / "spoken.txt")])
+    held_out.main()
+    hashes = np.load(mirror / "held.npy")
     second = build(mirror, hashes, monkeypatch)
     assert second["book9.txt"] == "excluded"
     assert list(second.values()).count("train") == list(first.values()).count("train") - 1
+
+
+def test_language_models_get_a_sentence_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = punctuated.Reader()
+    prose = "He came; she left. Who? I do not know whom you mean, Sir. I do not know whom you mean, sir! He ran. No."
+    words, labels = reader.read(punctuated.fold(prose))  # type: ignore[misc]
+    for part in ("train", "excluded"):
+        (tmp_path / part).mkdir()
+        np.save(tmp_path / part / "words.npy", words)
+        np.save(tmp_path / part / "labels.npy", labels)
+    (tmp_path / "vocabulary.txt").write_text("".join(f"{word}\n" for word in reader.vocabulary))
+    (tmp_path / "spoken.txt").write_text("he ran\n")
+    arguments = [str(tmp_path), str(tmp_path / "out.txt"), "--leave-out", str(tmp_path / "spoken.txt")]
+    monkeypatch.setattr(sys, "argv", ["sentences.py", *arguments])
+    sentences.main()
+    assert (tmp_path / "out.txt").read_text().splitlines() == [
+        "HE CAME SHE LEFT",
+        "WHO",
+        "I DO NOT KNOW WHOM YOU MEAN SIR",
+        "NO",
+    ]
 
 
 @pytest.mark.parametrize("name", ["bigru", "past_only"])

@@ -1,0 +1,62 @@
+"""The packed text of books as language models read it: a sentence a line, words in capitals.
+
+    python recipes/punctuation/sentences.py PACKED OUT.txt [--leave-out TEXT…]
+
+PACKED is what build_text.py wrote; its folder `excluded` is left alone. A sentence of six words and more that came
+before, and one that stands in a TEXT (a sentence a line, or a manifest), is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from punctuated import QUESTION, STOP
+
+from asr.io import write_whole
+from asr.lm.text import read_sentences
+from asr.text.normalize import librispeech
+from asr.training.punctuation_data import Words
+
+LONG = 6
+CHUNK = 4_000_000
+
+
+def main() -> None:
+    """Write the sentences of all books that may be learned from."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("packed", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--leave-out", type=Path, nargs="*", default=[])
+    options = parser.parse_args()
+    left_out = {sentence for path in options.leave_out for sentence in read_sentences(path, librispeech)}
+    seen: set[int] = set()
+    read = written = words = 0
+    with write_whole(options.output) as file:
+        for name in ("train", "validation", "test"):
+            for sentence in sentences(options.packed / name) if (options.packed / name).is_dir() else ():
+                read += 1
+                length = sentence.count(" ") + 1
+                if sentence in left_out or (length >= LONG and hash(sentence) in seen):
+                    continue
+                if length >= LONG:
+                    seen.add(hash(sentence))
+                file.write(f"{sentence}\n")
+                written, words = written + 1, words + length
+    print(f"{read:,} sentences read, {written:,} written, {words:,} words")
+
+
+def sentences(folder: Path) -> Iterator[str]:
+    """The sentences of one part of the packed text; one that a chunk of it cuts is two."""
+    names = np.array(["", *(folder.parent / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]])
+    text = Words.load(folder)
+    for first in range(0, len(text.words), CHUNK):
+        words = names[text.words[first : first + CHUNK]]
+        ends = np.flatnonzero(np.isin(text.labels[first : first + CHUNK] & 3, (STOP, QUESTION))) + 1
+        yield from (" ".join(sentence) for sentence in np.split(words, ends) if len(sentence))
+
+
+if __name__ == "__main__":
+    main()
