@@ -1,9 +1,11 @@
 """One n-gram model out of several, each of its own kind of text, and how much each shall count.
 
-    p(w | h) = Σ_i λ_i p_i(w | h)       for every n-gram (h w) that one of the models lists,
+    p(w | h) = Σ_i λ_i p_i(h) p_i(w | h) / Σ_i λ_i p_i(h)       for every n-gram (h w) that one of the models lists,
 
-and the back-off weights make the rest sum to one (Stolcke, "SRILM", 2002). The weights λ that foretell a text best are
-found by expectation maximization (Jelinek and Mercer 1980).
+and the back-off weights make the rest sum to one. p_i(h), by the chain rule, is how likely the model finds the words
+of h, so each kind of text counts most where one talks as it does (Allauzen and Riley, "Bayesian language model
+interpolation for mobile speech input", Interspeech 2011). The weights λ are found by expectation maximization (Jelinek
+and Mercer 1980), as those by which the models foretell a text best when contexts are disregarded.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from asr.errors import UsageError
 from asr.lm.ngram import BEGIN_ID, UNKNOWN_ID, Doubles, Floats, Ints, NgramModel, block_starts, link
 from asr.lm.perplexity import token_scores
-from asr.lm.prune import normalized_backoffs, parents
+from asr.lm.prune import chain_rule, normalized_backoffs, parents
 
 ROUNDS = 100
 
@@ -26,7 +28,7 @@ ROUNDS = 100
 def interpolate(
     models: Sequence[NgramModel], weights: Sequence[float], context_log_probs: Sequence[Doubles]
 ) -> tuple[NgramModel, Doubles]:
-    """The weighted sum of models of the same words, and the weighted sum of how often each n-gram occurs.
+    """The interpolation of models of the same words, and the weighted sum of how often each n-gram occurs.
 
     `context_log_probs`: of each model the natural log of how often its n-grams occur (N,), as `prune` takes it.
     Raises `UsageError` for models of different vocabularies and for weights that do not sum to one.
@@ -36,19 +38,19 @@ def interpolate(
     if len(weights) != len(models) or min(weights) < 0 or not np.isclose(sum(weights), 1):
         raise UsageError(f"the weights {list(weights)} of {len(models)} models must be positive and sum to one")
     nodes, starts, word, parent, suffix = _union(models)
-    log_prob, occurs = np.zeros(starts[-1]), np.zeros(starts[-1])
+    joint, occurs = np.zeros(starts[-1]), np.zeros(starts[-1])
     for model, weight, context, node in zip(models, weights, context_log_probs, nodes, strict=True):
         if weight:
-            log_prob += weight * np.exp(_log_probs(model, node, parent, suffix, starts), dtype=np.float64)
+            log_prob = _log_probs(model, node, parent, suffix, starts)
+            joint += weight * np.exp(chain_rule(log_prob, parent, starts))
             occurs[node] += weight * np.exp(context)
     with np.errstate(divide="ignore"):
-        lowered = np.log(log_prob).astype(np.float32)
-        occurs = np.log(occurs)
-    del log_prob
-    lowered[0] = 0
-    lowered[1 + BEGIN_ID] = models[0].log_prob[1 + BEGIN_ID]
-    backoff = normalized_backoffs(lowered, parent, suffix, starts)
-    return link(models[0].words, starts, word, lowered, backoff, parent, suffix), occurs
+        log_joint, occurs = np.log(joint), np.log(occurs)
+    del joint
+    conditional = (log_joint - log_joint[parent]).astype(np.float32)
+    conditional[1 + BEGIN_ID] = models[0].log_prob[1 + BEGIN_ID]
+    backoff = normalized_backoffs(conditional, parent, suffix, starts)
+    return link(models[0].words, starts, word, conditional, backoff, parent, suffix), occurs
 
 
 def fit_weights(scores: NDArray[Any]) -> list[float]:

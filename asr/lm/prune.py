@@ -11,7 +11,8 @@ h, and α' the weight after (h w) is gone. The perplexity rises by the factor ex
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,19 +68,19 @@ def divergences(model: NgramModel, context_log_prob: Doubles | None = None) -> D
     log_alpha = (np.log(left) - np.log(lower_left))[history]
     log_alpha_after = np.log(left[history] + prob) - np.log(lower_left[history] + lower)
     if context_log_prob is None:
-        context_log_prob = chain_rule(model, parent)
+        context_log_prob = chain_rule(model.log_prob, parent, block_starts(model.counts))
     change = prob * (lower_log_prob + log_alpha_after - log_prob) + (log_alpha_after - log_alpha) * left[history]
     result = np.full(n_nodes, np.inf)
     result[longer] = -np.exp(context_log_prob[history]) * change
     return result
 
 
-def chain_rule(model: NgramModel, parent: Ints) -> Doubles:
+def chain_rule(log_prob: NDArray[Any], parent: Ints, starts: Sequence[int]) -> Doubles:
     """Natural log of the probability of each n-gram, by the model itself; `<s>` is as frequent as `</s>`."""
-    joint = model.log_prob.astype(np.float64)
+    joint = log_prob.astype(np.float64)
     joint[1 + BEGIN_ID] = joint[1 + END_ID]
-    for block in model.blocks[2:]:
-        joint[block] += joint[parent[block]]
+    for start, end in pairwise(starts[2:]):
+        joint[start:end] += joint[parent[start:end]]
     return joint
 
 

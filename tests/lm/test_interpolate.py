@@ -1,4 +1,4 @@
-"""Interpolation: the sum that the formula says, for words that either model lists, and weights that are best."""
+"""Interpolation: what the formula says, for words that any model lists, and weights that are best."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from asr.errors import UsageError
 from asr.lm.interpolate import fit_weights, interpolate, word_scores
 from asr.lm.kneser_ney import Estimate, train_ngram
+from asr.lm.ngram import BEGIN_ID, END_ID
 from asr.lm.perplexity import measure
 from asr.lm.text import tokenize
 from tests.lm.test_kneser_ney import assert_sums_to_one
@@ -27,7 +28,7 @@ def estimate(sentences: list[str], order: int) -> Estimate:
 
 @settings(max_examples=30, deadline=None)
 @given(first=texts, second=texts, orders=st.tuples(st.integers(1, 3), st.integers(1, 3)), weight=st.floats(0.01, 0.99))
-def test_every_listed_ngram_is_the_weighted_sum(
+def test_every_listed_ngram_is_what_the_formula_says(
     first: list[str], second: list[str], orders: tuple[int, int], weight: float
 ) -> None:
     parts = [estimate(first, orders[0]), estimate(second, orders[1])]
@@ -37,17 +38,19 @@ def test_every_listed_ngram_is_the_weighted_sum(
     listed = ngrams_of(model)
     assert set(listed) == set(ngrams_of(parts[0].model)) | set(ngrams_of(parts[1].model))
     for ngram, (log_prob, _, node) in listed.items():
-        if not ngram or ngram[-1] == 1:
+        if not ngram or ngram[-1] == BEGIN_ID:
             continue
-        expected = occurs = 0.0
+        spoken = contexts = occurs = 0.0
         for part, share in zip(parts, weights, strict=True):
-            state = 0
-            for index in ngram[:-1]:
+            state, context_prob = 0, share
+            for index in ngram[:-1]:  # the beginning of a sentence is as likely as its end
+                context_prob *= math.exp(part.model.score(state, END_ID if index == BEGIN_ID else index)[0])
                 state = part.model.score(state, index)[1]
-            expected += share * math.exp(part.model.score(state, ngram[-1])[0])
+            contexts += context_prob
+            spoken += context_prob * math.exp(part.model.score(state, ngram[-1])[0])
             own = {other: place for other, (_, _, place) in ngrams_of(part.model).items()}
             occurs += share * math.exp(part.context_log_prob[own[ngram]]) if ngram in own else 0.0
-        assert log_prob == pytest.approx(math.log(expected), abs=1e-4), ngram
+        assert log_prob == pytest.approx(math.log(spoken / contexts), abs=1e-4), ngram
         assert math.exp(context[node]) == pytest.approx(occurs, abs=1e-9)
 
 
