@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from asr.text.normalize import librispeech
 from asr.training.punctuation_data import Words
 
 LONG = 6
-CHUNK = 4_000_000
 
 
 def main() -> None:
@@ -38,24 +38,26 @@ def main() -> None:
         for name in ("train", "validation", "test"):
             for sentence in sentences(options.packed / name) if (options.packed / name).is_dir() else ():
                 read += 1
-                length = sentence.count(" ") + 1
-                if sentence in left_out or (length >= LONG and hash(sentence) in seen):
+                length, known = sentence.count(" ") + 1, hash(sentence)
+                if sentence in left_out or known in seen:
                     continue
                 if length >= LONG:
-                    seen.add(hash(sentence))
+                    seen.add(known)
                 file.write(f"{sentence}\n")
                 written, words = written + 1, words + length
     print(f"{read:,} sentences read, {written:,} written, {words:,} words")
 
 
 def sentences(folder: Path) -> Iterator[str]:
-    """The sentences of one part of the packed text; one that a chunk of it cuts is two."""
-    names = np.array(["", *(folder.parent / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]])
+    """The sentences of one part of the packed text; what stands after the last mark is one, too."""
+    names = ["", *(folder.parent / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]]
     text = Words.load(folder)
-    for first in range(0, len(text.words), CHUNK):
-        words = names[text.words[first : first + CHUNK]]
-        ends = np.flatnonzero(np.isin(text.labels[first : first + CHUNK] & 3, (STOP, QUESTION))) + 1
-        yield from (" ".join(sentence) for sentence in np.split(words, ends) if len(sentence))
+    start = 0
+    ends = np.flatnonzero(np.isin(text.labels & 3, (STOP, QUESTION))) + 1
+    for end in chain(ends, [len(text.words)]):
+        if start < end:
+            yield " ".join([names[number] for number in text.words[start:end].tolist()])
+        start = end
 
 
 if __name__ == "__main__":
