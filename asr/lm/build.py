@@ -13,7 +13,7 @@ import numpy as np
 
 from asr.errors import UsageError
 from asr.lm.arpa import write_arpa
-from asr.lm.binary import estimated_size, pack, write_binary
+from asr.lm.binary import pack, write_binary
 from asr.lm.interpolate import fit_weights, interpolate, word_scores
 from asr.lm.kneser_ney import Estimate, train_ngram
 from asr.lm.ngram import SPECIAL_WORDS, Doubles, NgramModel
@@ -170,6 +170,14 @@ def _prune_to_bytes(model: NgramModel, size: int, context_log_prob: Doubles | No
 
 def _fits(size: float) -> Callable[[list[int]], bool]:
     return lambda counts: estimated_size(counts) <= size
+
+
+def estimated_size(counts: list[int]) -> int:
+    """Very roughly how many bytes the quantized form of `counts` n-grams of orders 1, 2, … takes."""
+    each = [5.0] + [1.55] * (len(counts) - 1)
+    if len(counts) > 1:
+        each[-1] = 1.2
+    return int(np.dot(each, counts))
 
 
 def write_model(model: NgramModel, path: Path) -> None:

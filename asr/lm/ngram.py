@@ -41,7 +41,7 @@ class NgramModel:
     """
 
     order: int
-    words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others sorted
+    words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others
     word: Ints  # (N,) last word of the n-gram, -1 at the root
     log_prob: Floats  # (N,) natural log of p(last word | the words before it)
     backoff: Floats  # (N,) natural log, 0 where the n-gram is no context

@@ -118,7 +118,7 @@ AT_ONCE = 1 << 22
 class Tokens:
     """A text as word ids: every sentence is `<s>`, its words, `</s>`."""
 
-    words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others sorted
+    words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others
     ids: Ints | Column  # (T,)
     unknown: int  # how many of them are `<unk>`
     sentences: int

@@ -1,68 +1,136 @@
-"""The passes that turn the packed rows of the binary form into the arrays of an `NgramModel`, compiled.
+"""The parts of the binary form as the flat arrays of an n-gram model, in compiled passes.
 
-Each reads and writes an order once, from its first n-gram to its last, where a library of arrays would make a pass for
-each step. Whole numbers come as their bytes, lowest first, an empty array for a byte that is always 0.
+Each pass goes through an order once, from its first n-gram to its last. `packing` writes the parts.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from asr.nn.numba_cache import Compiler
-
-COMPILER = Compiler("language model files", [Path(__file__)])
+from asr.lm.ans import COMPILER, LOWEST, Source, bit_length, check_end, decode, first_state, open_source, take_number
+from asr.lm.ngram import Floats, Ints, NgramModel, block_starts
+from asr.lm.packing import LENGTHS, Codes, Contexts, log_prob_contexts
 
 Array = NDArray[Any]
-Rows = tuple[Array, Array, Array, Array]
-"""The bytes of whole numbers, lowest first."""
+Parts = Mapping[str, bytes | memoryview]
 
 
-@COMPILER.inner
-def number(rows: Rows, index: int) -> int:
-    """The whole number at `index`."""
-    low, second, third, high = rows
-    value = int(low[index])
-    if len(second):
-        value |= int(second[index]) << 8
-    if len(third):
-        value |= int(third[index]) << 16
-    if len(high):
-        value |= int(high[index]) << 24
-    return value
+def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
+    """The model of `counts` n-grams of orders 1, 2, …
+
+    Raises `KeyError`, `ValueError`, `struct.error` or `zlib.error` for what `pack_parts` did not make.
+    """
+    starts = block_starts(counts)
+    total = starts[-1]
+    word = np.full(total, -1, np.int32)
+    word[1 : starts[2]] = np.arange(counts[0])
+    first_child = np.full(starts[-2] + 1, total, np.int32)
+    first_child[0] = 1
+    suffix = np.zeros(total, np.int32)
+    lengths = bit_length(np.arange(counts[0] + 1)).astype(np.int16)
+    weights = _Weights(parts, starts, first_child, suffix)
+    # How the n-grams hang together is a chain from order to order; what they weigh is unpacked beside it.
+    with ThreadPoolExecutor(1) as beside:
+        done = []
+        for order in range(1, len(counts) + 1):
+            if order > 1:
+                above, start = starts[order - 1 : order + 1]
+                gaps = open_source(parts[f"gap{order}"])
+                check_end(place_children(gaps, lengths, above, start, first_child, suffix, word), gaps)
+            if order < len(counts):
+                _unpack_children(parts, order, starts, first_child, suffix)
+            done.append(beside.submit(weights.unpack, order))
+        for one in done:
+            one.result()
+    return NgramModel(
+        order=len(counts),
+        words=zlib.decompress(parts["words"]).decode().split("\n"),
+        word=word,
+        log_prob=weights.log_prob,
+        backoff=weights.backoff,
+        first_child=first_child,
+        suffix=suffix,
+    )
+
+
+def _unpack_children(parts: Parts, order: int, starts: Sequence[int], first_child: Ints, suffix: Ints) -> None:
+    """Fill `first_child` of an order, and one further."""
+    start, end = starts[order : order + 2]
+    # A unigram's suffix is the root, whose children are all words.
+    siblings = np.diff(first_child[: start + 1])[suffix[start:end]] if order > 1 else np.full(end - start, end - start)
+    children = np.zeros(end - start, np.int32)
+    decode(parts[f"children{order}"], bit_length(siblings), children, numbers=True)
+    first_child[start] = end
+    first_child[start + 1 : end + 1] = end + np.cumsum(children)
+
+
+class _Weights:
+    """Log-probabilities and back-offs, unpacked order by order."""
+
+    def __init__(self, parts: Parts, starts: Sequence[int], first_child: Ints, suffix: Ints) -> None:
+        total = starts[-1]
+        self.log_prob, self.backoff = np.zeros(total, np.float32), np.zeros(total, np.float32)
+        self._log_prob, self._backoff = np.zeros(total, np.uint8), np.zeros(total, np.uint8)
+        self._parts, self._starts, self._first_child, self._suffix = parts, starts, first_child, suffix
+
+    def unpack(self, order: int) -> None:
+        """Those of the n-grams of this order, whose places are known."""
+        own, above = slice(*self._starts[order : order + 2]), slice(*self._starts[order - 1 : order + 1])
+        parents_backoff = np.repeat(self._backoff[above], self._children(above))
+        contexts = log_prob_contexts(self._log_prob[self._suffix[own]], parents_backoff)
+        self._look_up(f"log_prob{order}", contexts, self._log_prob[own], self.log_prob[own])
+        if order < len(self._starts) - 2:
+            self._look_up(f"backoff{order}", bit_length(self._children(own)), self._backoff[own], self.backoff[own])
+
+    def _children(self, nodes: slice) -> Ints:
+        return np.diff(self._first_child[nodes.start : nodes.stop + 1])
+
+    def _look_up(self, name: str, contexts: Contexts, codes: Codes, values: Floats) -> None:
+        decode(self._parts[name], contexts, codes)
+        book = np.frombuffer(self._parts[f"{name}.book"], "<f4").astype(np.float32)
+        np.take(book, codes, out=values, mode="clip")
 
 
 @COMPILER.kernel
-def count_children(rows: Rows, start: int, first_child: Array) -> None:
-    """Fill `first_child` for the nodes from `start` on, whose numbers of children are given, and one further."""
-    count = len(rows[0])
-    node = start + count
-    for index in range(count):
-        first_child[start + index] = node
-        node += number(rows, index)
-    first_child[start + count] = node
-
-
-@COMPILER.kernel
-def place_children(rows: Rows, parents: int, start: int, first_child: Array, suffix: Array, word: Array) -> None:
+def place_children(
+    gaps: Source, bit_length: Array, parents: int, start: int, first_child: Array, suffix: Array, word: Array
+) -> int:
     """Fill `suffix` and `word` of the nodes from `start` on, the children of the nodes from `parents` on.
 
-    The numbers are the gaps between the places of siblings among the children of their parent's suffix.
+    The numbers are the gaps between the places of siblings among the children of their parent's suffix. Returns where
+    the stream ended, -1 where it did not end well.
     """
+    state, position = first_state(gaps[0])
+    node = start
+    for parent in range(parents, start):
+        first = first_child[suffix[parent]]
+        left = first_child[suffix[parent] + 1] - first
+        passed = 0
+        for to_come in range(first_child[parent + 1] - first_child[parent], 0, -1):
+            context = LENGTHS * (bit_length[left] - bit_length[to_come]) + bit_length[passed]
+            gap, state, position = take_number(gaps, context, state, position)
+            suffix[node] = first + passed + gap
+            word[node] = word[first + passed + gap]
+            passed += gap + 1
+            left -= gap + 1
+            node += 1
+    return position if state == LOWEST else -1
+
+
+@COMPILER.kernel
+def place_by_gaps(gaps: Array, parents: int, start: int, first_child: Array, suffix: Array, word: Array) -> None:
+    """The same with the gaps at hand."""
     node = start
     for parent in range(parents, start):
         child = first_child[suffix[parent]] - 1
         for _ in range(first_child[parent + 1] - first_child[parent]):
-            child += number(rows, node - start) + 1
+            child += gaps[node - start] + 1
             suffix[node] = child
             word[node] = word[child]
             node += 1
-
-
-@COMPILER.kernel
-def look_up_codes(book: Array, codes: Array, out: Array) -> None:
-    """`book[codes]` into `out`."""
-    for index in range(len(codes)):
-        out[index] = book[codes[index]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.lm.binary import CODES, _gaps, _pack_ints, _unpack_bytes, fit_codebook, read_binary, write_binary
+from asr.lm.binary import read_binary, write_binary
 from asr.lm.load import load_language_model
+from asr.lm.packing import CODES, _gaps, fit_codebook, likeliest_first
 from tests.lm.test_ngram import random_model
 
 ARRAYS = ("word", "log_prob", "backoff", "first_child", "suffix")
@@ -20,30 +20,43 @@ ARRAYS = ("word", "log_prob", "backoff", "first_child", "suffix")
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), n_words=st.integers(3, 7), order=st.integers(1, 4))
-def test_few_values_are_exact(tmp_path_factory: pytest.TempPathFactory, seed: int, n_words: int, order: int) -> None:
-    model = random_model(seed, n_words, order)
+def test_what_is_quantized_already_is_exact(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, n_words: int, order: int
+) -> None:
     path = tmp_path_factory.mktemp("lm") / "lm.ngram"
-    with patch("asr.lm.binary.CODES", 1 << 20):
-        write_binary(model, path)
-    again = load_language_model(path)
-    assert (again.order, again.words) == (model.order, model.words)
-    for name in ARRAYS:
-        assert np.array_equal(getattr(again, name), getattr(model, name)), name
-
-
-def test_quantized_is_close_and_four_times_smaller(tmp_path: Path) -> None:
-    model = random_model(1, 40, 3)
-    with patch("asr.lm.binary.CODES", 1 << 20):
-        write_binary(model, tmp_path / "exact.ngram")
-    write_binary(model, tmp_path / "small.ngram")
-    small = read_binary(tmp_path / "small.ngram")
+    model = likeliest_first(random_model(seed, n_words, order))
+    write_binary(model, path)
+    once = load_language_model(path)
+    write_binary(once, path)
+    twice = load_language_model(path)
+    assert model.words == once.words == twice.words
     for name in ("word", "first_child", "suffix"):
-        assert np.array_equal(getattr(small, name), getattr(model, name)), name
+        assert np.array_equal(getattr(once, name), getattr(model, name)), name
+    for name in ARRAYS:
+        assert np.array_equal(getattr(twice, name), getattr(once, name)), name
+
+
+def test_quantized_is_close_and_small(tmp_path: Path) -> None:
+    model = likeliest_first(random_model(1, 40, 3))
+    write_binary(model, tmp_path / "lm.ngram")
+    again = read_binary(tmp_path / "lm.ngram")
     # 64 equal steps over a range of 5 have an error of 5 / 64 / sqrt(12) = 0.023
-    assert np.sqrt(np.mean((small.log_prob - model.log_prob) ** 2)) < 0.026
-    assert np.sqrt(np.mean((small.backoff - model.backoff) ** 2)) < 0.026 / 5
-    assert np.array_equal(small.backoff == 0, model.backoff == 0)
-    assert (tmp_path / "small.ngram").stat().st_size < 0.5 * (tmp_path / "exact.ngram").stat().st_size
+    assert np.sqrt(np.mean((again.log_prob - model.log_prob) ** 2)) < 0.026
+    assert np.sqrt(np.mean((again.backoff - model.backoff) ** 2)) < 0.026 / 5
+    assert np.array_equal(again.backoff == 0, model.backoff == 0)
+    assert (tmp_path / "lm.ngram").stat().st_size < 2 * len(model.word)
+
+
+def test_likeliest_first_says_the_same_of_every_sentence() -> None:
+    model = random_model(5, 9, 3)
+    again = likeliest_first(model)
+    unigrams = again.log_prob[again.blocks[1]][3:]
+    assert np.all(unigrams[:-1] >= unigrams[1:])
+    assert again.words[:3] == model.words[:3]
+    generator = np.random.default_rng(5)
+    for _ in range(50):
+        sentence = list(generator.choice(model.words[3:], 6))
+        assert again.score_sentence(sentence) == pytest.approx(model.score_sentence(sentence), abs=1e-5)
 
 
 def test_the_codebook_keeps_zero_and_the_extremes() -> None:
@@ -57,21 +70,20 @@ def test_the_codebook_keeps_zero_and_the_extremes() -> None:
     assert np.sqrt(np.mean((nearest - values) ** 2)) < 0.08
 
 
-@given(st.lists(st.integers(0, (1 << 31) - 1) | st.integers(0, 300), max_size=50))
-def test_packed_whole_numbers_come_back(values: list[int]) -> None:
-    rows = _unpack_bytes(_pack_ints("x", np.array(values, np.int32)), "x", len(values))
-    found = [sum(int(row[i]) << 8 * k for k, row in enumerate(rows) if len(row)) for i in range(len(values))]
-    assert found == values
-
-
 def test_gaps_begin_anew_with_each_parent() -> None:
-    place, parent = np.array([3, 4, 9, 0, 2, 5], np.int32), np.array([0, 0, 0, 2, 2, 3])
-    assert _gaps(place, parent).tolist() == [3, 0, 4, 0, 1, 5]
+    """Nodes 3, 5 and 6 have three, two and one children, among the 12 of their suffix, the root."""
+    place, parent = np.array([3, 4, 9, 0, 2, 5], np.int32), np.array([3, 3, 3, 5, 5, 6], np.int32)
+    children, suffix = np.array([12, 0, 0, 3, 0, 2, 1], np.int32), np.zeros(7, np.int32)
+    gaps, contexts = _gaps(place, parent, children, suffix)
+    assert gaps.tolist() == [3, 0, 4, 0, 1, 5]
+    # 12, 8, 7 are left for 3, 2, 1; then 12, 11 for 2, 1; then 12 for 1; and so many are passed
+    assert contexts.tolist() == [32 * 2, 32 * 2 + 3, 32 * 2 + 3, 32 * 2, 32 * 3 + 1, 32 * 3]
 
 
-def test_the_former_form_is_still_read() -> None:
-    """A trigram model of four sentences, written before the parts were deflated."""
-    model = load_language_model(Path(__file__).with_name("former.ngram"))
+@pytest.mark.parametrize("name", ["former.ngram", "second.ngram"])
+def test_former_forms_are_still_read(name: str) -> None:
+    """A trigram model of four sentences, written before the parts were deflated, and before they were coded."""
+    model = load_language_model(Path(__file__).with_name(name))
     assert model.counts == [17, 21, 19]
     assert model.score_sentence(["the", "wind", "went", "out"]) == pytest.approx(-3.18384, abs=1e-4)
     assert model.score_sentence(["she", "closed", "the", "lamp"]) == pytest.approx(-8.46613, abs=1e-4)
