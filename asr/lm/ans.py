@@ -83,6 +83,8 @@ def open_source(data: bytes | memoryview) -> Source:
 def decode(data: bytes | memoryview, contexts: Array, out: Array, *, numbers: bool = False) -> None:
     """What `encode` wrote, or of `numbers` `encode_numbers`, into `out` (N,). Errors as of `open_source`."""
     source = open_source(data)
+    if contexts.max(initial=0) >= len(source[1]):
+        raise ValueError("a stream lacks contexts")
     check_end(_decode(source, contexts, numbers, out), source)
 
 
@@ -162,7 +164,7 @@ def first_state(stream: Array) -> tuple[int, int]:
 @COMPILER.inner
 def refill(state: int, place: int, stream: Array) -> tuple[int, int]:
     """The state with a word of the stream, where it has less than one of its own; and where the stream goes on."""
-    if state < LOWEST:
+    if state < LOWEST and place < len(stream):
         return state << WORD | stream[place], place + 1
     return state, place
 

@@ -101,7 +101,7 @@ def fit_codebook(values: Floats) -> Floats:
 
     0 is always among them when `values` holds it: it says that a node is no context, and must stay exact.
     """
-    distinct = np.unique(values)
+    distinct = np.unique(values) if len(values) else np.zeros(1, np.float32)
     if len(distinct) <= CODES:
         return np.pad(distinct, (0, CODES - len(distinct)), mode="edge")
     ordered = np.sort(values[values != 0]).astype(np.float64)

@@ -48,9 +48,12 @@ def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
             done.append(beside.submit(weights.unpack, order))
         for one in done:
             one.result()
+    words = zlib.decompress(parts["words"]).decode().split("\n")
+    if len(words) != counts[0]:
+        raise ValueError("the words are not as many as there are unigrams")
     return NgramModel(
         order=len(counts),
-        words=zlib.decompress(parts["words"]).decode().split("\n"),
+        words=words,
         word=word,
         log_prob=weights.log_prob,
         backoff=weights.backoff,
@@ -67,7 +70,9 @@ def _unpack_children(parts: Parts, order: int, starts: Sequence[int], first_chil
     children = np.zeros(end - start, np.int32)
     decode(parts[f"children{order}"], bit_length(siblings), children, numbers=True)
     first_child[start] = end
-    first_child[start + 1 : end + 1] = end + np.cumsum(children)
+    first_child[start + 1 : end + 1] = end + np.cumsum(children, dtype=np.int64)
+    if children.min(initial=0) < 0 or first_child[end] != starts[order + 2]:
+        raise ValueError("the children are not as many as there are n-grams")
 
 
 class _Weights:
@@ -114,7 +119,11 @@ def place_children(
         passed = 0
         for to_come in range(first_child[parent + 1] - first_child[parent], 0, -1):
             context = LENGTHS * (bit_length[left] - bit_length[to_come]) + bit_length[passed]
+            if context >= len(gaps[1]):
+                return -1
             gap, state, position = take_number(gaps, context, state, position)
+            if gap > left - to_come:
+                return -1
             suffix[node] = first + passed + gap
             word[node] = word[first + passed + gap]
             passed += gap + 1
