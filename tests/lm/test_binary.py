@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.lm.binary import read_binary, write_binary
+from asr.lm.binary import read_binary, read_header, write_binary
 from asr.lm.load import load_language_model
 from asr.lm.packing import CODES, _gaps, fit_codebook, likeliest_first
 from tests.lm.test_ngram import random_model
@@ -87,6 +89,26 @@ def test_former_forms_are_still_read(name: str) -> None:
     assert model.counts == [17, 21, 19]
     assert model.score_sentence(["the", "wind", "went", "out"]) == pytest.approx(-3.18384, abs=1e-4)
     assert model.score_sentence(["she", "closed", "the", "lamp"]) == pytest.approx(-8.46613, abs=1e-4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_a_file_holds_nothing_worse_comes_than_an_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Bytes are changed and the checksum with them, as nothing but malice would."""
+    path = tmp_path_factory.mktemp("lm") / "lm.ngram"
+    write_binary(random_model(data.draw(st.integers(0, 5)), 6, 3), path)
+    content = bytearray(path.read_bytes())
+    header = read_header(memoryview(content), path)
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(header.size, len(content) - 1))] = data.draw(st.integers(0, 255))
+    checksum = str(zlib.crc32(content[header.size :])).encode()
+    former = str(header.crc32).encode()
+    assume(len(checksum) == len(former))
+    path.write_bytes(bytes(content).replace(former, checksum, 1))
+    with suppress(ModelError):
+        load_language_model(path).score_sentence(["a", "b"])
 
 
 def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path) -> None:
