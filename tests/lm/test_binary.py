@@ -91,7 +91,7 @@ def test_former_forms_are_still_read(name: str) -> None:
     assert model.score_sentence(["she", "closed", "the", "lamp"]) == pytest.approx(-8.46613, abs=1e-4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_whatever_a_file_holds_nothing_worse_comes_than_an_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
