@@ -19,6 +19,8 @@ from asr.lm.packing import LENGTHS, Codes, Contexts, log_prob_contexts
 
 Array = NDArray[Any]
 Parts = Mapping[str, bytes | memoryview]
+Lengths = NDArray[np.uint8]
+"""The bits of 0, 1, 2, … up to the number of words."""
 
 
 def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
@@ -33,8 +35,8 @@ def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
     first_child = np.full(starts[-2] + 1, total, np.int32)
     first_child[0] = 1
     suffix = np.zeros(total, np.int32)
-    lengths = bit_length(np.arange(counts[0] + 1)).astype(np.int16)
-    weights = _Weights(parts, starts, first_child, suffix)
+    lengths = bit_length(np.arange(counts[0] + 1)).astype(np.uint8)
+    weights = _Weights(parts, starts, first_child, suffix, lengths)
     # How the n-grams hang together is a chain from order to order; what they weigh is unpacked beside it.
     with ThreadPoolExecutor(1) as beside:
         done = []
@@ -44,7 +46,7 @@ def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
                 gaps = open_source(parts[f"gap{order}"])
                 check_end(place_children(gaps, lengths, above, start, first_child, suffix, word), gaps)
             if order < len(counts):
-                _unpack_children(parts, order, starts, first_child, suffix)
+                _unpack_children(parts, order, starts, first_child, suffix, lengths)
             done.append(beside.submit(weights.unpack, order))
         for one in done:
             one.result()
@@ -62,14 +64,15 @@ def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
     )
 
 
-def _unpack_children(parts: Parts, order: int, starts: Sequence[int], first_child: Ints, suffix: Ints) -> None:
+def _unpack_children(
+    parts: Parts, order: int, starts: Sequence[int], first_child: Ints, suffix: Ints, lengths: Lengths
+) -> None:
     """Fill `first_child` of an order, and one further."""
-    start, end = starts[order : order + 2]
-    # A unigram's suffix is the root, whose children are all words.
-    siblings = np.diff(first_child[: start + 1])[suffix[start:end]] if order > 1 else np.full(end - start, end - start)
-    children = np.zeros(end - start, np.int32)
-    decode(parts[f"children{order}"], bit_length(siblings), children, numbers=True)
+    above, start, end = starts[order - 1 : order + 2]
     first_child[start] = end
+    contexts = lengths[np.diff(first_child[above : start + 1])][suffix[start:end] - above]
+    children = np.zeros(end - start, np.int32)
+    decode(parts[f"children{order}"], contexts, children, numbers=True)
     first_child[start + 1 : end + 1] = end + np.cumsum(children, dtype=np.int64)
     if children.min(initial=0) < 0 or first_child[end] != starts[order + 2]:
         raise ValueError("the children are not as many as there are n-grams")
@@ -78,11 +81,12 @@ def _unpack_children(parts: Parts, order: int, starts: Sequence[int], first_chil
 class _Weights:
     """Log-probabilities and back-offs, unpacked order by order."""
 
-    def __init__(self, parts: Parts, starts: Sequence[int], first_child: Ints, suffix: Ints) -> None:
+    def __init__(self, parts: Parts, starts: Sequence[int], first_child: Ints, suffix: Ints, lengths: Lengths) -> None:
         total = starts[-1]
         self.log_prob, self.backoff = np.zeros(total, np.float32), np.zeros(total, np.float32)
         self._log_prob, self._backoff = np.zeros(total, np.uint8), np.zeros(total, np.uint8)
         self._parts, self._starts, self._first_child, self._suffix = parts, starts, first_child, suffix
+        self._lengths = lengths
 
     def unpack(self, order: int) -> None:
         """Those of the n-grams of this order, whose places are known."""
@@ -91,7 +95,8 @@ class _Weights:
         contexts = log_prob_contexts(self._log_prob[self._suffix[own]], parents_backoff)
         self._look_up(f"log_prob{order}", contexts, self._log_prob[own], self.log_prob[own])
         if order < len(self._starts) - 2:
-            self._look_up(f"backoff{order}", bit_length(self._children(own)), self._backoff[own], self.backoff[own])
+            contexts = self._lengths[self._children(own)]
+            self._look_up(f"backoff{order}", contexts, self._backoff[own], self.backoff[own])
 
     def _children(self, nodes: slice) -> Ints:
         return np.diff(self._first_child[nodes.start : nodes.stop + 1])
