@@ -112,9 +112,9 @@ def is_own(path: str, model: str) -> bool:
 
 
 def brief(path: str) -> str:
-    """A path as seen from here; of one elsewhere the name, since its folders mean nothing to anybody else."""
+    """A path as seen from here, through links; of one elsewhere the name, its folders mean nothing to anybody else."""
     try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
+        return str(Path(path).absolute().relative_to(Path.cwd()))
     except ValueError:
         return Path(path).name
 

@@ -52,6 +52,12 @@ def test_rows(here: Path) -> None:
     )
 
 
+def test_a_linked_folder_is_named_as_it_was_given(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (here / "linked").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    assert results.brief("linked/dev.jsonl") == results.brief(str(here / "linked/dev.jsonl")) == "linked/dev.jsonl"
+    assert results.brief("/elsewhere/dev.jsonl") == "dev.jsonl"
+
+
 def test_rescoring_is_told(here: Path) -> None:
     row = results.row(report(here, RESCORED))
     assert "| beam 50, lm.ngram × 0.5, bonus 2, rescored × 0.3, bonus 1.5 |" in row
