@@ -7,49 +7,43 @@ zeros. The first one has places in place of gaps, numbers of one width, and defl
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.lm.ngram import Floats, Ints, NgramModel, block_starts
 
+if TYPE_CHECKING:
+    from asr.lm.unpacking import Parts
+
 FIRST, SECOND = b"ASR-NGRAM 1\n", b"ASR-NGRAM 2\n"
 FORMER_MAGIC = (FIRST, SECOND)
-
-Parts = Mapping[str, bytes | memoryview]
 
 
 def unpack_former(parts: Parts, counts: list[int], magic: bytes) -> NgramModel:
     """The model of `counts` n-grams, from a file that began with `magic`. Raises as `unpack_parts`."""
     from asr.lm.ans import COMPILER
-    from asr.lm.unpacking import place_by_gaps
+    from asr.lm.unpacking import place_by_gaps, set_children, unigram_trie, unpack_words
 
     COMPILER.announce()
-    starts = block_starts(counts)
-    total, highest = starts[-1], len(counts)
-    word = np.full(total, -1, np.int32)
-    word[1 : starts[2]] = np.arange(counts[0])
-    log_prob, backoff = np.zeros(total, np.float32), np.zeros(total, np.float32)
-    first_child = np.full(starts[-2] + 1, total, np.int32)
-    first_child[0] = 1
-    suffix = np.zeros(total, np.int32)
+    starts, highest = block_starts(counts), len(counts)
+    word, first_child, suffix = unigram_trie(starts)
+    log_prob, backoff = np.zeros(len(word), np.float32), np.zeros(len(word), np.float32)
     for order, count in enumerate(counts, start=1):
         above, start, end = starts[order - 1 : order + 2]
         _floats(parts, f"log_prob{order}", log_prob[start:end])
         if order > 1:
             sizes = np.diff(first_child[above : start + 1])
             gaps = _numbers(parts, f"gap{order}", count) if magic == SECOND else _place_gaps(parts, order, sizes)
-            place_by_gaps(gaps, above, start, first_child, suffix, word)
+            if not place_by_gaps(gaps, above, start, first_child, suffix, word):
+                raise ValueError("a place that is not there")
         if order < highest:
             _floats(parts, f"backoff{order}", backoff[start:end])
             name = f"children{order}"
-            sizes = _numbers(parts, name, count) if magic == SECOND else _wide_numbers(parts, name, count)
-            first_child[start] = end
-            first_child[start + 1 : end + 1] = end + np.cumsum(sizes)
-    words = zlib.decompress(parts["words"]).decode().split("\n")
-    return NgramModel(highest, words, word, log_prob, backoff, first_child, suffix)
+            children = _numbers(parts, name, count) if magic == SECOND else _wide_numbers(parts, name, count)
+            set_children(children, order, starts, first_child)
+    return NgramModel(highest, unpack_words(parts, counts[0]), word, log_prob, backoff, first_child, suffix)
 
 
 def _floats(parts: Parts, name: str, out: Floats) -> None:

@@ -37,7 +37,8 @@ def pack_parts(model: NgramModel) -> dict[str, bytes]:
         above, suffix = parent[block], model.suffix[block]
         if order > 1:
             place = suffix - model.first_child[model.suffix[above]]
-            parts[f"gap{order}"] = encode_numbers(*_gaps(place, above, children, model.suffix))
+            rank = np.arange(block.start, block.stop) - model.first_child[above]
+            parts[f"gap{order}"] = encode_numbers(*_gaps(place, rank, children[above], children[model.suffix[above]]))
         parts[f"log_prob{order}.book"] = _quantize(model.log_prob[block], log_prob[block])
         parts[f"log_prob{order}"] = encode(log_prob[block], log_prob_contexts(log_prob[suffix], backoff[above]))
         if order < model.order:
@@ -76,16 +77,14 @@ def log_prob_contexts(suffix: Codes, backoff: Codes) -> Contexts:
     return (suffix >> 1).astype(np.int16) * (CODES >> 2) + (backoff >> 2)
 
 
-def _gaps(place: Ints, parent: Ints, children: Ints, suffix: Ints) -> tuple[Ints, Contexts]:
+def _gaps(place: Ints, rank: Ints, siblings: Ints, places: Ints) -> tuple[Ints, Contexts]:
     """Of each place (N,) how many are passed over since the sibling before; and what foretells it.
 
-    That is how dense the siblings to come lie in what is left, and how much has been passed.
+    That is how dense the siblings to come lie in what is left, and how much has been passed. Of each n-gram: which one
+    of its `siblings` it is, from 0 on, and how many `places` there are.
     """
-    node = np.arange(len(place), dtype=np.int32)
-    first = np.searchsorted(parent, parent).astype(np.int32)
-    passed = np.where(node == first, 0, np.roll(place, 1) + 1)
-    left = children[suffix[parent]] - passed
-    to_come = children[parent] - (node - first)
+    passed = np.where(rank == 0, 0, np.roll(place, 1) + 1)
+    left, to_come = places - passed, siblings - rank
     return place - passed, LENGTHS * (bit_length(left) - bit_length(to_come)) + bit_length(passed)
 
 

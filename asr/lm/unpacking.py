@@ -29,12 +29,7 @@ def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
     Raises `KeyError`, `ValueError`, `struct.error` or `zlib.error` for what `pack_parts` did not make.
     """
     starts = block_starts(counts)
-    total = starts[-1]
-    word = np.full(total, -1, np.int32)
-    word[1 : starts[2]] = np.arange(counts[0])
-    first_child = np.full(starts[-2] + 1, total, np.int32)
-    first_child[0] = 1
-    suffix = np.zeros(total, np.int32)
+    word, first_child, suffix = unigram_trie(starts)
     lengths = bit_length(np.arange(counts[0] + 1)).astype(np.uint8)
     weights = _Weights(parts, starts, first_child, suffix, lengths)
     # How the n-grams hang together is a chain from order to order; what they weigh is unpacked beside it.
@@ -50,18 +45,35 @@ def unpack_parts(parts: Parts, counts: Sequence[int]) -> NgramModel:
             done.append(beside.submit(weights.unpack, order))
         for one in done:
             one.result()
+    words = unpack_words(parts, counts[0])
+    return NgramModel(len(counts), words, word, weights.log_prob, weights.backoff, first_child, suffix)
+
+
+def unigram_trie(starts: Sequence[int]) -> tuple[Ints, Ints, Ints]:
+    """`word`, `first_child` and `suffix` of a model whose orders start there, filled as far as its unigrams are."""
+    total = starts[-1]
+    word = np.full(total, -1, np.int32)
+    word[1 : starts[2]] = np.arange(starts[2] - 1)
+    first_child = np.full(starts[-2] + 1, total, np.int32)
+    first_child[0] = 1
+    return word, first_child, np.zeros(total, np.int32)
+
+
+def set_children(children: Ints, order: int, starts: Sequence[int], first_child: Ints) -> None:
+    """Fill `first_child` of an order, and one further. Raises `ValueError` for other numbers than there are n-grams."""
+    start, end = starts[order : order + 2]
+    first_child[start] = end
+    first_child[start + 1 : end + 1] = end + np.cumsum(children, dtype=np.int64)
+    if children.min(initial=0) < 0 or first_child[end] != starts[order + 2]:
+        raise ValueError("the children are not as many as there are n-grams")
+
+
+def unpack_words(parts: Parts, count: int) -> list[str]:
+    """The words. Raises `ValueError` where they are not `count`."""
     words = zlib.decompress(parts["words"]).decode().split("\n")
-    if len(words) != counts[0]:
+    if len(words) != count:
         raise ValueError("the words are not as many as there are unigrams")
-    return NgramModel(
-        order=len(counts),
-        words=words,
-        word=word,
-        log_prob=weights.log_prob,
-        backoff=weights.backoff,
-        first_child=first_child,
-        suffix=suffix,
-    )
+    return words
 
 
 def _unpack_children(
@@ -73,9 +85,7 @@ def _unpack_children(
     contexts = lengths[np.diff(first_child[above : start + 1])][suffix[start:end] - above]
     children = np.zeros(end - start, np.int32)
     decode(parts[f"children{order}"], contexts, children, numbers=True)
-    first_child[start + 1 : end + 1] = end + np.cumsum(children, dtype=np.int64)
-    if children.min(initial=0) < 0 or first_child[end] != starts[order + 2]:
-        raise ValueError("the children are not as many as there are n-grams")
+    set_children(children, order, starts, first_child)
 
 
 class _Weights:
@@ -138,13 +148,17 @@ def place_children(
 
 
 @COMPILER.kernel
-def place_by_gaps(gaps: Array, parents: int, start: int, first_child: Array, suffix: Array, word: Array) -> None:
-    """The same with the gaps at hand."""
+def place_by_gaps(gaps: Array, parents: int, start: int, first_child: Array, suffix: Array, word: Array) -> bool:
+    """The same with the gaps at hand; returns whether all places are there."""
     node = start
     for parent in range(parents, start):
-        child = first_child[suffix[parent]] - 1
+        child, end = first_child[suffix[parent]] - 1, first_child[suffix[parent] + 1]
         for _ in range(first_child[parent + 1] - first_child[parent]):
-            child += gaps[node - start] + 1
+            gap = gaps[node - start]
+            if gap < 0 or gap >= end - child - 1:
+                return False
+            child += gap + 1
             suffix[node] = child
             word[node] = word[child]
             node += 1
+    return True

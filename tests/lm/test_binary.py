@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from asr.errors import ModelError
 from asr.lm.binary import read_binary, read_header, write_binary
+from asr.lm.former_binary import unpack_former
 from asr.lm.load import load_language_model
 from asr.lm.packing import CODES, _gaps, fit_codebook, likeliest_first
 from tests.lm.test_ngram import random_model
@@ -36,6 +37,11 @@ def test_what_is_quantized_already_is_exact(
         assert np.array_equal(getattr(once, name), getattr(model, name)), name
     for name in ARRAYS:
         assert np.array_equal(getattr(twice, name), getattr(once, name)), name
+    for block in model.blocks:
+        for name in ("log_prob", "backoff"):
+            values = getattr(model, name)[block]
+            if len(np.unique(values)) <= CODES:
+                assert np.array_equal(getattr(once, name)[block], values), name
 
 
 def test_quantized_is_close_and_small(tmp_path: Path) -> None:
@@ -73,10 +79,9 @@ def test_the_codebook_keeps_zero_and_the_extremes() -> None:
 
 
 def test_gaps_begin_anew_with_each_parent() -> None:
-    """Nodes 3, 5 and 6 have three, two and one children, among the 12 of their suffix, the root."""
-    place, parent = np.array([3, 4, 9, 0, 2, 5], np.int32), np.array([3, 3, 3, 5, 5, 6], np.int32)
-    children, suffix = np.array([12, 0, 0, 3, 0, 2, 1], np.int32), np.zeros(7, np.int32)
-    gaps, contexts = _gaps(place, parent, children, suffix)
+    """Three nodes have three, two and one children, among the 12 of their suffix, the root."""
+    place, rank, siblings = np.array([[3, 4, 9, 0, 2, 5], [0, 1, 2, 0, 1, 0], [3, 3, 3, 2, 2, 1]], np.int32)
+    gaps, contexts = _gaps(place, rank, siblings, np.full(6, 12))
     assert gaps.tolist() == [3, 0, 4, 0, 1, 5]
     # 12, 8, 7 are left for 3, 2, 1; then 12, 11 for 2, 1; then 12 for 1; and so many are passed
     assert contexts.tolist() == [32 * 2, 32 * 2 + 3, 32 * 2 + 3, 32 * 2, 32 * 3 + 1, 32 * 3]
@@ -98,17 +103,31 @@ def test_whatever_a_file_holds_nothing_worse_comes_than_an_error(
 ) -> None:
     """Bytes are changed and the checksum with them, as nothing but malice would."""
     path = tmp_path_factory.mktemp("lm") / "lm.ngram"
-    write_binary(random_model(data.draw(st.integers(0, 5)), 6, 3), path)
+    former = data.draw(st.sampled_from(["", "former.ngram", "second.ngram"]))
+    if former:
+        path.write_bytes(Path(__file__).with_name(former).read_bytes())
+    else:
+        write_binary(random_model(data.draw(st.integers(0, 5)), 6, 3), path)
     content = bytearray(path.read_bytes())
     header = read_header(memoryview(content), path)
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(header.size, len(content) - 1))] = data.draw(st.integers(0, 255))
-    checksum = str(zlib.crc32(content[header.size :])).encode()
-    former = str(header.crc32).encode()
-    assume(len(checksum) == len(former))
-    path.write_bytes(bytes(content).replace(former, checksum, 1))
+    before, after = str(header.crc32).encode(), str(zlib.crc32(content[header.size :])).encode()
+    assume(len(before) == len(after))
+    path.write_bytes(bytes(content).replace(before, after, 1))
     with suppress(ModelError):
         load_language_model(path).score_sentence(["a", "b"])
+
+
+@pytest.mark.parametrize(("part", "count"), [("gap2.0", 21), ("children1.0", 17)])
+def test_what_a_former_file_cannot_hold_is_refused(part: str, count: int) -> None:
+    content = memoryview(Path(__file__).with_name("second.ngram").read_bytes())
+    header = read_header(content, "second.ngram")
+    ends = np.cumsum([header.size, *header.parts.values()])
+    parts = {name: bytes(content[start:end]) for name, start, end in zip(header.parts, ends, ends[1:], strict=False)}
+    assert unpack_former(parts, header.counts, header.magic).counts == [17, 21, 19]
+    with pytest.raises(ValueError, match=r"not there|not as many"):
+        unpack_former(parts | {part: zlib.compress(bytes([200]) * count)}, header.counts, header.magic)
 
 
 def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path) -> None:
