@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.decoding.kernels import constant
 from asr.errors import ModelError
 from asr.text.tokenizer import BLANK, WORD_START
 
 BOUNDARY = 0  # the letter between two words
-ROOT = 0  # node of the trie: no letter of a word has been read
+ROOT = constant(0)  # node of the trie: no letter of a word has been read
 _BASE = 0x9E3779B97F4A7C15  # odd, so that multiplying by it loses nothing
 _WORD = (1 << 64) - 1
 _CONTROL = re.compile(r"<[^<>]*>")  # `<unk>`, `<blank>`, …: names of pieces, not letters to spell

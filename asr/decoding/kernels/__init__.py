@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from asr.nn.numba_cache import Compiler
 
@@ -19,3 +22,8 @@ COMPILER = Compiler(
     sorted(path for pattern in _SOURCES for path in _ASR.glob(pattern)),
 )
 inner, kernel = COMPILER.inner, COMPILER.kernel
+
+
+def constant(value: int) -> int:
+    """A number of type int64: of each plain one numba makes a type, and compiles anew whatever it is passed to."""
+    return cast("int", np.int64(value))

@@ -28,6 +28,7 @@ from asr.decoding.kernels import inner, kernel
 from asr.decoding.kernels.fusion import (
     MIX,
     Fusion,
+    Rules,
     best_gain,
     finish_text,
     homophones,
@@ -152,8 +153,9 @@ def search(log_probs: Array, pieces: Pieces, fusion: Fusion, limits: Limits) -> 
 def run(frames: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Workspace) -> tuple[int, float]:
     """Search through all frames. Returns the number of prefixes left and the log of their probabilities' scale."""
     prefixes, candidates, of_token = space.prefixes, space.candidates, space.of_token
-    start(prefixes[0], fusion)
-    count, nodes, scale, reference = 1, 1, 0.0, 0.0
+    start(prefixes[0], fusion.rules)
+    count = nodes = np.int64(1)  # see `constant`
+    scale = reference = 0.0
     for time in range(frames):
         first, end = space.begin[time], space.begin[time + 1]
         tokens, probs = space.tokens[first:end], space.probs[first:end]
@@ -214,11 +216,11 @@ def likely_tokens(log_probs: Array, spoken: Array, threshold: float, tokens: Arr
 
 
 @inner
-def start(prefix: Any, fusion: Fusion) -> None:
+def start(prefix: Any, rules: Rules) -> None:
     """The empty text before the first frame."""
     prefix.blank, prefix.weight = 1.0, 1.0
     prefix.last, prefix.finished_state, prefix.word = -1, -1, NO_WORD
-    prefix.state, prefix.trie, prefix.hot = fusion.rules.begin_state, ROOT, BETWEEN
+    prefix.state, prefix.trie, prefix.hot = rules.begin_state, ROOT, BETWEEN
 
 
 @inner
@@ -264,12 +266,12 @@ def grow(
     text is only looked at if it could still be among the best.
     """
     found = count
-    begins_word = False
+    beginning = 0  # tokens that begin a word
     for at in range(len(tokens)):
-        begins_word |= pieces.start[0, tokens[at]] != pieces.start[1, tokens[at]]
+        beginning += pieces.start[0, tokens[at]] != pieces.start[1, tokens[at]]
     for index in range(count):
         prefix = prefixes[index]
-        scores[2, index] = prefix.weight * math.exp(best_gain(prefix, begins_word, fusion))
+        scores[2, index] = prefix.weight * math.exp(best_gain(prefix, beginning > 0, fusion))
     floor, floor_of, negligible = 0.0, 0, 0.0
     for at in range(len(tokens)):
         piece, emitted = tokens[at], probs[at]
@@ -286,10 +288,10 @@ def grow(
             probability = emitted * (prefix.blank if piece == prefix.last else prefix.blank + prefix.token)
             if probability * scores[2, index] <= negligible:
                 continue
-            first, end = homophones(prefix, piece, pieces, fusion)
+            first, end = homophones(prefix, piece, pieces, fusion.lexicon)
             for entry in range(first, end):
-                word = word_of(entry, fusion)
-                words, key = longer_text(prefix, piece, word, pieces, fusion)
+                word = word_of(entry, fusion.lexicon)
+                words, key = longer_text(prefix, piece, word, pieces, fusion.rules)
                 slot = find(candidates, key, piece)
                 if candidates.slots[slot] < 0:
                     new = candidates.records[found]
@@ -315,9 +317,9 @@ def grow(
 
 
 @inner
-def longer_text(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusion) -> tuple[int, int]:
+def longer_text(prefix: Any, piece: int, word: int, pieces: Pieces, rules: Rules) -> tuple[int, int]:
     """The hashes of the whole words and of the text of `prefix` and `piece`, which ends the open word as `word`."""
-    if word != NO_WORD and fusion.rules.phones:
+    if word != NO_WORD and rules.phones:
         words = with_word(prefix.words, word)
         return words, words * pieces.power[1, piece] + pieces.hash[1, piece]
     at_boundary = 1 if prefix.trie == ROOT else 0
@@ -444,10 +446,10 @@ def finish(prefixes: Array, count: int, pieces: Pieces, fusion: Fusion, texts: A
     for forgiving in (False, True):  # a closed lexicon may leave nothing that ends on a whole word: then take it open
         for index in range(count):
             prefix = prefixes[index]
-            first, end = words_at(prefix.trie, fusion)
+            first, end = words_at(np.int64(prefix.trie), fusion.lexicon)
             for entry in range(first, end):
-                word = word_of(entry, fusion)
-                key = whole_text(prefix, word, pieces, fusion)
+                word = word_of(entry, fusion.lexicon)
+                key = whole_text(prefix, word, pieces, fusion.rules)
                 at = 0
                 while at < found and texts[at].key != key:
                     at += 1
@@ -468,10 +470,10 @@ def finish(prefixes: Array, count: int, pieces: Pieces, fusion: Fusion, texts: A
 
 
 @inner
-def whole_text(prefix: Any, word: int, pieces: Pieces, fusion: Fusion) -> int:
+def whole_text(prefix: Any, word: int, pieces: Pieces, rules: Rules) -> int:
     """The hash of the text of `prefix` with its open word complete as `word`."""
     key: int = prefix.key
-    if fusion.rules.phones:
+    if rules.phones:
         key = prefix.words if word == NO_WORD else with_word(prefix.words, word)
     elif prefix.trie != ROOT:
         key = key * pieces.boundary[1] + pieces.boundary[0]

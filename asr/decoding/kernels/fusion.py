@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.hotwords import HotwordStates
-from asr.decoding.kernels import inner
+from asr.decoding.kernels import constant, inner
 from asr.decoding.kernels.look_ahead import DEPTH, NO_WORD, LookAhead
 from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
 from asr.lm.lookup import Ngrams, search_children
 from asr.lm.lookup import score as ngram_score
 from asr.lm.ngram import END_ID, UNKNOWN_ID
 
-STRANGE = -1  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
+STRANGE = constant(-1)  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
+_UNKNOWN, _END = constant(UNKNOWN_ID), constant(END_ID)
 FORBIDDEN = -float("inf")
 MEMORY = 1 << 13
 """Questions whose answers are kept: what stays in a processor's second cache."""
@@ -76,29 +77,29 @@ class Fusion(NamedTuple):
 
 
 @inner
-def homophones(prefix: Any, piece: int, pieces: Pieces, fusion: Fusion) -> tuple[int, int]:
+def homophones(prefix: Any, piece: int, pieces: Pieces, lexicon: LexiconTrie) -> tuple[int, int]:
     """Where in `lexicon.word` the words stand that the open word of `prefix` may be if `piece` ends it.
 
     (-1, 0), a single entry that is no word, where `piece` ends none or none that is known.
     """
     if prefix.trie == ROOT or pieces.start[0, piece] == pieces.start[1, piece]:
         return -1, 0
-    return words_at(prefix.trie, fusion)
+    return words_at(np.int64(prefix.trie), lexicon)
 
 
 @inner
-def words_at(trie: int, fusion: Fusion) -> tuple[int, int]:
+def words_at(trie: int, lexicon: LexiconTrie) -> tuple[int, int]:
     """Where in `lexicon.word` the words that end in a lexicon node stand; (-1, 0) where there are none."""
     if trie in (STRANGE, ROOT):
         return -1, 0
-    first, end = fusion.lexicon.first_word[trie], fusion.lexicon.first_word[trie + 1]
+    first, end = lexicon.first_word[trie], lexicon.first_word[trie + 1]
     return (first, end) if first < end else (-1, 0)
 
 
 @inner
-def word_of(entry: int, fusion: Fusion) -> int:
+def word_of(entry: int, lexicon: LexiconTrie) -> int:
     """The id of an entry of `homophones`."""
-    word: int = fusion.lexicon.word[entry] if entry >= 0 else NO_WORD
+    word: int = lexicon.word[entry] if entry >= 0 else NO_WORD
     return word
 
 
@@ -109,17 +110,17 @@ def read_piece(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusio
     `prefix` and `new` are records of `asr.decoding.kernels.beam.PREFIX`; where `piece` ends the open word of `prefix`,
     that is `word` (of `homophones`).
     """
-    language, state, trie, hot = prefix.language, prefix.state, prefix.trie, prefix.hot
-    length, gain = prefix.length, prefix.gain
+    language, state, trie, hot = prefix.language, prefix.state, np.int64(prefix.trie), prefix.hot
+    length, gain = np.int64(prefix.length), prefix.gain
     first = pieces.start[1 if trie == ROOT else 0, piece]
     for position in range(first, pieces.end[piece]):
         letter = pieces.letters[position]
         if letter == BOUNDARY:
             if position == first:
                 language, state = finish_own_word(prefix, word, fusion)
-                letter = end_letter(word, fusion)
+                letter = end_letter(word, fusion.hotwords)
             else:
-                inner_word = word_of(words_at(trie, fusion)[0], fusion)
+                inner_word = word_of(words_at(trie, fusion.lexicon)[0], fusion.lexicon)
                 language, state = finish_word(language, state, length, inner_word, fusion)
             trie, length = ROOT, 0
         else:
@@ -139,9 +140,9 @@ def read_piece(prefix: Any, piece: int, word: int, pieces: Pieces, fusion: Fusio
 
 
 @inner
-def end_letter(word: int, fusion: Fusion) -> int:
+def end_letter(word: int, hotwords: HotwordStates) -> int:
     """What the hotwords read where `word` ends."""
-    letter: int = fusion.hotwords.end_letter[word] if word >= 0 else BOUNDARY
+    letter: int = hotwords.end_letter[word] if word >= 0 else BOUNDARY
     return letter
 
 
@@ -151,17 +152,17 @@ def finish_own_word(prefix: Any, word: int, fusion: Fusion) -> tuple[float, int]
     likeliest_end(prefix, fusion)
     if word == prefix.finished_word:
         return prefix.finished, prefix.finished_state
-    return finish_word(prefix.language, prefix.state, prefix.length, word, fusion)
+    return finish_word(prefix.language, prefix.state, np.int64(prefix.length), word, fusion)
 
 
 @inner
 def likeliest_end(prefix: Any, fusion: Fusion) -> float:
     """The language score of `prefix` with its open word complete, as the likeliest of its homophones."""
     if prefix.finished_state < 0:
-        first, end = words_at(prefix.trie, fusion)
+        first, end = words_at(np.int64(prefix.trie), fusion.lexicon)
         for entry in range(first, end):
-            word = word_of(entry, fusion)
-            language, state = finish_word(prefix.language, prefix.state, prefix.length, word, fusion)
+            word = word_of(entry, fusion.lexicon)
+            language, state = finish_word(prefix.language, prefix.state, np.int64(prefix.length), word, fusion)
             if entry == first or language > prefix.finished:
                 prefix.finished, prefix.finished_state, prefix.finished_word = language, state, word
     finished: float = prefix.finished
@@ -179,7 +180,7 @@ def finish_word(language: float, state: int, length: int, word: int, fusion: Fus
         if rules.closed:
             return FORBIDDEN, state
         language += rules.unk_score + length * rules.unk_char_score
-        word = UNKNOWN_ID
+        word = _UNKNOWN
     log_prob, after = score_word(state, word, fusion)
     return language + rules.weight * log_prob, after
 
@@ -195,13 +196,13 @@ def finish_text(prefix: Any, word: int, fusion: Fusion, forgiving: bool) -> floa
     if prefix.trie != ROOT:
         language, state = finish_own_word(prefix, word, fusion)
         if language == FORBIDDEN and forgiving:
-            log_prob, state = score_word(prefix.state, UNKNOWN_ID, fusion)
+            log_prob, state = score_word(prefix.state, _UNKNOWN, fusion)
             rules = fusion.rules
             unknown = rules.unk_score + prefix.length * rules.unk_char_score
             language = prefix.language + rules.word_score + unknown + rules.weight * log_prob
-        language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, end_letter(word, fusion)]]
+        language += fusion.hotwords.earned[fusion.hotwords.next[prefix.hot, end_letter(word, fusion.hotwords)]]
     if fusion.rules.has_model and fusion.rules.end_of_sentence:
-        log_prob, state = score_word(state, END_ID, fusion)
+        log_prob, state = score_word(state, _END, fusion)
         language += fusion.rules.weight * log_prob
     return language
 
@@ -210,7 +211,7 @@ def finish_text(prefix: Any, word: int, fusion: Fusion, forgiving: bool) -> floa
 def score_word(state: int, word: int, fusion: Fusion) -> tuple[float, int]:
     """Natural-log probability of `word` in `state` and the state after it."""
     if word >= fusion.rules.known_words:
-        word = UNKNOWN_ID
+        word = _UNKNOWN
     memo = fusion.memo
     question = np.int64(state) * fusion.rules.known_words + word + 1
     slot = place(question)
@@ -258,7 +259,7 @@ def look_ahead(state: int, trie: int, length: int, gain: float, fusion: Fusion) 
         return rules.word_score
     if trie == STRANGE:
         return rules.word_score + rules.unk_lookahead + length * rules.unk_char_score
-    only = fusion.look_ahead.only[trie]
+    only = np.int64(fusion.look_ahead.only[trie])
     log_prob: float = fusion.lexicon.best[trie] + gain if only == NO_WORD else score_word(state, only, fusion)[0]
     return rules.word_score + rules.weight * log_prob
 
@@ -276,7 +277,7 @@ def best_gain(prefix: Any, begins_word: bool, fusion: Fusion) -> float:
         return new_word(prefix.state, fusion) + rules.hotword_gain
     gain = 0.0
     if rules.has_model and not rules.closed:
-        gain = max(gain, look_ahead(prefix.state, STRANGE, prefix.length, 0.0, fusion) - prefix.expected)
+        gain = max(gain, look_ahead(prefix.state, STRANGE, np.int64(prefix.length), 0.0, fusion) - prefix.expected)
     if begins_word:
         worth = likeliest_end(prefix, fusion) - prefix.language
         gain = max(gain, worth - prefix.expected + new_word(prefix.finished_state, fusion))
