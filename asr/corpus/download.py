@@ -125,6 +125,8 @@ def _fetch_bytes(url: str, part: Path, report: Report) -> None:
             if error.code < 500 and error.code != 429:
                 raise DataError(f"{url}: the server answers {error.code} {error.reason}") from error
             reason = f"the server answers {error.code} {error.reason}"
+        except ValueError as error:  # no scheme, or no name of a server
+            raise DataError(f"{url} is no address: {error}") from error
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             reason = str(getattr(error, "reason", error))
         gained = part.exists() and part.stat().st_size > before

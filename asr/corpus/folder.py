@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr.audio import is_audio
 from asr.corpus.manifest import Utterance
-from asr.corpus.prepare import Preparation, Track, prepare
+from asr.corpus.prepare import Preparation, Track, numbered_lines, prepare
 from asr.errors import DataError, UsageError
 from asr.io import walk
 from asr.text.normalize import get_normalizer
@@ -62,18 +62,14 @@ def prepare_folder(
 
 
 def _from_table(table: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
-    try:
-        lines = table.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{table} cannot be read: {error}", "It must be UTF-8 text.") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in numbered_lines(table):
         path, tab, text = line.partition("\t")
         if "\t" in text.rstrip():
             columns = line.rstrip().count("\t") + 1
             problems.append(f"{table}, line {number}: {columns} columns instead of two, path and text")
         elif tab and path:
             yield Path(path), text
-        elif line.strip():
+        else:
             problems.append(f"{table}, line {number}: no tab between path and text")
 
 

@@ -9,12 +9,13 @@ data directory must not run what is written in it.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from asr.corpus.manifest import Utterance
-from asr.corpus.prepare import Preparation, Track, prepare
+from asr.corpus.prepare import Preparation, Track, numbered_lines, prepare
 from asr.errors import DataError
 from asr.io import write_text
 from asr.text.normalize import get_normalizer
@@ -38,10 +39,12 @@ def prepare_kaldi(
 def export_kaldi(utterances: Sequence[Utterance], folder: Path) -> None:
     """Write wav.scp, segments, text, utt2spk and spk2utt into `folder`.
 
-    Tables are sorted bytewise as Kaldi wants; an utterance without a speaker is its own speaker. Raises `DataError`
-    for ids with white space, which the tables cannot hold.
+    Tables are sorted bytewise as Kaldi wants; an utterance without a speaker is its own speaker, and its text is in
+    one line. Raises `DataError` for ids with white space and paths of several lines, which the tables cannot hold.
     """
     for utterance in utterances:
+        if len(str(utterance.audio).splitlines()) > 1:
+            raise DataError(f"{utterance.id!r}: the path {str(utterance.audio)!r} is not one line, as Kaldi needs")
         for word in (utterance.id, utterance.speaker or utterance.id):
             if word.split() != [word]:
                 raise DataError(f"{utterance.id!r}: the id or speaker {word!r} is not one word, as Kaldi needs")
@@ -56,7 +59,7 @@ def export_kaldi(utterances: Sequence[Utterance], folder: Path) -> None:
     }
     _write_table(folder / "wav.scp", {names[utterance.audio]: str(utterance.audio) for utterance in utterances})
     _write_table(folder / "segments", segments)
-    _write_table(folder / "text", {utterance.id: utterance.text for utterance in utterances})
+    _write_table(folder / "text", {utterance.id: " ".join(utterance.text.splitlines()) for utterance in utterances})
     _write_table(folder / "utt2spk", speakers)
     _write_table(folder / "spk2utt", {speaker: " ".join(ids) for speaker, ids in members.items()})
 
@@ -92,8 +95,8 @@ def _stretches(root: Path, segments: Mapping[str, str]) -> Iterator[tuple[str, s
             length = 0.0 if float(end) == -1 else float(end) - begin  # -1: to the end, as a duration of 0 means here
         except ValueError:
             raise DataError(f"{root / 'segments'}: {identity}: not a recording, a start and an end: {row!r}") from None
-        if not (begin >= 0 and (length > 0 or float(end) == -1)):
-            raise DataError(f"{root / 'segments'}: {identity}: ends before it starts: {row!r}")
+        if not (begin >= 0 and (0 < length < math.inf or float(end) == -1)):
+            raise DataError(f"{root / 'segments'}: {identity}: ends before it starts, or never: {row!r}")
         yield identity, recording, begin, length
 
 
@@ -105,14 +108,8 @@ def _locate(root: Path, source: str) -> Path:
 def _read_table(path: Path, optional: bool = False) -> dict[str, str]:
     if optional and not path.exists():
         return {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     table: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path):
         key, *value = line.split(maxsplit=1)
         if key in table:
             raise DataError(f"{path}, line {number}: {key} appears twice")

@@ -13,7 +13,7 @@ from pathlib import Path
 from asr.audio import is_audio
 from asr.corpus.download import Archive, Report, download, silent
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.prepare import Preparation, Size, Track, alternate, prepare, save
+from asr.corpus.prepare import Preparation, Size, Track, alternate, numbered_lines, prepare, save
 from asr.errors import DataError, UsageError
 from asr.text.normalize import librispeech
 
@@ -109,12 +109,12 @@ def _halves(whole: Preparation, out_dir: Path) -> Iterator[Preparation]:
 def _read_chapter(transcripts: Path, genders: dict[str, str], problems: list[str]) -> Iterator[Utterance]:
     recordings = {path.stem: path for path in sorted(transcripts.parent.iterdir()) if is_audio(path)}
     try:
-        lines = transcripts.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{transcripts}: {error}")
+        lines = list(numbered_lines(transcripts))
+    except DataError as error:
+        problems.append(error.message)
         return
-    for line in filter(None, map(str.strip, lines)):
-        identity, _, text = line.partition(" ")
+    for _, line in lines:
+        identity, _, text = line.strip().partition(" ")
         audio = recordings.pop(identity, None)
         if audio is None:
             problems.append(f"{identity}: no recording beside {transcripts}")

@@ -19,7 +19,7 @@ from pathlib import Path
 from asr.audio import is_audio
 from asr.corpus.download import Archive, Report, download, silent
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.prepare import Preparation, Size, Track, prepare, save, share
+from asr.corpus.prepare import Preparation, Size, Track, numbered_lines, prepare, save, share
 from asr.errors import DataError
 from asr.text.normalize import ljspeech
 
@@ -86,15 +86,11 @@ def _chapter(identity: str) -> str:
 
 def _read(root: Path, problems: list[str]) -> Iterator[Utterance]:
     metadata = root / "metadata.csv"
-    try:
-        lines = metadata.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{metadata} does not exist", "Name another --root, or fetch it with --download.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{metadata} cannot be read: {error}") from error
+    if not metadata.exists():
+        raise DataError(f"{metadata} does not exist", "Name another --root, or fetch it with --download.")
     folder = root / "wavs"
     recordings = {path.stem: path for path in folder.iterdir() if is_audio(path)} if folder.is_dir() else {}
-    for number, line in enumerate(lines, 1):
+    for number, line in numbered_lines(metadata):
         identity, *texts = line.split("|")
         if not any(texts):
             problems.append(f"{metadata}, line {number}: no text")

@@ -94,7 +94,7 @@ def _parse(line: str, base: Path, where: str) -> Utterance:
     if not isinstance(record, dict):
         raise DataError(f"{where}: not a JSON object")
     audio = record.pop("audio_filepath", None)
-    if not isinstance(audio, str) or not audio:
+    if not isinstance(audio, str) or not audio or "\0" in audio:
         raise DataError(f"{where}: no audio_filepath")
     duration = _number(record.pop("duration", None), "duration", where)
     offset = _number(record.pop("offset", 0.0), "offset", where)

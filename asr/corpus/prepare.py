@@ -116,6 +116,19 @@ def save(
     )
 
 
+def numbered_lines(table: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a table that are not blank, each with its number. Raises `DataError` where it cannot be read."""
+    hint = "It must be UTF-8 text."
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{table} cannot be read: {getattr(error, 'strerror', None) or error}", hint) from error
+    if "\0" in text:  # UTF-16 without its mark is UTF-8 too, with a zero beside every letter
+        raise DataError(f"{table} cannot be read: there are zeros among its letters", hint)
+    # Other signs that end a line for `splitlines` may stand in a text.
+    yield from ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
 def measure(audio: Path, offset: float = 0.0, duration: float | None = None) -> Measurement:
     """Duration in seconds and signal level (RMS, dBFS) of a recording or a stretch of it, by reading it through.
 

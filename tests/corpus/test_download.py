@@ -21,6 +21,7 @@ import pytest
 
 from asr.corpus import download as module
 from asr.corpus.download import Archive, download, fetch, unpack
+from asr.corpus.librispeech import download_librispeech
 from asr.errors import DataError
 
 SPEECH = os.urandom(300_000)
@@ -160,6 +161,12 @@ def test_a_dead_server_is_an_error_that_keeps_what_came(server: Server, tmp_path
     download(archive_of(server), tmp_path)
     assert_complete(tmp_path)
     assert server.asked[-1] == "bytes=50000-"
+
+
+@pytest.mark.parametrize("mirror", ["openslr.example", "http://a..b"])
+def test_a_mirror_that_is_no_address_is_named(tmp_path: Path, mirror: str) -> None:
+    with pytest.raises(DataError, match=f"{mirror}/31/dev-clean-2.tar.gz is no address"):
+        download_librispeech(tmp_path, ["dev-clean-2"], mirror=mirror)
 
 
 def test_a_wrong_checksum_unpacks_nothing_and_keeps_nothing(server: Server, tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ def test_tables_as_other_programs_write_them(tmp_path: Path) -> None:
         ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r 1\n"}, "segments: u1"),
         ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r 2 1\n"}, "ends before"),
         ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r nan 1\n"}, "ends before"),
+        ({"wav_scp": "r a.wav\n", "text": "u1 ONE\n", "segments": "u1 r 0 inf\n"}, "segments: u1"),
+        ({"wav_scp": "r a\0.wav\n", "text": "u1 ONE\n"}, r"wav\.scp cannot be read"),
     ],
 )
 def test_malformed_tables_name_the_place(tmp_path: Path, tables: dict[str, str], named: str) -> None:
@@ -116,6 +118,13 @@ def test_names_that_the_tables_cannot_hold(tmp_path: Path, identity: str, speake
     utterance = Utterance(identity, tmp_path / "a.wav", 1.0, "WORDS", speaker)
     with pytest.raises(DataError, match="not one word"):
         export_kaldi([utterance], tmp_path / "data")
+
+
+def test_a_text_of_several_lines_is_written_in_one_and_a_path_is_refused(tmp_path: Path) -> None:
+    export_kaldi([Utterance("u", tmp_path / "a.wav", 1.0, "ONE\r\nTWO\nTHREE")], tmp_path / "data")
+    assert (tmp_path / "data/text").read_text() == "u ONE TWO THREE\n"
+    with pytest.raises(DataError, match="not one line"):
+        export_kaldi([Utterance("u", tmp_path / "a\nb.wav", 1.0, "ONE")], tmp_path / "data")
 
 
 def test_a_segment_that_ends_after_its_recording_is_named_and_minus_one_is_the_end(tmp_path: Path) -> None:

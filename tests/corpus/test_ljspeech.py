@@ -43,7 +43,7 @@ def test_prepared_with_its_divisions(tmp_path: Path) -> None:
     (root / "wavs").mkdir(parents=True)
     for row in rows[:2]:
         write_tone(root / "wavs" / f"{row[:10]}.wav", rate=22050)
-    (root / "metadata.csv").write_text("\n".join(rows), encoding="utf-8")
+    (root / "metadata.csv").write_text("\n\n".join(rows), encoding="utf-8-sig")
     whole, *sides = prepare_ljspeech(tmp_path, tmp_path / "out")
     found = {one.id: (one.text, one.speaker, one.extra["chapter"]) for one in read_manifest(whole.manifest)}
     assert found == {

@@ -48,6 +48,7 @@ def test_audio_beneath_the_manifest_moves_with_it(tmp_path: Path) -> None:
         ("{", "line 2: not valid JSON"),
         ("[]", "line 2: not a JSON object"),
         ('{"duration": 1}', "line 2: no audio_filepath"),
+        ('{"audio_filepath": "b\\u0000.wav", "duration": 1}', "line 2: no audio_filepath"),
         ('{"audio_filepath": "b.wav"}', "line 2: duration"),
         ('{"audio_filepath": "b.wav", "duration": -1}', "line 2: duration"),
         ('{"audio_filepath": "b.wav", "duration": NaN}', "line 2: duration"),

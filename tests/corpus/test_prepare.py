@@ -193,6 +193,13 @@ def test_a_line_of_a_table_ends_where_its_line_does(tmp_path: Path) -> None:
     assert done.problems == []
 
 
+def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    write_tone(tmp_path / "1.wav")
+    (tmp_path / "transcripts.tsv").write_bytes("1.wav\tone\n".encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"transcripts\.tsv cannot be read"):
+        prepare_folder(tmp_path, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
