@@ -59,6 +59,11 @@ class FeatureExtractor(nn.Module):
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("deviation", torch.ones(self.size))
 
+    @property
+    def shift_seconds(self) -> float:
+        """Seconds from one frame to the next: whole samples, where `shift_ms` need not be any."""
+        return self.transform.shift / self.config.sample_rate
+
     def frames(self, lengths: Tensor) -> Tensor:
         """Whole frames in signals of `lengths` samples."""
         return self.transform.frames(lengths)

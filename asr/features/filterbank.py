@@ -117,6 +117,7 @@ class Mfcc(nn.Module):
     ) -> None:
         super().__init__()
         self.filterbank = Filterbank(sample_rate, MEL_BANDS, shift_ms)
+        self.shift = self.filterbank.shift
         self.deltas = deltas
         self.size = coefficients * (3 if deltas else 1)
         k = torch.arange(coefficients)

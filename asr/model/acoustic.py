@@ -41,7 +41,7 @@ class AcousticModel(nn.Module):
     @property
     def frame_seconds(self) -> float:
         """Seconds from one output step to the next."""
-        return self.config.features.shift_ms / 1000 * self.encoder.subsampling_factor
+        return self.features.shift_seconds * self.encoder.subsampling_factor
 
     def steps(self, lengths: Tensor) -> Tensor:
         """Output steps for signals of `lengths` samples."""

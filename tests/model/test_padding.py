@@ -110,6 +110,14 @@ def test_steps_of_a_second(strides: list[int], steps: int) -> None:
     torch.testing.assert_close(log_probs.exp().sum(dim=2), torch.ones(1, steps))
 
 
+@pytest.mark.parametrize(("rate", "shift_ms"), [(22050, 10.0), (11025, 8.0), (44100, 2.5)])
+def test_steps_last_whole_samples(rate: int, shift_ms: float) -> None:
+    features = FeatureConfig(size=16, sample_rate=rate, shift_ms=shift_ms)
+    model = AcousticModel(AcousticConfig(features, EncoderConfig(layers=1, width=2, channels=[1], strides=[2])), 3)
+    hour = 3600 * rate
+    assert int(model.steps(torch.tensor(hour))) * model.frame_seconds == pytest.approx(3600, abs=0.1)
+
+
 @pytest.mark.parametrize("rnn_type", ["bidirectional", "unidirectional", "none"])
 def test_bfloat16_is_close(rnn_type: str) -> None:
     model = network(rnn_type, [2, 2])
