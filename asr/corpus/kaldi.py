@@ -65,10 +65,10 @@ def export_kaldi(utterances: Sequence[Utterance], folder: Path) -> None:
 
 
 def _read(root: Path, problems: list[str]) -> Iterator[Utterance]:
-    recordings = _read_table(root / "wav.scp")
-    texts = _read_table(root / "text")
-    speakers = _read_table(root / "utt2spk", optional=True)
-    segments = _read_table(root / "segments", optional=True)
+    recordings = read_table(root / "wav.scp")
+    texts = read_table(root / "text")
+    speakers = read_table(root / "utt2spk", optional=True)
+    segments = read_table(root / "segments", optional=True)
     stretches = _stretches(root, segments) if segments else ((name, name, 0.0, 0.0) for name in recordings)
     for identity, recording, start, duration in stretches:
         source = recordings.get(recording)
@@ -105,7 +105,8 @@ def _locate(root: Path, source: str) -> Path:
     return (within if within.exists() else Path(source)).absolute()
 
 
-def _read_table(path: Path, optional: bool = False) -> dict[str, str]:
+def read_table(path: Path, optional: bool = False) -> dict[str, str]:
+    """The rest of each line by its first word. Raises `DataError` naming a line whose word was there before."""
     if optional and not path.exists():
         return {}
     table: dict[str, str] = {}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sources import SOURCES
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.corpus.prepare import prepare
 from asr.errors import DataError
@@ -31,9 +32,12 @@ WORDS_A_SECOND = (0.5, 4.8)
 
 def main(corpora: Path, manifests: Path) -> None:
     """Write the manifests and say what is in them."""
-    found = {folder: _prepared(corpora, folder, manifests) for folder in SOURCES if (corpora / folder).is_dir()}
-    for folder in SOURCES.keys() - found.keys():
-        print(f"{corpora / folder} is missing: everyday speech without it; README.md says where it comes from")
+    found: dict[str, list[Utterance]] = {}
+    for folder in SOURCES:
+        try:
+            found[folder] = _prepared(corpora, folder, manifests)
+        except DataError as error:
+            print(f"everyday speech without {folder}: {error}")
     if not found:
         raise DataError(f"{corpora} holds none of {', '.join(SOURCES)}")
     utterances = {one.id: one for corpus in found.values() for one in corpus}
@@ -74,6 +78,8 @@ def is_plausible(utterance: Utterance) -> bool:
 
 
 def _prepared(corpora: Path, folder: str, manifests: Path) -> list[Utterance]:
+    if not (corpora / folder).is_dir():
+        raise DataError(f"{corpora / folder} is missing", "README.md says where it comes from.")
     drafts = [draft for draft in SOURCES[folder](corpora / folder) if draft.text]
     done = prepare(f"everyday-all-{folder}", drafts, manifests, none)
     for problem in done.problems:
@@ -94,7 +100,5 @@ def _hours(utterances: Sequence[Utterance]) -> str:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_errors():
         main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except DataError as error:
-        raise SystemExit(f"asr: {error}") from None

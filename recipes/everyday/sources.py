@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.corpus.kaldi import read_table
 from asr.corpus.ljspeech import chapter_side
 from asr.corpus.manifest import Utterance
+from asr.corpus.prepare import numbered_lines
 from asr.errors import DataError
 from asr.text.normalize import librispeech, ljspeech
 
 
 def common_voice(root: Path) -> Iterator[Utterance]:
     """Common Voice v1: `transcripts.tsv` of path, tab and text. Who speaks was not published."""
-    for path, text in _table(root / "transcripts.tsv"):
+    for path, text in _pairs(root / "transcripts.tsv"):
         yield _draft("common-voice", Path(path).stem, root / path, text)
 
 
@@ -38,7 +40,7 @@ def voxforge(root: Path) -> Iterator[Utterance]:
 def speechocean(root: Path) -> Iterator[Utterance]:
     """speechocean762: `train` and `test` as Kaldi data folders, with ages."""
     for part in ("train", "test"):
-        tables = {name: _kaldi(root / part / name) for name in ("text", "wav.scp", "utt2spk", "spk2age")}
+        tables = {name: read_table(root / part / name) for name in ("text", "wav.scp", "utt2spk", "spk2age")}
         for utterance, text in tables["text"].items():
             speaker = tables["utt2spk"][utterance]
             audio = root / tables["wav.scp"][utterance]
@@ -48,13 +50,13 @@ def speechocean(root: Path) -> Iterator[Utterance]:
 
 def barista(root: Path) -> Iterator[Utterance]:
     """Coffee orders of Picovoice's benchmark, whose words stand in a `transcripts.tsv` of one's own (see README.md)."""
-    for path, text in _table(root / "transcripts.tsv"):
+    for path, text in _pairs(root / "transcripts.tsv"):
         yield _draft("barista", Path(path).stem, root / "data/speech/clean" / path, text)
 
 
 def lj_chapters(root: Path) -> Iterator[Utterance]:
     """The chapters of LJSpeech that recipes/ljspeech holds out."""
-    for line in (root / "metadata.csv").read_text(encoding="utf-8").splitlines():
+    for _, line in numbered_lines(root / "metadata.csv"):
         clip, *texts = line.split("|")
         audio = next((root / "wavs").glob(f"{clip}.*"), None)
         if audio and chapter_side(clip) == "test":
@@ -90,21 +92,10 @@ def _letters(text: str) -> str:
         return ""
 
 
-def _table(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}", "README.md says how it is made.") from error
-    for line in lines:
+def _pairs(table: Path) -> Iterator[tuple[str, str]]:
+    if not table.exists():
+        raise DataError(f"{table} does not exist", "README.md says how it is made.")
+    for _, line in numbered_lines(table):
         name, tab, text = line.partition("\t")
         if tab:
             yield name, text
-
-
-def _kaldi(path: Path) -> dict[str, str]:
-    """A Kaldi table: a key, white space, the rest."""
-    try:
-        pairs = (line.split(None, 1) for line in path.read_text(encoding="utf-8").splitlines())
-        return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}") from error

@@ -96,12 +96,14 @@ def test_manifests_of_the_corpora_at_hand_and_a_word_for_those_that_are_not(tmp_
         for name, value in (("text", text), ("wav.scp", f"WAVE/{who}/{who}7.wav"), ("utt2spk", who)):
             (root / part / name).write_text(f"{who}7\t{value}\n")
         (root / part / "spk2age").write_text(f"{who} {age}\n")
+    (tmp_path / "corpora/barista/data").mkdir(parents=True)  # as it is fetched: its words are one's own to bring
     splits = tmp_path / "recipes/everyday/splits"
     (splits / "everyday-tune.ids.txt").write_text("voxforge-ann-20200101-abc-rb-0\nvoxforge-not-here\n")
     (splits / "everyday-report.ids.txt").write_text("speechocean762-00027\n")
     done = workspace.run("python", "recipes/everyday/prepare.py", "corpora", "manifests")
     assert done.returncode == 0, done.stderr
     assert "CommonVoice-v1 is missing" in done.stdout
+    assert "everyday speech without barista: corpora/barista/transcripts.tsv does not exist" in done.stdout
     assert "everyday-tune: 1 of 2 utterances" in done.stdout
     (tune,) = read_manifest(tmp_path / "manifests/everyday-tune.jsonl")
     assert (tune.text, tune.speaker, tune.extra["source"]) == ("SAID A", "ann", "voxforge")
