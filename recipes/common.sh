@@ -95,7 +95,8 @@ training() {
 train() { training "$exp" train "$conf" "${overrides[@]}"; }
 
 # learn MANIFEST: stages 4 to 6, to the whole $model, whose search is tuned on the manifest with $lm (and $rescorer), which
-# are in it then. A model that went on from $origin keeps the weights of that one: a handful of clips would choose worse.
+# are in it then. A model that went on from $origin keeps the language models and weights of that one, unless others were
+# $asked for: a handful of clips would choose worse.
 # With $phone_ngram the training goes on by CTC-CRF from where CTC ends, under the settings of $crf.
 learn() {
   local learned=$exp
@@ -116,7 +117,7 @@ learn() {
     asr average "$learned" -o "$model"
   fi
   if begin 6 "the language models and their weights"; then
-    if [ -n "${origin:-}" ] && [ -n "$(language_model "$(model_folder "$origin")")" ]; then
+    if [ -n "${origin-}" ] && [ -z "${asked-}" ] && [ -n "$(language_model "$(model_folder "$origin")")" ]; then
       keep_language_models "$origin" "$model"
     else
       asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-min-logp -8 \

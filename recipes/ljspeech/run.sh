@@ -53,7 +53,7 @@ fi
 if begin 2 "tokenizer" && [ -z "$origin" ]; then
   "$python" recipes/tokenizer.py "$conf" "${overrides[@]}"
 fi
-bundled=$(model_folder default)
+bundled=$(model_folder default) asked=$lm$rescorer
 lm=${lm:-$(language_model "$bundled")}
 [ -n "$rescorer" ] || [ ! -d "$bundled/rnn" ] || rescorer=$bundled/rnn
 if begin 3 "language model" && [ -z "$lm" ] && [ ! -e "$exp/lm/words.ngram" ]; then

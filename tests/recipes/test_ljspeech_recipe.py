@@ -31,6 +31,22 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
+@pytest.mark.parametrize("options", [[], ["--lm", "mine.ngram"], ["--rescore", "rnn"]])
+def test_language_models_that_are_asked_for_are_tuned(tmp_path: Path, options: list[str]) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "bin/asr").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    (tmp_path / "calls").touch()
+    model = tmp_path / "exp/ljspeech-finetune-random/model"
+    model.mkdir(parents=True)
+    done = workspace.run(RUN, *options, "--stage", 6, "--stop-stage", 6)
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "calls").read_text()
+    assert (model / "lm.ngram").exists() is not bool(options), "those of the model that it began from"
+    assert calls.startswith("lm tune exp/ljspeech-finetune-random/model") is bool(options)
+    if options:
+        assert f"{options[0]} {tmp_path / options[1]} " in calls
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_from_scratch(workspace: Workspace) -> None:
