@@ -23,8 +23,10 @@ import numpy.typing as npt
 import soundfile
 from wordless import at_level
 
+from asr.audio.read import read_audio
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
-from asr.errors import DataError
+from asr.errors import AudioError, DataError
 from asr.transcription.align import align_text
 from asr.transcription.recognizer import Recognizer, load_acoustic_model
 from asr.transcription.result import Word
@@ -80,14 +82,10 @@ def cut(samples: Floats, words: Iterable[Word]) -> list[int]:
 
 def read(recognizer: Recognizer, utterance: Utterance) -> Spoken | None:
     """An utterance with its cuts; None where its words cannot be found in it."""
-    samples, rate = soundfile.read(
-        utterance.audio, start=round(utterance.offset * RATE), frames=round(utterance.duration * RATE), dtype="float32"
-    )
-    if rate != RATE or samples.ndim > 1:
-        raise DataError(f"{utterance.audio} is not {RATE} Hz and mono")
     try:
+        samples = read_audio(utterance.audio, RATE, offset=utterance.offset, duration=utterance.duration)
         words = align_text(recognizer, samples, utterance.text).words
-    except DataError as error:
+    except (AudioError, DataError) as error:
         print(f"{utterance.id}: left out: {error}")
         return None
     samples = np.clip(at_level(samples, LEVEL_DB), -1, 1)  # spans shall be equally loud
@@ -144,4 +142,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

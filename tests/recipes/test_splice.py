@@ -68,11 +68,17 @@ def test_spans_end_without_a_click() -> None:
     assert (samples[round(splice.FADE * RATE) : -round(splice.FADE * RATE)] == 1).all()
 
 
+@pytest.mark.parametrize(("times", "channels"), [(1, 1), (3, 2)])
 def test_the_script(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    times: int,
+    channels: int,
 ) -> None:
-    samples = seconds((3.0, 0.1))
-    soundfile.write(tmp_path / "all.wav", np.concatenate([samples] * 2), RATE)
+    samples = np.repeat(np.concatenate([seconds((3.0, 0.1))] * 2), times)
+    soundfile.write(tmp_path / "all.wav", np.stack([samples] * channels, axis=1), times * RATE)
     texts = ["THE QUICK BROWN FOX", "THE LAZY DOG", "THE " * 200]
     manifest = tmp_path / "old.jsonl"
     audio, starts = tmp_path / "all.wav", [0.0, 3.0, 0.0]
