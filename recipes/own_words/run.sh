@@ -56,7 +56,8 @@ if begin 2 "manifests"; then
   done
 fi
 # A search spells only words that it knows; those that the language model lacks are given to it as hotwords.
-unknown=$("$python" recipes/own_words/unknown.py "$text" "$(language_model "$(model_folder "$origin")")")
+lm=$(language_model "$(model_folder "$origin")") unknown=
+[ -z "$lm" ] || unknown=$("$python" recipes/own_words/unknown.py "$text" "$lm")
 new=()
 [ -z "$unknown" ] || mapfile -t new <<< "$unknown"
 if begin 3 "error rates before"; then

@@ -45,10 +45,15 @@ MARKS = frozenset("ˈˌː .")
 
 def sentences(path: Path, seed: int, words: tuple[int, int], excluded: frozenset[str]) -> list[str]:
     """The usable sentences of a text, each once, in an order drawn by the seed."""
-    with bz2.open(path, "rt") if path.suffix == ".bz2" else path.open(encoding="utf-8") as lines:
-        found = {line.strip().upper() for line in lines}
-    wanted = (sentence for sentence in found - excluded if usable(sentence, words))
+    wanted = (sentence for sentence in read_sentences(path) - excluded if usable(sentence, words))
     return sorted(wanted, key=lambda sentence: share(sentence, seed))
+
+
+def read_sentences(path: Path) -> frozenset[str]:
+    """The lines of a text, or of one packed by bzip2, in capitals."""
+    read = bz2.open if path.suffix == ".bz2" else open
+    with read(path, "rt", encoding="utf-8-sig") as lines:
+        return frozenset(line.strip().upper() for line in lines)
 
 
 def usable(sentence: str, words: tuple[int, int]) -> bool:
@@ -168,7 +173,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Speak until there are as many hours as wanted."""
     options = parse()
-    excluded = frozenset(options.exclude.read_text(encoding="utf-8").splitlines()) if options.exclude else frozenset()
+    excluded = read_sentences(options.exclude) if options.exclude else frozenset()
     there = done(options.out)
     seconds, began, last = sum(there.values()), time.monotonic(), 0.0
     jobs = enumerate(sentences(options.text, options.seed, options.words, excluded) * options.times)

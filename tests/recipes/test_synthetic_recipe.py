@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_the_order_is_drawn_and_what_is_excluded_is_not_in_it(tmp_path: Path) ->
     assert sorted(one) == sorted(set(lines) - {"WE SAY MORE"})
 
 
+@pytest.mark.parametrize("name", ["held_out.txt", "held_out.txt.bz2"])
+def test_sentences_are_read_in_capitals_whoever_wrote_them(tmp_path: Path, name: str) -> None:
+    content = "We say this \r\nWE SAY THAT".encode("utf-8-sig")
+    (tmp_path / name).write_bytes(bz2.compress(content) if name.endswith("bz2") else content)
+    assert speak.read_sentences(tmp_path / name) == {"WE SAY THIS", "WE SAY THAT"}
+
+
+def test_a_model_without_language_model_has_no_new_words(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "mine.txt").write_text("WE NEED THIS\n")
+    (tmp_path / "model").mkdir()
+    done = workspace.run("recipes/own_words/run.sh", "mine.txt", "--model", "model", "--stage", 99)
+    assert done.returncode == 0, done.stderr
+
+
 def test_blends_are_of_distinct_voices_and_sum_to_one() -> None:
     blends = [speak.draw_blend(["a", "b", "c"], np.random.default_rng(seed)) for seed in range(60)]
     assert {len(blend) for blend in blends} == {1, 2, 3}
@@ -103,7 +119,8 @@ def test_what_is_there_is_not_spoken_again(tmp_path: Path) -> None:
 
 def test_a_fifth_of_the_sentences_is_judged(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    (tmp_path / "mine.txt").write_text("".join(f"We need {word} now.\n" for word in "abcdefghij"))
+    lines = "".join(f"We need {word} now.\r\n" for word in "abcdefghij")
+    (tmp_path / "mine.txt").write_text(lines, encoding="utf-8-sig", newline="")
     done = workspace.run("python", "recipes/own_words/divide.py", "mine.txt", "out")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/test.txt").read_text() == "WE NEED E NOW\nWE NEED J NOW\n"
