@@ -71,11 +71,12 @@ language_model() {
 }
 # named MODEL: what a model's reports are called: its folder, and that of the experiment that it is in.
 named() { if [ "$1" = default ]; then echo default; else echo "$(basename "$(dirname "$1")")-$(basename "$1")"; fi; }
-# keep_language_models ORIGIN MODEL: they go along with a fine-tuned model, with the weights that were tuned for them.
+# keep_language_models ORIGIN MODEL: they go along with a fine-tuned model, with the weights that were tuned for them, and
+# so does the punctuation.
 keep_language_models() {
   local origin_folder file
   origin_folder=$(model_folder "$1")
-  for file in "$origin_folder"/lm.* "$origin_folder"/rnn "$origin_folder"/decoding.json; do
+  for file in "$origin_folder"/{lm.*,rnn,decoding.json,punctuation}; do
     [ ! -e "$file" ] || cp -r "$file" "$2/"
   done
 }

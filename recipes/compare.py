@@ -18,8 +18,10 @@ from typing import Any
 
 from safetensors import safe_open
 
+from asr.cli.main import plain_errors
 from asr.config import read_yaml, validate
 from asr.corpus.manifest import read_manifest
+from asr.errors import UsageError
 from asr.scoring.bootstrap import difference_interval
 from asr.scoring.readers import read_transcripts
 from asr.scoring.result import Score, score
@@ -135,12 +137,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def asr(*arguments: object) -> None:
-    """Run a command of `asr` with this Python; its failure ends the comparison."""
-    subprocess.run([sys.executable, "-m", "asr.cli.main", *map(str, arguments)], check=True)
+    """Run a command of `asr` with this Python; its failure, of which it has told, ends the comparison."""
+    if code := subprocess.run([sys.executable, "-m", "asr.cli.main", *map(str, arguments)]).returncode:
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":
-    chosen = read_comparisons(Path(sys.argv[1]))
-    for one in sys.argv[2:] or chosen.comparisons:
-        run(chosen, one)
-    print(table(chosen), end="")
+    with plain_errors():
+        chosen = read_comparisons(Path(sys.argv[1]))
+        names = sys.argv[2:] or list(chosen.comparisons)
+        if unknown := [name for name in names if name not in chosen.comparisons]:
+            raise UsageError(f"there is no comparison {unknown[0]}", f"There are {', '.join(chosen.comparisons)}.")
+        for one in names:
+            run(chosen, one)
+        print(table(chosen), end="")

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import AsrError, UsageError
+from asr.cli.main import plain_errors
+from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY
 from asr.lm.text import read_sentences
@@ -95,7 +96,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with plain_errors():
         main()
-    except AsrError as error:
-        raise SystemExit(f"asr: {error}") from error

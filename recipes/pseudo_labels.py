@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 
 
@@ -57,4 +58,5 @@ def distance(utterance: Utterance, heard: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

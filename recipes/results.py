@@ -144,6 +144,8 @@ def compared(plan: Path, before: str) -> str:
 
 if __name__ == "__main__":
     paths = [Path(name) for name in sys.argv[1:]]
+    if missing := [path for path in paths if not path.exists()]:
+        raise SystemExit(f"asr: {missing[0]} does not exist: there is nothing to report yet")
     pages = [path for path in paths if path.suffix == ".md"]
     for path in pages:
         write_text(path, renewed(path.read_text(encoding="utf-8")))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import read_manifest, write_manifest
 from asr.corpus.prepare import share
 
 path, wanted = Path(sys.argv[1]), float(sys.argv[2])
-utterances = read_manifest(path)
+with plain_errors():
+    utterances = read_manifest(path)
 ordered = sorted({utterance.text for utterance in utterances}, key=lambda text: share(text, seed=0))
 test_texts = set(ordered[: round(wanted * len(ordered))])
 sides = {

@@ -16,7 +16,9 @@
 . "$(dirname "$0")/../common.sh"
 
 [ $# -gt 0 ] && [ "${1#-}" = "$1" ] || usage
-folder=$(absolute "$1") name=$(basename "$1") who=() reading=librispeech origin=default share=0.2
+folder=$(absolute "$1") who=() reading=librispeech origin=default share=0.2
+# Of `.` and `..` the folder's own name.
+name=$(basename "$(cd "$folder" 2>/dev/null && pwd || echo "$1")")
 shift
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
   [ $# -gt 1 ] || usage

@@ -10,13 +10,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from asr.cli.main import plain_errors
+from asr.corpus.prepare import numbered_lines
 from asr.io import write_text
 from asr.text.normalize import ljspeech
 
 EVERY = 5
 
 source, folder = Path(sys.argv[1]), Path(sys.argv[2])
-lines = [ljspeech(line) for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
+with plain_errors():
+    lines = [ljspeech(line) for _, line in numbered_lines(source)]
 if len(lines) < EVERY:
     raise SystemExit(f"asr: {source} has {len(lines)} sentences; write at least {EVERY}, better a hundred")
 judged = lines[EVERY - 1 :: EVERY]

@@ -52,6 +52,47 @@ def test_a_torn_recording_stops_it_with_a_way_out(tmp_path: Path) -> None:
     assert not (tmp_path / "exp").exists()
 
 
+def test_the_folder_that_one_stands_in_has_its_own_name(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    speak(tmp_path / "voice/take.wav", "AB CD")
+    (tmp_path / "voice/take.txt").write_text("ab cd")
+    done = workspace.run("sh", "-c", f"cd voice && exec ../{RUN} . --stop-stage 1")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "data/manifests").iterdir()] == ["voice.jsonl"]
+
+
+def test_what_goes_along_with_a_fine_tuned_model(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for name in ("lm.ngram", "rnn/model", "punctuation/model", "decoding.json", "confidence.json", "model.safetensors"):
+        (tmp_path / "origin" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "origin" / name).touch()
+    (tmp_path / "tuned").mkdir()
+    script = tmp_path / "recipes/own_data/keep.sh"
+    script.write_text('. "$(dirname "$0")/../common.sh"\nkeep_language_models "$@"\n')
+    done = workspace.run("bash", script, "origin", "tuned")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "tuned").iterdir()} == {"lm.ngram", "rnn", "decoding.json", "punctuation"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("recipes/setting.py", "output", "recipes/own_data/finetune.yaml", "loop.epochs"),
+        ("recipes/tokenizer.py", "recipes/own_data/finetune.yaml", "train=[{manifest: none.jsonl}]"),
+        ("recipes/own_data/hold_out.py", "none.jsonl", "0.3"),
+        ("recipes/own_words/divide.py", "none.txt", "out"),
+        ("recipes/results.py", "exp/none/reports/*/report.json"),
+        ("recipes/compare.py", "none.yaml"),
+        ("recipes/compare.py", "recipes/librispeech/comparisons.yaml", "no-such"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = Workspace(tmp_path).run("python", *command)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("asr: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_sentence_is_on_one_side_with_all_its_recordings(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     utterances = [
