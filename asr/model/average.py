@@ -15,7 +15,6 @@ from asr.errors import ModelError
 from asr.model.acoustic import AcousticConfig
 from asr.model.bundle import SavedModel, load_saved_model, save_model
 from asr.model.folder import ModelFolder
-from asr.weights import read_weights
 
 
 def average_models(folders: list[Path], output: Path, half: bool = True) -> None:
@@ -26,11 +25,11 @@ def average_models(folders: list[Path], output: Path, half: bool = True) -> None
     first, *others = map(load_saved_model, folders)
     for other in others:
         _check_alike(first, other)
-    models = [read_weights(folder / "model.safetensors") for folder in folders]
-    weights = {name: torch.stack([model[name].float() for model in models]).mean(dim=0) for name in models[0]}
+    models = [model.network.state_dict() for model in (first, *others)]
+    weights = {name: torch.stack([model[name] for model in models]).mean(dim=0) for name in models[0]}
     facts = first.training | {"averaged": [_name(folder) for folder in folders]}
-    if output not in folders:
-        # What a model that was there before has said of its own weights.
+    if [output.resolve()] != [folder.resolve() for folder in folders]:
+        # What a model that was there before has said of its own weights; one that is only halved still says it.
         for stale in (ModelFolder(output).calibration, ModelFolder(output).phone_ngram):
             stale.unlink(missing_ok=True)
     save_model(

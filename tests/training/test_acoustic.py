@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from asr.text.tokenizer import CharacterTokenizer
 from asr.trainer.trainer import LAST
 from asr.training.acoustic import VALIDATION_BATCHES, AcousticTask
 from asr.training.run import overfit, read_experiment, run_task
+from asr.weights import read_weights, write_weights
 from tests.training.experiments import experiment, write_config, write_speech
 
 CPU = torch.device("cpu")
@@ -339,6 +341,27 @@ def test_models_that_began_from_one_another_are_averaged_whatever_their_dropout(
     assert mean.training["averaged"] == [trained.name, "on"]
     for name, tensor in mean.network.state_dict().items():
         torch.testing.assert_close(tensor, one.network.state_dict()[name] + 0.5, rtol=1e-6, atol=1e-6)
+
+
+def test_a_model_with_weights_that_no_network_has_any_more_is_averaged(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "best", tmp_path / "old")
+    weights = read_weights(tmp_path / "old/model.safetensors")
+    write_weights(tmp_path / "old/model.safetensors", weights | {"scribe.weight": torch.ones(1)}, half=False)
+    average_models([tmp_path / "old", trained / "best"], tmp_path / "mean", half=False)
+    assert load_saved_model(tmp_path / "mean").training["averaged"] == ["old", trained.name]
+    assert read_weights(tmp_path / "mean/model.safetensors").keys() == weights.keys()
+
+
+@pytest.mark.parametrize(("names", "kept"), [(["one"], True), (["one", "other"], False), (["other", "one"], False)])
+def test_a_calibration_is_kept_of_a_model_that_is_only_halved(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], kept: bool
+) -> None:
+    for name in ("one", "other"):
+        shutil.copytree(trained / "best", tmp_path / name)
+    (tmp_path / "one/confidence.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    average_models([Path(name) for name in names], tmp_path / "one" if kept else Path("one"))
+    assert (tmp_path / "one/confidence.json").exists() is kept
 
 
 def test_models_of_other_sizes_or_tokens_are_not_averaged(trained: Path, tmp_path: Path) -> None:
