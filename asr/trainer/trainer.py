@@ -276,8 +276,8 @@ class Trainer:
         state.batch = 0
         state.running = {}
         criterion, value = next(iter(validation.items()), ("", math.nan))
-        # Without validation, the last epoch is the best that is known.
-        better = not validation or criterion != state.criterion or value < state.best
+        # Without validation, the last epoch is the best that is known; anything is better than what is no number.
+        better = not validation or criterion != state.criterion or value < state.best or math.isnan(state.best)
         if better:
             state.best, state.best_epoch, state.criterion = value, state.epoch, criterion
         if self.world.is_main:

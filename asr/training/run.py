@@ -6,7 +6,7 @@ import fcntl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from asr.config import apply_overrides, read_yaml, validate
-from asr.errors import ModelError, UsageError
+from asr.errors import AsrError, ModelError, UsageError
 from asr.io import make_folder, write_text
 from asr.model.acoustic import parameters
 from asr.nn.precision import chosen
@@ -105,8 +105,12 @@ def _run(experiment: Experiment, resume: bool, quiet: bool, world: distributed.W
         state = trainer.run()
     finally:
         if world.is_main:
-            with suppress(ImportError):  # matplotlib need not be there
+            try:
                 draw_curves(output)
+            except ImportError:  # matplotlib need not be there
+                pass
+            except AsrError as error:  # a picture is no reason to hide how the run has ended
+                trainer.logger.note(error.message)
     distributed.wait_for_all(world)  # nobody leaves while another still needs the connection
     return state
 

@@ -205,6 +205,11 @@ def test_what_was_best_by_another_criterion_is_no_measure(tmp_path: Path) -> Non
     assert (state.best, state.best_epoch, state.criterion) == (0.9, 2, "wrong")
 
 
+def test_what_is_no_number_is_never_the_best_for_long(tmp_path: Path) -> None:
+    state = trainer(Line(criteria=[math.nan, 0.5, math.nan, 0.6]), tmp_path, epochs=4).run()
+    assert (state.best, state.best_epoch) == (0.5, 2)
+
+
 def test_without_validation_the_last_epoch_is_the_best(tmp_path: Path) -> None:
     task = Line()
     assert trainer(task, tmp_path, epochs=3, keep_epochs=2).run().epoch == 3

@@ -380,6 +380,14 @@ def test_models_of_other_sizes_or_tokens_are_not_averaged(trained: Path, tmp_pat
     assert "--last is for the epochs of one run" in str(done.exception)
 
 
+def test_a_picture_that_cannot_be_drawn_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    config = experiment(tmp_path, "loop.epochs=1", "validation=[]")
+    (config.output / "curves.png/in the way").mkdir(parents=True)
+    assert run_task(config, quiet=True).epoch == 1
+    assert f"cannot write {config.output / 'curves.png'}" in capsys.readouterr().err
+
+
 def test_global_normalization_measures_the_training_speech(tmp_path: Path) -> None:
     subject = task(tmp_path, "acoustic.features.normalize=global", "waveform.speeds=[]")
     total, count = torch.zeros(20), 0
