@@ -105,7 +105,7 @@ class AcousticExperiment:
         if not self.train:
             raise UsageError("train must name at least one manifest")
         if self.init_from is None:
-            self.check_layer(self.acoustic)
+            self.check_sizes(self.acoustic)
         if self.reinit_head and self.init_from is None:
             raise UsageError("reinit_head needs a model to start from", "Set init_from, or leave reinit_head out.")
         if self.batches.seconds < self.longest_seconds:
@@ -128,8 +128,10 @@ class AcousticExperiment:
         if self.loop.patience and not self.validation:
             raise UsageError("loop.patience needs a validation manifest")
 
-    def check_layer(self, sizes: AcousticConfig) -> None:
-        """Raise `UsageError` where the network has no such block below its last as `intermediate_layer`."""
+    def check_sizes(self, sizes: AcousticConfig) -> None:
+        """Raise `UsageError` for what a network of these sizes cannot do."""
+        if self.spec_augment is not None and self.spec_augment.warp > 1 and sizes.features.kind != "filterbank":
+            raise UsageError("spec_augment.warp is for filterbanks", "Cepstra have no bands to move: set it to 1.")
         if not 0 <= self.intermediate_layer < sizes.encoder.layers:
             raise UsageError(
                 "intermediate_layer must be 0 (off) or a block before the last",
@@ -140,7 +142,7 @@ class AcousticExperiment:
         """The same without what keeps a network from learning by heart, on the first manifest alone."""
         return replace(
             self,
-            train=self.train[:1],
+            train=[replace(self.train[0], weight=1.0)],
             validation=[],
             acoustic=replace(self.acoustic, encoder=replace(self.acoustic.encoder, dropout=0.0)),
             spec_augment=None,
@@ -170,10 +172,11 @@ class AcousticTask:
         manifests = [read_texts(corpus.manifest, normalize) for corpus in config.train]
         held_out = [read_texts(path, normalize) for path in config.validation]
         texts = [utterance.text for manifest in manifests for utterance in manifest]
-        for corpus, manifest in zip(config.train, manifests, strict=True):
-            if not manifest:
-                advice = "It is empty: make it with `asr prepare`."
-                raise DataError(f"{corpus.manifest} has no utterance to learn from", advice)
+        named = [(corpus.manifest, "learn from") for corpus in config.train]
+        named += [(path, "validate on") for path in config.validation]
+        for (path, purpose), utterances in zip(named, manifests + held_out, strict=True):
+            if not utterances:
+                raise DataError(f"{path} has no utterance to {purpose}", "It is empty: make it with `asr prepare`.")
         kept_head = origin if origin and not config.reinit_head else None
         validated = [utterance.text for manifest in held_out for utterance in manifest]
         self.lexicon = starting_lexicon(config.lexicon, origin, texts + validated)
@@ -181,7 +184,7 @@ class AcousticTask:
             starting_sizes(config.acoustic, origin, config.reinit_head, config.shift_ms),
             phones=self.lexicon is not None,
         )
-        config.check_layer(sizes)
+        config.check_sizes(sizes)
         self.config = replace(config, acoustic=sizes)
         """With the network's true sizes, which `init_from` may have decided."""
         self.tokenizer = run_tokenizer(

@@ -183,6 +183,9 @@ def test_a_corpus_without_anything_to_learn_is_an_error_below_its_reasons(
     write_manifest(config.train[0].manifest, [])
     with pytest.raises(DataError, match=r"has no utterance to learn from\n  It is empty"):
         AcousticTask(replace(config, validation=[]), CPU)
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match=r"empty\.jsonl has no utterance to validate on\n  It is empty"):
+        task(tmp_path, f"validation=[{tmp_path / 'empty.jsonl'}]")
 
 
 def test_a_run_leaves_a_model_metrics_and_a_picture(trained: Path) -> None:
@@ -407,6 +410,13 @@ def test_eight_utterances_are_learned_by_heart(tmp_path: Path) -> None:
     assert [path.name for path in config.output.iterdir()] == ["overfit"]
 
 
+def test_overfitting_hears_everything_in_each_epoch(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    rarely = replace(config, train=[replace(config.train[0], weight=0.1)])
+    subject = AcousticTask(rarely.by_heart(), CPU, quiet=True, only=1)
+    assert [subject.batches(epoch) for epoch in range(20)] == [1] * 20
+
+
 def test_overfitting_takes_the_shortest_sentences(tmp_path: Path) -> None:
     config = experiment(tmp_path)
     subject = AcousticTask(config, CPU, quiet=True, only=5)
@@ -426,6 +436,11 @@ def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
         app, ["train", str(tmp_path / "tones.yaml"), "--dry-run", "loop.epochs=100000", "loop.minutes=1"]
     )
     assert "loop.minutes ends the run after 0:01:00" in short.output
+
+
+def test_cepstra_have_no_bands_to_warp(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="warp is for filterbanks"):
+        experiment(tmp_path, "acoustic.features={kind: mfcc, size: 13}", "spec_augment.warp=1.2")
 
 
 @pytest.mark.parametrize(
