@@ -9,6 +9,7 @@
 | `phone_ngram.safetensors`        | how phones follow one another, of a network that was trained by CTC-CRF  |
 | `lm.*`                           | the n-gram language model that the beam search weighs, if any            |
 | `rnn/`                           | the recurrent language model that rescores its n-best list, if any       |
+| `punctuation/`                   | the tagger for punctuation and capitals, if any                          |
 | `decoding.json`                  | settings of the search, tuned for these language models                  |
 | `confidence.json`                | the calibration of word confidences                                      |
 | `README.md`                      | the model card                                                           |
@@ -73,8 +74,8 @@ class ModelFolder:
 
     def files(self) -> list[Path]:
         """Every file that decides a transcript, those of the folders within included; not the card."""
-        hidden = (path for path in self.path.rglob("*") if path.is_file())
-        return sorted(path for path in hidden if path.suffix != ".md" and path.name[0] != ".")
+        found = (path for path in self.path.rglob("*") if path.is_file())
+        return sorted(path for path in found if path.suffix != ".md" and path.name[0] != ".")
 
     def check_copy(self, target: Path) -> None:
         """Raise `UsageError` where a model is in the folder `target` already, `ModelError` where none is here."""
