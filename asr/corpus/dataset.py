@@ -121,17 +121,18 @@ class SpeechBatch:
 
 @dataclass(frozen=True)
 class Corpus:
-    """One manifest's worth of training speech."""
+    """One manifest's worth of speech; `targets` and `phones` are empty where they are not asked for."""
 
     name: str
     utterances: list[Utterance]
     audio: AudioCache
     targets: list[list[int]]
     phones: list[list[int]] = field(default_factory=list)
-    """How the targets are spoken, where that is to be learned as well."""
+    """How the utterances are spoken."""
     weight: float = 1.0
 
 
+@dataclass
 class SpeechStream:
     """All training corpora, drawn by weight, in batches of like duration.
 
@@ -139,24 +140,19 @@ class SpeechStream:
     fetch them while the CPU goes on.
     """
 
-    def __init__(
-        self,
-        corpora: Sequence[Corpus],
-        config: BatchConfig,
-        seed: int,
-        sample_rate: int,
-        augment: Augment | None = None,
-        sortagrad_epochs: int = 0,
-        augment_warmup_epochs: int = 0,
-        workers: int = 1,
-        pinned: bool = False,
-    ) -> None:
-        self.corpora = list(corpora)
-        self.config, self.seed, self.augment = config, seed, augment
-        self.sortagrad_epochs, self.augment_warmup_epochs = sortagrad_epochs, augment_warmup_epochs
-        self.workers, self.pinned = workers, pinned
+    corpora: Sequence[Corpus]
+    config: BatchConfig
+    seed: int
+    sample_rate: int
+    augment: Augment | None = None
+    sortagrad_epochs: int = 0
+    augment_warmup_epochs: int = 0
+    workers: int = 1
+    pinned: bool = False
+
+    def __post_init__(self) -> None:
         self._places = [(c, i) for c, corpus in enumerate(self.corpora) for i in range(len(corpus.utterances))]
-        self._durations = np.array([self.corpora[c].audio.samples(i) / sample_rate for c, i in self._places])
+        self._durations = np.array([self.corpora[c].audio.samples(i) / self.sample_rate for c, i in self._places])
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch, as indices into all utterances."""

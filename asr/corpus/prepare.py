@@ -74,7 +74,6 @@ def prepare(
     official: Size | None = None,
     problems: Sequence[str] = (),
     track: Track | None = None,
-    workers: int | None = None,
 ) -> Preparation:
     """Measure and normalize `drafts` and write `<out_dir>/<name>.jsonl`.
 
@@ -86,7 +85,7 @@ def prepare(
     base = (out_dir / f"{name}.jsonl").resolve().parent
     drafts = list(_usable(drafts, base, found))
     with open_resume_log(out_dir / f".{name}.measured") as (log, known):
-        finished = _finish_all(drafts, normalizer, log, known, found, workers or os.cpu_count() or 1)
+        finished = _finish_all(drafts, normalizer, log, known, found)
         utterances = list(track(finished, len(drafts)) if track else finished)
     if not utterances:
         raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
@@ -150,7 +149,6 @@ def _finish_all(
     log: TextIO,
     known: Mapping[str, Measurement],
     problems: list[str],
-    workers: int,
 ) -> Iterator[Utterance]:
     """Finished utterances in the order of the drafts. Threads suffice: libsndfile decodes outside Python's lock."""
 
@@ -160,7 +158,7 @@ def _finish_all(
         except AsrError as error:
             return error
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             for draft, measured in zip(drafts, pool.map(measure_draft, drafts), strict=True):
                 try:

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from asr.corpus.audio_cache import AudioCache
+from asr.corpus.audio_cache import AudioCache, open_cache
 from asr.corpus.dataset import BatchConfig, Corpus, SpeechBatch, SpeechStream, fill_batches, pad_waveforms, prefetch
 from asr.corpus.manifest import Utterance
 from asr.decoding.greedy import greedy
@@ -30,7 +30,6 @@ from asr.text.tokenizer import BLANK, TokenizerConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.training.data import (
     CorpusConfig,
-    open_audio,
     read_texts,
     reason_against,
     run_tokenizer,
@@ -151,14 +150,6 @@ class AcousticExperiment:
         )
 
 
-class HeldOut(NamedTuple):
-    """What is measured after each epoch: utterances, their cached audio, and their phones where these are learned."""
-
-    utterances: list[Utterance]
-    audio: AudioCache
-    phones: list[list[int]]
-
-
 class AcousticTask:
     """The task that the training loop learns: CTC or CTC-CRF on speech, validated by what `validate` says."""
 
@@ -205,7 +196,8 @@ class AcousticTask:
             self._augment,
             config.sortagrad_epochs,
             config.augment_warmup_epochs,
-            config.workers or default_workers(device),
+            # A GPU learns faster than one thread resamples.
+            config.workers or (min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 1),
             pinned=device.type == "cuda",
         )
         if origin is None and sizes.features.normalize == "global":
@@ -300,7 +292,7 @@ class AcousticTask:
         """Greedy word error rate on the training utterances themselves."""
         self.module.eval()
         with torch.inference_mode():
-            errors = self._measure([HeldOut(corpus.utterances, corpus.audio, []) for corpus in self.stream.corpora])
+            errors = self._measure([replace(corpus, phones=[]) for corpus in self.stream.corpora])
         self.module.train()
         return errors["wer"]
 
@@ -350,10 +342,10 @@ class AcousticTask:
     def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
         return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
-    def _measure(self, manifests: list[HeldOut]) -> dict[str, float]:
+    def _measure(self, corpora: list[Corpus]) -> dict[str, float]:
         references, hypotheses = list[str](), list[str]()
         loss, phones = 0.0, 0
-        for held_out in manifests:
+        for held_out in corpora:
             for chosen, encodings, steps, texts in self.transcribe(held_out.audio):
                 references += [held_out.utterances[index].text for index in chosen]
                 hypotheses += texts
@@ -369,12 +361,19 @@ class AcousticTask:
         result = score(references, hypotheses)
         return ({"phone_loss": loss / phones} if phones else {}) | {"wer": result.wer, "cer": result.cer}
 
-    def _held_out(self, manifest: Path, utterances: list[Utterance]) -> HeldOut:
+    def _held_out(self, manifest: Path, utterances: list[Utterance]) -> Corpus:
+        """What is measured after each epoch."""
         phones = [self.lexicon.encode(one.text) for one in utterances] if self.lexicon else []
-        return HeldOut(utterances, self._open(manifest, utterances), phones)
+        return Corpus(manifest.stem, utterances, self._open(manifest, utterances), [], phones)
 
     def _open(self, manifest: Path, utterances: list[Utterance]) -> AudioCache:
-        return open_audio(manifest, utterances, self.config.cache, self.sample_rate, self._quiet)
+        """Their decoded audio, which is kept."""
+
+        def progress(done: int, total: int) -> None:
+            if not self._quiet and sys.stderr.isatty():
+                print(f"\rdecoded {manifest.stem}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr)
+
+        return open_cache(utterances, self.config.cache, self.sample_rate, manifest.stem, progress)
 
     def _corpus(self, config: CorpusConfig, utterances: list[Utterance]) -> Corpus:
         """The alignable utterances of a manifest, with audio and targets; the others are listed with the reason."""
@@ -428,8 +427,3 @@ def count_blanks(log_probs: Tensor, lengths: Tensor) -> Tensor:
     """How many steps of (B, T, V), within their utterances' lengths (B,), have the blank as best token: a scalar."""
     inside = length_mask(lengths, log_probs.shape[1])
     return ((log_probs.detach().argmax(dim=2) == BLANK) & inside).sum()
-
-
-def default_workers(device: torch.device) -> int:
-    """Threads that prepare batches: a GPU learns faster than one of them resamples."""
-    return min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 1

@@ -1,9 +1,8 @@
-"""What an acoustic model begins with: manifests and their audio, a tokenizer, and what it takes from another model."""
+"""What an acoustic model begins with: manifests, a tokenizer, and what it takes from another model."""
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import yaml
 
 from asr.config import read_yaml
-from asr.corpus.audio_cache import AudioCache, open_cache
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import UsageError
 from asr.io import fingerprint_text, write_text
@@ -46,16 +44,6 @@ class CorpusConfig:
 def read_texts(manifest: Path, normalize: Normalizer) -> list[Utterance]:
     """The utterances of a manifest, their texts normalized."""
     return [replace(utterance, text=normalize(utterance.text)) for utterance in read_manifest(manifest)]
-
-
-def open_audio(manifest: Path, utterances: list[Utterance], cache: Path, sample_rate: int, quiet: bool) -> AudioCache:
-    """The decoded audio of `utterances` of a manifest, which is kept under `cache`."""
-
-    def progress(done: int, total: int) -> None:
-        if not quiet and sys.stderr.isatty():
-            print(f"\rdecoded {manifest.stem}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr)
-
-    return open_cache(utterances, cache, sample_rate, manifest.stem, progress)
 
 
 def reason_against(
