@@ -120,8 +120,10 @@ def numbered_lines(table: Path) -> Iterator[tuple[int, str]]:
     hint = "It must be UTF-8 text."
     try:
         text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{table} cannot be read: {getattr(error, 'strerror', None) or error}", hint) from error
+    except OSError as error:
+        raise DataError(f"{table} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{table} cannot be read: {error}", hint) from error
     if "\0" in text:  # UTF-16 without its mark is UTF-8 too, with a zero beside every letter
         raise DataError(f"{table} cannot be read: there are zeros among its letters", hint)
     # Other signs that end a line for `splitlines` may stand in a text.
