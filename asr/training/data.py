@@ -62,10 +62,10 @@ def reason_against(
 
 
 def shortest(utterances: list[Utterance], count: int) -> list[Utterance]:
-    """The `count` shortest utterances, those under two seconds only where there are too few others."""
+    """The `count` shortest utterances, those under two seconds or without text only where there are too few others."""
 
-    def preference(utterance: Utterance) -> tuple[bool, float]:
-        return utterance.duration < SENTENCE_SECONDS, abs(utterance.duration - SENTENCE_SECONDS)
+    def preference(utterance: Utterance) -> tuple[bool, bool, float]:
+        return not utterance.text, utterance.duration < SENTENCE_SECONDS, abs(utterance.duration - SENTENCE_SECONDS)
 
     return sorted(utterances, key=preference)[:count]
 

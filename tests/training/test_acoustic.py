@@ -417,6 +417,14 @@ def test_overfitting_hears_everything_in_each_epoch(tmp_path: Path) -> None:
     assert [subject.batches(epoch) for epoch in range(20)] == [1] * 20
 
 
+def test_overfitting_takes_utterances_with_text(tmp_path: Path) -> None:
+    config = experiment(tmp_path)
+    for number in range(10):
+        rewrite(config.train[0].manifest, number, text="")
+    subject = AcousticTask(config, CPU, quiet=True, only=2)
+    assert [one.id for one in subject.stream.corpora[0].utterances] in (["tones10", "tones11"], ["tones11", "tones10"])
+
+
 def test_overfitting_takes_the_shortest_sentences(tmp_path: Path) -> None:
     config = experiment(tmp_path)
     subject = AcousticTask(config, CPU, quiet=True, only=5)
