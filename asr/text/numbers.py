@@ -13,6 +13,8 @@ _ONES = [
 ]  # fmt: skip
 _TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
+LONGEST = 15
+"""Digits of the longest numbers that are read as such."""
 _IRREGULAR_ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
@@ -50,10 +52,10 @@ def spell_out(text: str) -> str:
     text = _NUMERO.sub("number ", text)
     text = _ABBREVIATION.sub(lambda match: _ABBREVIATIONS[match[1].lower()], text)
     text = _MONEY.sub(_money, text)
-    text = _ORDINAL.sub(lambda match: f" {ordinal(_integer(match[1]))} ", text)
+    text = _ORDINAL.sub(lambda match: f" {_as_ordinal(_number(match[1]))} ", text)
     text = _YEAR.sub(lambda match: f" {_plural(year(int(match[1]))) if match[2] else year(int(match[1]))} ", text)
     text = _DECIMAL.sub(_decimal, text)
-    text = _CARDINAL.sub(lambda match: f" {cardinal(_integer(match[0]))} ", text)
+    text = _CARDINAL.sub(lambda match: f" {_number(match[0])} ", text)
     for sign, word in _SIGNS.items():
         text = text.replace(sign, f" {word} ")
     return " ".join(text.split())
@@ -61,8 +63,8 @@ def spell_out(text: str) -> str:
 
 def cardinal(number: int) -> str:
     """`1064` → `one thousand sixty-four`; past the trillions, digit by digit."""
-    if number >= 10**15:
-        return " ".join(_ONES[int(digit)] for digit in str(number))
+    if number >= 10**LONGEST:
+        return _digits(str(number))
     if number < 20:
         return _ONES[number]
     if number < 100:
@@ -75,7 +77,11 @@ def cardinal(number: int) -> str:
 
 def ordinal(number: int) -> str:
     """`21` → `twenty-first`."""
-    head, last = re.fullmatch(r"(.*?)([a-z]+)", cardinal(number)).groups()  # type: ignore[union-attr]
+    return _as_ordinal(cardinal(number))
+
+
+def _as_ordinal(words: str) -> str:
+    head, last = re.fullmatch(r"(.*?)([a-z]+)", words).groups()  # type: ignore[union-attr]
     if last in _IRREGULAR_ORDINALS:
         return head + str(_IRREGULAR_ORDINALS[last])
     return head + (last[:-1] + "ieth" if last.endswith("y") else f"{last}th")
@@ -89,21 +95,27 @@ def year(number: int) -> str:
     return f"{cardinal(century)} {f'oh {_ONES[rest]}' if rest < 10 else cardinal(rest)}"
 
 
-def _integer(digits: str) -> int:
-    return int(digits.replace(",", ""))
+def _number(text: str) -> str:
+    """`1,064` in words. Python makes no numbers of thousands of digits, so long ones are never made."""
+    digits = text.replace(",", "").lstrip("0") or "0"
+    return cardinal(int(digits)) if len(digits) <= LONGEST else _digits(digits)
+
+
+def _digits(digits: str) -> str:
+    return " ".join(_ONES[int(digit)] for digit in digits)
 
 
 def _decimal(match: re.Match[str]) -> str:
-    return f" {cardinal(_integer(match[1]))} point {' '.join(_ONES[int(digit)] for digit in match[2])} "
+    return f" {_number(match[1])} point {_digits(match[2])} "
 
 
 def _money(match: re.Match[str]) -> str:
     one, many, cent, cents = _CURRENCIES[match[1]]
-    amount = _integer(match[2])
     if match[4] or (match[3] and len(match[3]) != 2):
         fraction = f".{match[3]}" if match[3] else ""
         return f" {match[2]}{fraction} {match[4] or ''} {many} "
-    words = f"{cardinal(amount)} {one if amount == 1 else many}"
+    amount = _number(match[2])
+    words = f"{amount} {one if amount == 'one' else many}"
     if match[3] and (small := int(match[3])):
         words += f" and {cardinal(small)} {cent if small == 1 else cents}"
     return f" {words} "

@@ -114,6 +114,12 @@ def test_plain_numbers_and_letters_are_always_written(text: str) -> None:
     ljspeech(re.sub(r"[^A-Za-z0-9 .,']", "", text))
 
 
+@pytest.mark.parametrize("text", ["{}", "${}", "{}th", "{}.5"])
+def test_digits_without_end_are_read_one_by_one(text: str) -> None:
+    """Python itself reads no number of more than 4,300 digits."""
+    assert ljspeech(text.format("7" * 5000)).startswith("SEVEN SEVEN SEVEN")
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'libri'") as caught:
         get_normalizer("libri")
