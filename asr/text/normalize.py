@@ -32,7 +32,7 @@ _LETTERS = {
         "Æ": "AE", "Œ": "OE", "Ø": "O", "Ð": "D", "Đ": "D", "Þ": "TH", "Ł": "L", "Ħ": "H", "Ŧ": "T", "ẞ": "SS",
     }.items()
 }  # fmt: skip
-_TAG = re.compile(r"\[[^\]]*\]|<[^<>]*>|\{[^}]*\}|\((?P<aside>\s*\(?[^()]*\)?\s*)\)")
+_TAG = re.compile(r"\[[^\]]*\]|<[^<>]*>|\{[^}]*\}|\((?P<aside>(?:\s*\()?[^()]*(?:\)\s*)?)\)")
 _ASIDES = frozenset(
     """ah applause beep breath breathing cough coughing coughs crosstalk eh er erm foreign hesitation hm hmm inaudible
     indistinct laugh laughing laughs laughter mhm mm music noise oh pause sigh sighs sil silence sneeze spn uh uhm

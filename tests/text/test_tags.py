@@ -45,3 +45,7 @@ def test_tags_are_refused(text: str) -> None:
 )
 def test_prose_is_not(text: str) -> None:
     refuse_tags(text)
+
+
+def test_a_bracket_before_many_blanks_is_passed_over_at_once() -> None:
+    refuse_tags("(" + " " * 20_000 + "a table's cell")
