@@ -78,11 +78,8 @@ class Lexicon:
         # Nearly all of a language model's words are listed as they are given: those shall cost next to nothing.
         spoken = [listed or self._known(word) for word, listed in zip(words, map(self._words.get, words), strict=True)]
         self._predict([word for word, known in zip(words, spoken, strict=True) if known is None])
-        joined = [
-            self._predicted.get(letters_of(word), "") if known is None else known
-            for word, known in zip(words, spoken, strict=True)
-        ]
-        return {word: tuple(known.split(" ")) for word, known in zip(words, joined, strict=True) if known}
+        spoken = [self._known(word) if known is None else known for word, known in zip(words, spoken, strict=True)]
+        return {word: tuple(known.split(" ")) for word, known in zip(words, spoken, strict=True) if known}
 
     def encode(self, text: str) -> list[int]:
         """Ids in `VOCABULARY` of how `text` is spoken, each word as it mostly is, with "▁" between words.

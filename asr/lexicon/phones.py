@@ -59,6 +59,6 @@ def letters_of(word: str) -> str:
 def _letter(character: str) -> str:
     """What the normalizer makes of one character; between two others, for it drops an apostrophe that stands alone."""
     try:
-        return librispeech(f"A{character}A")[1:-1].strip()
+        return librispeech(f"A{character}A")[1:-1].replace(" ", "")
     except DataError:
         return ""

@@ -65,6 +65,7 @@ def test_any_text_is_read_by_its_letters(words: list[str]) -> None:
         ("Łódź", "LODZ"),
         ("well-known", "WELLKNOWN"),
         ("R2D2", "RD"),
+        ("a℅b", "ACOB"),
         ("ﬁne", "FINE"),
         ("日本", ""),
         ("\ud800", ""),
