@@ -24,6 +24,7 @@ from asr.errors import ModelError, UsageError
 from asr.io import write_whole
 from asr.nn.rnn import Bidirectional, Packing, Unidirectional
 from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.case import capitalize
 from asr.weights import load_weights, write_weights
 
 MARKS = ("", ",", ".", "?")
@@ -47,18 +48,16 @@ class Tag:
 
 def write_words(words: Sequence[str], tags: Sequence[Tag], mixed: Mapping[str, str]) -> list[str]:
     """Each word as a reader sees it, its mark behind it; `mixed` spells words like McDonald, by their upper case."""
-    return [write_word(word, tag, mixed) for word, tag in zip(words, tags, strict=True)]
-
-
-def write_word(word: str, tag: Tag, mixed: Mapping[str, str]) -> str:
-    """`MCDONALD` with a comma → `McDonald,`."""
-    if tag.case == LOWER:
-        shown = word.lower()
-    elif tag.case == UPPER:
-        shown = word.upper()
-    else:
-        shown = mixed.get(word.upper()) or word[:1].upper() + word[1:].lower()
-    return shown + MARKS[tag.mark]
+    written = []
+    for word, tag in zip(words, tags, strict=True):
+        if tag.case == LOWER:
+            shown = word.lower()
+        elif tag.case == UPPER:
+            shown = word.upper()
+        else:
+            shown = mixed.get(word.upper()) or capitalize(word.lower())
+        written.append(shown + MARKS[tag.mark])
+    return written
 
 
 KIND = "punctuation"

@@ -35,5 +35,11 @@ def word_case(word: str, start: bool) -> str:
     word = word.lower()
     stem = word.removesuffix("'s")
     if start or _FIRST_PERSON.fullmatch(word) or stem in _ALWAYS_CAPITAL:
-        return word[:1].upper() + word[1:]
+        return capitalize(word)
     return word
+
+
+def capitalize(word: str) -> str:
+    """`word` with a capital, behind an apostrophe where it begins with one: 'tis → 'Tis."""
+    letters = word.lstrip("'’")
+    return word.removesuffix(letters) + letters[:1].upper() + letters[1:]

@@ -42,6 +42,7 @@ WORDS = ["the", "QUICK", "Mcdonald", "i", "dog's", "naïve", "1815", "", "'", "a
         ("I'M", Tag(NONE, CAPITALIZED), "I'm"),
         ("MCDONALD", Tag(QUESTION, CAPITALIZED), "McDonald?"),
         ("MCDONALD", Tag(NONE, LOWER), "mcdonald"),
+        ("'TIS", Tag(NONE, CAPITALIZED), "'Tis"),
     ],
 )
 def test_words_are_written_as_tagged(word: str, tag: Tag, shown: str) -> None:

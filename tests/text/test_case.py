@@ -13,7 +13,7 @@ from asr.text.case import write_case
         ("I THINK I'M IN IT", "I think I'm in it"),
         ("IT IS I'LL SAY MONDAY'S NEWS FROM LONDON", "It is I'll say Monday's news from London"),
         ("HE MAY MARCH IN JUNE", "He may march in June"),
-        ("'TIS SO", "'tis so"),
+        ("'TIS SO", "'Tis so"),
         ("ÉTÉ À PARIS", "Été à paris"),
     ],
 )
