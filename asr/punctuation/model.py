@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from asr.config import validate
 from asr.errors import ModelError, UsageError
-from asr.io import write_whole
+from asr.io import parse_json, write_whole
 from asr.nn.rnn import Bidirectional, Packing, Unidirectional
-from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.text.case import capitalize
+from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import load_weights, write_weights
 
 MARKS = ("", ",", ".", "?")
@@ -72,6 +72,8 @@ COARSE_PAUSE = 5
 WINDOW = 256
 MARGIN = 32
 """Words that a window of a long text has beyond its own on either side."""
+WORDS_KEPT = 1 << 16
+"""Words whose pieces are remembered."""
 WINDOWS = 16
 """Windows that are read together: of ten hours of speech all at once would take a gigabyte."""
 
@@ -126,7 +128,7 @@ class PunctuationModel:
         self.bias = torch.tensor(bias)
         self.facts: dict[str, Any] = {}
         """What it was trained on and how; free-form, for the reader."""
-        self._pieces = cache(partial(word_pieces, tokenizer))
+        self._pieces = lru_cache(WORDS_KEPT)(partial(word_pieces, tokenizer))
 
     def tags(
         self,
