@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.former_names import modernize_keys
-from asr.io import write_whole
+from asr.io import parse_json, write_whole
 from asr.lm.ngram import Ints
 from asr.lm.rnn_steps import Steps
 from asr.nn.rnn import run_stack
@@ -314,7 +314,7 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
 
     folder = Path(folder)
     try:
-        description = modernize_keys(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        description = modernize_keys(dict(parse_json((folder / "config.json").read_text(encoding="utf-8"))))
         if description.get("kind") != KIND:
             raise ModelError(
                 f"{folder} is not a recurrent language model", "Train one with `asr train`, `task: rnn_lm`."
@@ -332,7 +332,7 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         if (folder / "best" / "config.json").is_file():
             hint = f"The model of that training is {folder / 'best'}."
         raise ModelError(f"{error.filename or folder} is missing", hint) from error
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SafetensorError, UsageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, UsageError) as error:
         raise ModelError(f"the language model {folder} is damaged: {error}") from error
     if len(model.tokenizer.vocabulary) != description["vocabulary"]:
         raise ModelError(f"the tokenizer in {folder} does not belong to the network beside it")

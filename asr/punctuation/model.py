@@ -222,7 +222,7 @@ def load_punctuation(folder: Path | str) -> PunctuationModel:
     """Load a model folder. Raises `ModelError` naming the file that is missing or damaged."""
     path = Path(folder) / "config.json"
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = parse_json(path.read_text(encoding="utf-8"))
         if description["kind"] != KIND:
             raise ModelError(f"{path} describes a {description['kind']}, not punctuation")
         config = validate(TaggerConfig, description["network"], str(path))
@@ -230,13 +230,14 @@ def load_punctuation(folder: Path | str) -> PunctuationModel:
         bias = [float(value) for value in description["bias"]]
         if len(bias) != len(MARKS):
             raise ValueError(f"bias has {len(bias)} numbers")
+        facts = dict(description.get("training", {}))
+        tokenizer = load_tokenizer(folder)
+        network = Tagger(config, len(tokenizer.vocabulary))
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no punctuation (no config.json)") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, UsageError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
-    tokenizer = load_tokenizer(folder)
-    network = Tagger(config, len(tokenizer.vocabulary))
     load_weights(network, Path(folder) / "model.safetensors")
     model = PunctuationModel(network.eval(), tokenizer, mixed, bias)
-    model.facts = dict(description.get("training", {}))
+    model.facts = facts
     return model

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from asr.errors import DataError, ModelError
-from asr.io import write_whole
+from asr.io import parse_json, write_whole
 
 BLANK = 0
 BLANK_PIECE = "<blank>"
@@ -149,7 +149,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     """Load the tokenizer of a model folder. Raises `ModelError` naming the file when it is missing or torn."""
     path = Path(folder) / "tokenizer.json"
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = parse_json(path.read_text(encoding="utf-8"))
         if description["kind"] == CharacterTokenizer.kind:
             tokenizer: Tokenizer = CharacterTokenizer([str(piece) for piece in description["vocabulary"][2:]])
         else:

@@ -210,6 +210,16 @@ def test_an_unknown_normalizer_is_a_damage(model: RecurrentModel, tmp_path: Path
         load_recurrent(tmp_path)
 
 
+@pytest.mark.parametrize("change", [{"vocabulary": "four"}, {"network": {"units": -1}}, {"normalizer": None}, 5])
+def test_a_description_that_makes_no_sense_is_a_damage(model: RecurrentModel, tmp_path: Path, change: object) -> None:
+    save_recurrent(tmp_path, model)
+    path = tmp_path / "config.json"
+    description = json.loads(path.read_text())
+    path.write_text(json.dumps(description | change if isinstance(change, dict) else change))
+    with pytest.raises(ModelError, match="is damaged"):
+        load_recurrent(tmp_path)
+
+
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"acoustic": {}}))
     with pytest.raises(ModelError, match="not a recurrent language model"):

@@ -105,6 +105,9 @@ def test_what_is_saved_is_loaded(tiny_punctuation: PunctuationModel, tmp_path: P
         ({"bias": [0.0]}, "damaged"),
         ({"network": {"embedding": "wide"}}, "damaged"),
         ({"network": {"embedding": 16, "hidden": 8}}, "does not fit"),
+        ({"network": {"hidden": -1}}, "damaged"),
+        ({"network": {"dropout": 7.0}}, "damaged"),
+        ({"training": 5}, "damaged"),
     ],
 )
 def test_a_damaged_folder_is_named(
