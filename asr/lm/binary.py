@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asr.errors import ModelError
-from asr.io import write_whole
+from asr.io import parse_json, write_whole
 from asr.lm.former_binary import FORMER_MAGIC, unpack_former
 from asr.lm.ngram import NgramModel
 
 MAGIC = b"ASR-NGRAM 3\n"
 LENGTH_BYTES = 8
+MOST_NODES = 2**31 - 1
 HINT = "The file is torn or was changed: write it again."
 
 
@@ -55,9 +56,12 @@ def pack(model: NgramModel) -> bytes:
 
 
 def is_binary(path: Path | str) -> bool:
-    """Whether the file begins as the binary form does."""
-    with Path(path).open("rb") as file:
-        return file.read(len(MAGIC)) in (MAGIC, *FORMER_MAGIC)
+    """Whether the file begins as the binary form does. Raises `ModelError` naming one that cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(MAGIC)) in (MAGIC, *FORMER_MAGIC)
+    except OSError as error:
+        raise ModelError(f"cannot read the language model {path}: {error.strerror or error}") from error
 
 
 class Header(NamedTuple):
@@ -81,12 +85,16 @@ def read_header(content: memoryview, path: Path | str) -> Header:
         raise ModelError(f"{path} is not a language model in the binary form", HINT)
     size = body + int.from_bytes(content[len(MAGIC) : body], "little")
     try:
-        header = json.loads(bytes(content[body:size]))
+        header = parse_json(bytes(content[body:size]).decode())
         header = Header(header["counts"], header["parts"], header["crc32"], size, magic)
-        whole = sum(header.parts.values()) == len(content) - size
+        sizes = list(header.parts.values())
+        if not all(isinstance(number, int) and number >= 0 for number in [*header.counts, *sizes]):
+            raise ValueError("these are no numbers of n-grams or bytes")
+        if sum(header.counts) >= MOST_NODES:
+            raise ValueError(f"{sum(header.counts)} n-grams are more than can be numbered")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: the header cannot be read", HINT) from error
-    if not whole:
+    if sum(sizes) != len(content) - size:
         raise ModelError(f"{path}: the content is not what the header says", HINT)
     return header
 

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.lm.binary import read_binary, read_header, write_binary
+from asr.lm.binary import MAGIC, read_binary, read_header, write_binary
 from asr.lm.former_binary import unpack_former
 from asr.lm.load import load_language_model
 from asr.lm.packing import CODES, _gaps, fit_codebook, likeliest_first
@@ -142,3 +142,23 @@ def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path) -> None:
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
         with pytest.raises(ModelError, match=r"lm\.ngram"):
             load_language_model(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[" * 100_000,
+        '{"counts": ["5"], "parts": {}, "crc32": 0}',
+        '{"counts": [-5, 9], "parts": {}, "crc32": 0}',
+        '{"counts": [1000000000000], "parts": {}, "crc32": 0}',
+        '{"counts": [5], "parts": {"words": 1.5, "gap2": -1.5}, "crc32": 0}',
+    ],
+    ids=["deep", "text", "negative", "endless", "halves"],
+)
+def test_headers_that_make_no_sense_are_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "lm.ngram"
+    path.write_bytes(MAGIC + len(header).to_bytes(8, "little") + header.encode())
+    with pytest.raises(ModelError, match=r"lm\.ngram: the header cannot be read"):
+        read_header(memoryview(path.read_bytes()), path)
+    with pytest.raises(ModelError, match=r"lm\.ngram: the header cannot be read"):
+        load_language_model(path)
