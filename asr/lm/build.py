@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from asr.errors import UsageError
+from asr.errors import DataError, UsageError
 from asr.lm.arpa import write_arpa
 from asr.lm.binary import pack, write_binary
 from asr.lm.interpolate import fit_weights, interpolate, word_scores
-from asr.lm.kneser_ney import Estimate, train_ngram
+from asr.lm.kneser_ney import Estimate, check_cutoffs, train_ngram
 from asr.lm.ngram import SPECIAL_WORDS, Doubles, NgramModel
 from asr.lm.prune import divergences, prune, prune_to_size
 from asr.lm.text import Tokens, most_frequent, number_words, read_sentences, renumber
@@ -48,8 +48,10 @@ class NgramConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.order <= HIGHEST_ORDER:
             raise UsageError(f"an n-gram model of order {self.order}: choose 1 to {HIGHEST_ORDER}")
-        if self.vocabulary is not None and self.vocabulary < 1:
+        if (self.vocabulary is not None and self.vocabulary < 1) or self.words == SPECIAL_WORDS:
             raise UsageError("the vocabulary needs at least one word")
+        for cutoffs in self.cutoffs:
+            check_cutoffs(cutoffs, self.order)
         check_pruning(self.threshold, self.size)
 
 
@@ -72,6 +74,9 @@ def build_ngram(
     Each source is one kind of text, in any number of files. Several give a model each, which are interpolated.
     """
     check_sources(config, len(sources))
+    for path in chain(*sources, config.weights_for):  # before the first of them is read, which may take long
+        if not path.exists():
+            raise DataError(f"the text {path} does not exist")
     normalize = get_normalizer(normalizer)
     with TemporaryDirectory(prefix="asr-lm-") as name:
         numbered = []
@@ -245,7 +250,7 @@ def parse_vocabulary(text: str | None, normalizer: str = "none") -> tuple[int | 
     """
     if text is None or text.strip().isdecimal():
         return (int(text) if text else None), None
-    if not Path(text).is_file():
+    if not Path(text).exists():
         raise UsageError(f"--vocabulary {text} is neither a number nor a file")
     words = {word for sentence in read_sentences(text, get_normalizer(normalizer)) for word in sentence.split()}
     return None, SPECIAL_WORDS + sorted(words)

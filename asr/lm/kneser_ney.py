@@ -42,11 +42,10 @@ def train_ngram(tokens: Tokens, order: int, cutoffs: list[int] | None = None, pa
 
     `cutoffs`, for orders 2, 3, …: n-grams that occur so often or less are left out, and what they had goes to the
     back-off of their context. `part` bounds the memory and changes nothing else, see `count_ngrams`. Raises
-    `UsageError` when the cut-offs are too many, too few or falling.
+    `UsageError` as `check_cutoffs` does, and for a text without words.
     """
     cutoffs = cutoffs if cutoffs is not None else [0] * (order - 1)
-    if len(cutoffs) != order - 1 or sorted(cutoffs) != cutoffs:
-        raise UsageError(f"cut-offs {cutoffs}: give {order - 1} numbers, for orders 2 to {order}, that do not fall")
+    check_cutoffs(cutoffs, order)
     if not len(tokens.ids):
         raise UsageError("the text to train on has no words")
     orders = count_ngrams(tokens.ids, len(tokens.words), order, cutoffs, part)
@@ -56,6 +55,12 @@ def train_ngram(tokens: Tokens, order: int, cutoffs: list[int] | None = None, pa
     if tokens.unknown:
         discounts[0] = FALLBACK  # the vocabulary limit took away the rare words whose number the formula rests on
     return _estimate(tokens, orders, discounts)
+
+
+def check_cutoffs(cutoffs: list[int], order: int) -> None:
+    """Raises `UsageError` for cut-offs that are too many, too few or falling."""
+    if len(cutoffs) != order - 1 or sorted(cutoffs) != cutoffs:
+        raise UsageError(f"cut-offs {cutoffs}: give {order - 1} numbers, for orders 2 to {order}, that do not fall")
 
 
 def discounts_of(counts_of_counts: Longs) -> Discounts:
