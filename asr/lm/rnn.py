@@ -88,7 +88,8 @@ class RecurrentNetwork(nn.Module):
 def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: float) -> RecurrentNetwork:
     """The network of `origin` for the pieces of another tokenizer, to be trained further.
 
-    A piece that both have keeps its embedding; another begins as the mean of those of the old pieces that spell it.
+    A piece that both have keeps its embedding; another begins as the mean of those of the old pieces that spell it, as
+    far as they do: characters that the old ones lack are passed over.
     """
     config = replace(origin.network.config, dropout=dropout)
     network = RecurrentNetwork(config, len(tokenizer.vocabulary))
@@ -96,9 +97,10 @@ def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: flo
     embedding, bias = kept.pop("embedding.weight"), kept.pop("bias")
     network.load_state_dict(kept, strict=False)
     old = {piece: [index] for index, piece in enumerate(origin.tokenizer.vocabulary)}
+    characters = set("".join(origin.tokenizer.vocabulary[1:])) - {WORD_START}
     with torch.no_grad():
         for index, piece in enumerate(tokenizer.vocabulary):
-            spelled = old.get(piece) or origin.tokenizer.encode(piece.replace(WORD_START, ""))
+            spelled = old.get(piece) or origin.tokenizer.encode("".join(filter(characters.__contains__, piece)))
             if spelled:
                 network.embedding.weight[index] = embedding[spelled].mean(0)
                 network.bias[index] = bias[spelled].sum()  # log-odds of a piece: of all that it is made of

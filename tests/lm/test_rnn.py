@@ -21,6 +21,7 @@ from asr.lm.rnn import (
     pad_sentences,
     save_recurrent,
     widened,
+    with_other_pieces,
     word_perplexity,
 )
 from asr.lm.rnn_steps import Steps
@@ -158,6 +159,13 @@ def test_a_wider_network_foretells_the_same_at_first_and_learns_with_all_its_uni
     assert bool((network.project.weight.grad[:, 16:] != 0).all())
     with pytest.raises(UsageError, match="16 units"):
         widened(model, 12, 0.0)
+
+
+def test_pieces_of_new_characters_begin_anew(model: RecurrentModel) -> None:
+    network = with_other_pieces(model, CharacterTokenizer(["a", "ñ"]), 0.0)
+    old, new = model.network.embedding.weight, network.embedding.weight
+    assert torch.equal(new[:3], old[:3])
+    assert not torch.isin(new[3], old).any()
 
 
 def test_foreign_letters_are_named(model: RecurrentModel) -> None:
