@@ -99,10 +99,16 @@ class RecurrentTask:
         self.device = device
         origin = load_recurrent(config.init_from) if config.init_from else None
         self.normalizer = origin.normalizer if origin else config.normalizer
+        self.validation = list(self._sentences(config.validation))
         some = _some(self._sentences(config.train), config.loop.seed)
         kept = origin.tokenizer if origin and not config.other_pieces else None
         self.tokenizer = run_tokenizer(config.output, config.tokenizer, some, kept)
-        self.tokens, self.starts = _encode(self.tokenizer, self._sentences(config.train), config.longest)
+        self.tokens, self.starts, self.left_out = _encode(self.tokenizer, self._sentences(config.train), config.longest)
+        if not len(self.tokens) and self.left_out:
+            raise UsageError(
+                f"all {self.left_out:,} sentences have more than {config.longest} tokens",
+                "A line of the texts is a sentence: part them, or raise `longest`.",
+            )
         if not len(self.tokens):
             raise UsageError("the text to train on has no words")
         torch.manual_seed(config.loop.seed)
@@ -114,13 +120,15 @@ class RecurrentTask:
         """With the network's true sizes, which `init_from` may have decided."""
         self.sampled = SampledSoftmax(self._counts(), config.sampled) if config.sampled else None
         self.module: nn.Module = self.network
-        self.validation = list(self._sentences(config.validation))
+        for sentence in self.validation:
+            self.tokenizer.encode(sentence)  # what cannot be read is told now, not after an epoch
         self._planned: tuple[int, list[list[int]]] = (-1, [])
 
     def describe_data(self) -> list[str]:
         """How much text there is, and in how many pieces."""
         sentences, tokens = len(self.starts) - 1, len(self.tokens)
-        return [f"{sentences:,} sentences, {tokens:,} tokens of {len(self.tokenizer.vocabulary)}"]
+        left_out = f"; {self.left_out:,} left out, of more than {self.config.longest} tokens" if self.left_out else ""
+        return [f"{sentences:,} sentences, {tokens:,} tokens of {len(self.tokenizer.vocabulary)}{left_out}"]
 
     def batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
@@ -232,23 +240,31 @@ class SampledSoftmax:
 
 
 def _some(texts: Iterable[str], seed: int) -> Iterator[str]:
-    """Sentences from all over the texts, enough to train a tokenizer on: each has the same chance (Vitter 1985)."""
+    """Sentences from all over the texts, enough to train a tokenizer on: each has the same chance (Vitter 1985).
+
+    Characters that none of them has follow: the tokenizer shall have them all.
+    """
     random = np.random.default_rng(seed)
     chosen: list[str] = []
+    characters: set[str] = set()
     for number, text in enumerate(texts):
+        characters.update(text)
         if number < TOKENIZER_SENTENCES:
             chosen.append(text)
         elif (place := int(random.integers(number + 1))) < TOKENIZER_SENTENCES:
             chosen[place] = text
     yield from chosen
+    yield " ".join(sorted(characters.difference(*chosen)))
 
 
-def _encode(tokenizer: Tokenizer, texts: Iterable[str], longest: int) -> tuple[Ints, NDArray[np.int64]]:
-    """All sentences of at most `longest` tokens, one after the other, and where each begins (and the end)."""
-    tokens, starts = array("i"), array("q", [0])
+def _encode(tokenizer: Tokenizer, texts: Iterable[str], longest: int) -> tuple[Ints, NDArray[np.int64], int]:
+    """All sentences of at most `longest` tokens, where each begins (and the end), and how many others there were."""
+    tokens, starts, left_out = array("i"), array("q", [0]), 0
     for text in texts:
         ids = tokenizer.encode(text)
         if len(ids) <= longest:
             tokens.extend(ids)
             starts.append(len(tokens))
-    return np.frombuffer(tokens, np.int32), np.frombuffer(starts, np.int64)
+        else:
+            left_out += 1
+    return np.frombuffer(tokens, np.int32), np.frombuffer(starts, np.int64), left_out

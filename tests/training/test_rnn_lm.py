@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from asr.errors import UsageError
+from asr.errors import DataError, UsageError
 from asr.lm.rnn import RecurrentConfig, RecurrentModel, RecurrentNetwork, load_recurrent, pad_sentences, save_recurrent
 from asr.text.tokenizer import CharacterTokenizer
 from asr.trainer.checkpoint import load_checkpoint
+from asr.training import rnn_lm
 from asr.training.rnn_lm import RecurrentTask, SampledSoftmax
 from tests.training.texts import configured, trained
 
@@ -147,6 +148,32 @@ def test_an_epoch_can_be_a_share_of_the_text(text: Path, tmp_path: Path) -> None
         torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
     )
     assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, task.load(1, 0, 1), strict=True))
+
+
+def test_what_cannot_be_validated_on_is_told_before_training(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "foreign.txt").write_text("the ñandú\n")
+    settings = [*SETTINGS, "normalizer=none"]
+    with pytest.raises(DataError, match="the tokenizer has no 'ñ', 'ú'"):
+        RecurrentTask(configured([text], [tmp_path / "foreign.txt"], tmp_path / "run", settings), torch.device("cpu"))
+
+
+def test_sentences_that_are_left_out_are_told(text: Path, tmp_path: Path) -> None:
+    task = RecurrentTask(configured([text], [], tmp_path / "run", [*SETTINGS, "longest=20"]), torch.device("cpu"))
+    (described,) = task.describe_data()
+    assert described.startswith("26 sentences, ")
+    assert described.endswith("; 25 left out, of more than 20 tokens")
+    with pytest.raises(UsageError, match="all 51 sentences have more than 3 tokens"):
+        RecurrentTask(configured([text], [], tmp_path / "none", [*SETTINGS, "longest=3"]), torch.device("cpu"))
+
+
+def test_rare_letters_are_among_the_tokens_though_no_sampled_sentence_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rnn_lm, "TOKENIZER_SENTENCES", 1)
+    (tmp_path / "text.txt").write_text("".join(f"{letter} {letter}\n" for letter in "abcdefgh"))
+    settings = [*SETTINGS, "normalizer=none"]
+    task = RecurrentTask(configured([tmp_path / "text.txt"], [], tmp_path / "run", settings), torch.device("cpu"))
+    assert task.tokenizer.vocabulary[2:] == list("abcdefgh")
 
 
 def test_other_pieces_need_a_model_to_go_on_from(text: Path, tmp_path: Path) -> None:
