@@ -20,7 +20,6 @@ from asr.punctuation.model import (
     COMMA,
     LONGEST_PAUSE,
     MARKS,
-    PIECES,
     QUESTION,
     STOP,
     PunctuationModel,
@@ -29,18 +28,28 @@ from asr.punctuation.model import (
     save_punctuation,
     word_pieces,
 )
-from asr.text.tokenizer import WORD_START, Tokenizer, TokenizerConfig
+from asr.text.tokenizer import TokenizerConfig
 from asr.trainer.trainer import LoopConfig, Loss
 from asr.training.data import run_tokenizer
-from asr.training.punctuation_data import IGNORED, Batch, Noise, NoiseConfig, Words, make_batch, sound_alikes
+from asr.training.punctuation_data import (
+    IGNORED,
+    Batch,
+    Noise,
+    NoiseConfig,
+    Words,
+    make_batch,
+    read_mixed,
+    read_vocabulary,
+    sound_alikes,
+)
 
 TOKENIZER_WORDS = 1_500_000
 SAMPLE = 20
 """Words that are taken together."""
 SPOKEN_WORDS = 30_000
 """The most usual words, which are taken for one another where they sound alike."""
-MIXED_SHARE = 0.6
-MIXED_COUNT = 20
+VALIDATION_WINDOW = 256
+VALIDATION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ class PunctuationExperiment:
             raise UsageError(f"pauses must have the keys {', '.join(sorted(marks))}")
         if self.pauses and any(len(row) != LONGEST_PAUSE or sum(row) <= 0 for row in self.pauses.values()):
             raise UsageError(f"pauses must have {LONGEST_PAUSE} shares behind each mark")
+        if self.validation_words <= VALIDATION_WINDOW:
+            raise UsageError(f"validation_words must be more than {VALIDATION_WINDOW}")
 
 
 class PunctuationTask:
@@ -82,23 +93,16 @@ class PunctuationTask:
 
     def __init__(self, config: PunctuationExperiment, device: torch.device, quiet: bool = False) -> None:
         self.config, self.device = config, device
-        try:
-            vocabulary = (config.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        except OSError as error:
-            raise DataError(
-                f"{config.text} is not a text to learn punctuation from", "recipes/punctuation makes one."
-            ) from error
-        self.train = Words.load(config.text / "train")
-        self.held_out = Words.load(config.text / "validation")
-        if len(self.train.words) <= config.window:
-            raise DataError(f"{config.text}/train has only {len(self.train.words)} words")
-        self.tokenizer = run_tokenizer(config.output, config.tokenizer, self._some_text(vocabulary), None)
-        self.pieces = torch.from_numpy(piece_table(self.tokenizer, vocabulary))
-        self.noise = Noise(config.noise, self._sound_alikes(vocabulary), config.pauses)
+        names = read_vocabulary(config.text)
+        self.mixed = read_mixed(config.text)
+        self.train = _long_enough(config.text / "train", config.window)
+        self.held_out = _long_enough(config.text / "validation", VALIDATION_WINDOW)
+        self.tokenizer = run_tokenizer(config.output, config.tokenizer, self._some_text(names))
+        self.pieces = torch.tensor([word_pieces(self.tokenizer, name) for name in names])  # (W + 1, PIECES)
+        self.noise = Noise(config.noise, self._sound_alikes(names[1:]), config.pauses)
         torch.manual_seed(config.loop.seed)
         self.network = Tagger(config.network, len(self.tokenizer.vocabulary))
         self.module: nn.Module = self.network
-        self.mixed = read_mixed(config.text / "mixed.tsv")
 
     def describe_data(self) -> list[str]:
         """How much text there is, and in how many pieces."""
@@ -140,7 +144,7 @@ class PunctuationTask:
         counts = np.zeros((len(MARKS) + 1, 3))
         losses = words = 0.0
         for batch in self._validation():
-            marks, cases = self._logits(batch)
+            marks, cases = (logits.cpu() for logits in self._logits(batch))
             for logits, truth in ((marks, batch.marks), (cases, batch.cases)):
                 losses += float(
                     F.cross_entropy(logits.flatten(0, 1), truth.flatten(), ignore_index=IGNORED, reduction="sum")
@@ -164,17 +168,17 @@ class PunctuationTask:
         return result
 
     def _validation(self) -> Iterator[Batch]:
-        last = min(self.config.validation_words, len(self.held_out.words)) - 256
-        for first in range(0, last, 256 * 64):
-            starts = np.arange(first, min(last, first + 256 * 64), 256)
-            yield make_batch(self.held_out, starts, 256, None, np.random.default_rng(0))
+        last = min(self.config.validation_words, len(self.held_out.words)) - VALIDATION_WINDOW
+        starts = np.arange(0, last, VALIDATION_WINDOW)
+        for first in range(0, len(starts), VALIDATION_BATCH):
+            own = starts[first : first + VALIDATION_BATCH]
+            yield make_batch(self.held_out, own, VALIDATION_WINDOW, None, np.random.default_rng(0))
 
-    def _some_text(self, vocabulary: list[str]) -> Iterator[str]:
+    def _some_text(self, names: list[str]) -> Iterator[str]:
         """Words from all over the text, enough to train a tokenizer on, and every letter."""
         yield " ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
         random = np.random.default_rng(self.config.loop.seed)
         starts = np.sort(random.integers(len(self.train.words) - SAMPLE, size=TOKENIZER_WORDS // SAMPLE))
-        names = ["", *vocabulary]
         for at in starts.tolist():
             yield " ".join(names[number] for number in self.train.words[at : at + SAMPLE].tolist())
 
@@ -190,28 +194,11 @@ class PunctuationTask:
         return sound_alikes(vocabulary, counts, {word: phones[0] for word, phones in spoken.items()})
 
 
-def piece_table(tokenizer: Tokenizer, vocabulary: list[str]) -> NDArray[np.int64]:
-    """Pieces (W + 1, PIECES) of words numbered from 1, as `word_pieces` gives them, a thousand words at a time."""
-    table = np.zeros((len(vocabulary) + 1, PIECES), np.int64)
-    begins = np.array([piece.startswith(WORD_START) for piece in tokenizer.vocabulary])
-    if not begins[tokenizer.encode("A")[0]]:  # a word's first piece is like any other
-        for number, word in enumerate(vocabulary, 1):
-            table[number] = word_pieces(tokenizer, word)
-        return table
-    for first in range(0, len(vocabulary), 1000):
-        ids = np.array(tokenizer.encode(" ".join(vocabulary[first : first + 1000])))
-        number_of = np.cumsum(begins[ids])
-        place = np.arange(len(ids)) - np.flatnonzero(begins[ids])[number_of - 1]
-        kept = place < PIECES
-        table[first + number_of[kept], place[kept]] = ids[kept]
-    return table
-
-
-def read_mixed(path: Path) -> dict[str, str]:
-    """Words mostly written in mixed case: spelling, times written so, times at all."""
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    kept = [form for form, mixed, total in rows if int(mixed) >= max(MIXED_COUNT, MIXED_SHARE * int(total))]
-    return {form.upper(): form for form in kept}
+def _long_enough(folder: Path, window: int) -> Words:
+    text = Words.load(folder)
+    if len(text.words) <= window:
+        raise DataError(f"{folder} has only {len(text.words)} words, and a window has {window}")
+    return text
 
 
 def _count(predicted: Tensor, true: Tensor, valid: Tensor) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from asr.errors import DataError
 from asr.punctuation.model import CAPITALIZED, COARSE_PAUSE, LONGEST_PAUSE, MARKS, NONE, QUESTION, STOP, UNKNOWN_PAUSE
 
 MIXED = 3
+MIXED_SHARE = 0.6
+MIXED_COUNT = 20
+"""A word is spelled in mixed case that was read so in this share of its places, and so often."""
 IGNORED = -100
 Numbers = NDArray[np.int64]
 
@@ -30,13 +34,34 @@ class Words:
     @classmethod
     def load(cls, folder: Path) -> Words:
         """Map `words.npy` and `labels.npy`. Raises `DataError` when they are missing or do not fit together."""
-        try:
+        with _reading(folder):
             words, labels = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("words", "labels"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder} holds no packed text: {error}") from error
         if len(words) != len(labels):
             raise DataError(f"{folder}: {len(words)} words but {len(labels)} labels")
         return cls(words, labels)
+
+
+def read_vocabulary(folder: Path) -> list[str]:
+    """The words of the packed text in `folder`, each at its number; "" at 0. Raises `DataError` as `Words.load`."""
+    with _reading(folder):
+        return ["", *(folder / "vocabulary.txt").read_text(encoding="utf-8").splitlines()]
+
+
+def read_mixed(folder: Path) -> dict[str, str]:
+    """Spellings of the words that are mostly written in mixed case, by their upper case. Errors as `Words.load`."""
+    with _reading(folder):
+        rows = [line.split("\t") for line in (folder / "mixed.tsv").read_text(encoding="utf-8").splitlines()]
+        kept = [form for form, mixed, total in rows if int(mixed) >= max(MIXED_COUNT, MIXED_SHARE * int(total))]
+    return {form.upper(): form for form in kept}
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, ValueError) as error:
+        hint = "recipes/punctuation/build_text.py makes it."
+        raise DataError(f"{folder} holds no packed text: {error}", hint) from error
 
 
 @dataclass(frozen=True)

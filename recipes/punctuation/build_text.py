@@ -124,6 +124,8 @@ class Builder:
     def save(self, folder: Path) -> None:
         """Settle what deserves capitals and write all."""
         packed = {n: (np.concatenate(self.words[n]), np.concatenate(self.labels[n])) for n in SPLITS if self.words[n]}
+        if "train" not in packed:
+            raise SystemExit(f"asr: no book to learn from; {folder / 'files.tsv'} says what became of each file")
         counts = np.zeros((len(self.reader.vocabulary) + 1, 4), np.int64)
         words, labels = packed["train"]
         for case in range(4):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from asr.config import read_yaml
 from asr.punctuation.model import LOWER, MARKS, PAUSES, STOP, load_punctuation
-from asr.training.punctuation_data import Words
+from asr.training.punctuation_data import Words, read_vocabulary
 
 Numbers = NDArray[np.int64]
 SECONDS = (0.0, *PAUSES)
@@ -46,7 +46,7 @@ def main() -> None:
         size = options.train_words
         marks, capitals = Trigram(train.words[:size].astype(np.int64), train.labels[:size].astype(np.int64)).read(words)
     else:
-        names = ["", *(options.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")]
+        names = read_vocabulary(options.text)
         pauses = None
         if options.pauses:
             pauses = draw_pauses(read_yaml(options.pauses)["pauses"], labels & 3).tolist()

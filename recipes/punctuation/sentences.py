@@ -19,7 +19,7 @@ from punctuated import QUESTION, STOP
 from asr.io import write_whole
 from asr.lm.text import read_sentences
 from asr.text.normalize import librispeech
-from asr.training.punctuation_data import Words
+from asr.training.punctuation_data import Words, read_vocabulary
 
 LONG = 6
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 def sentences(folder: Path) -> Iterator[str]:
     """The sentences of one part of the packed text; what stands after the last mark is one, too."""
-    names = ["", *(folder.parent / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]]
+    names = read_vocabulary(folder.parent)
     text = Words.load(folder)
     start = 0
     ends = np.flatnonzero(np.isin(text.labels & 3, (STOP, QUESTION))) + 1

@@ -9,7 +9,7 @@ import numpy as np
 from held_out import eight_grams, word_hash
 from numpy.typing import NDArray
 
-from asr.training.punctuation_data import Words
+from asr.training.punctuation_data import Words, read_vocabulary
 
 UNKNOWN = -1
 CHUNK = 4_000_000
@@ -29,8 +29,7 @@ def find_labels(transcripts: Sequence[Sequence[str]], folders: Sequence[Path]) -
     sought = flat[order]
     for folder in folders:
         text = Words.load(folder)
-        names = (folder.parent / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        hashes = np.array([0, *map(word_hash, names)], np.uint64)
+        hashes = np.array([word_hash(word) for word in read_vocabulary(folder.parent)], np.uint64)
         for first in range(0, len(text.words), CHUNK):
             found = eight_grams(hashes[text.words[first : first + CHUNK + 7]])
             for place in np.flatnonzero(np.isin(found, sought)).tolist():

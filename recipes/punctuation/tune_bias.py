@@ -26,7 +26,7 @@ from asr.punctuation.model import (
     save_punctuation,
     word_pieces,
 )
-from asr.training.punctuation_data import Words
+from asr.training.punctuation_data import Words, read_vocabulary
 
 STEPS = np.arange(-0.6, 1.61, 0.2)
 ROUNDS = 3
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--pauses", type=Path, help="a configuration by which pauses are drawn for the words")
     options = parser.parse_args()
     text = Words.load(options.text / "validation")
-    names = ["", *(options.text / "vocabulary.txt").read_text(encoding="utf-8").split("\n")]
+    names = read_vocabulary(options.text)
     model = load_punctuation(options.model)
     words = [names[number] for number in text.words[: options.words].tolist()]
     pieces = np.array([word_pieces(model.tokenizer, word) for word in words])

@@ -136,6 +136,11 @@ def test_books_go_where_they_belong(mirror: Path, monkeypatch: pytest.MonkeyPatc
     assert list(second.values()).count("train") == list(first.values()).count("train") - 1
 
 
+def test_without_a_book_to_learn_from_it_says_where_all_went(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"no book to learn from; .*files\.tsv"):
+        build_text.Builder(np.zeros(0, np.uint64)).save(tmp_path)
+
+
 def test_language_models_get_a_sentence_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = punctuated.Reader()
     prose = "He came; she left. Who? I do not know whom you mean, Sir. I do not know whom you mean, sir! He ran. No."

@@ -21,6 +21,8 @@ from asr.training.acoustic import AcousticTask
 from asr.training.run import run_task
 from tests.features.signals import speechlike
 from tests.training.experiments import experiment
+from tests.training.test_punctuation import experiment_in
+from tests.training.test_punctuation import write_text as write_packed_text
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -125,3 +127,9 @@ def test_small_gradients_outlive_the_recurrent_layers_under_autocast() -> None:
         result = on_gpu(layer, torch.randn(2, 5, 8, device=CUDA))
     (1e-12 * result.sum()).backward()
     assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in layer.parameters())
+
+
+def test_the_tagger_of_punctuation_learns_and_is_validated(tmp_path: Path) -> None:
+    write_packed_text(tmp_path / "text")
+    run_task(experiment_in(tmp_path, "loop.epochs=1"), quiet=True)
+    assert (tmp_path / "exp" / "best" / "config.json").exists()

@@ -120,3 +120,29 @@ def test_text_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "text" / "train" / "labels.npy").unlink()
     with pytest.raises(DataError, match="train holds no packed text"):
         run_task(experiment_in(tmp_path))
+
+
+def test_too_little_text_to_validate_on_is_told_before_training(tmp_path: Path) -> None:
+    write_text(tmp_path / "text")
+    with pytest.raises(UsageError, match="validation_words must be more than 256"):
+        experiment_in(tmp_path, "validation_words=256")
+    for name in ("words", "labels"):
+        path = tmp_path / "text" / "validation" / f"{name}.npy"
+        np.save(path, np.load(path)[:256])
+    with pytest.raises(DataError, match="validation has only 256 words"):
+        run_task(experiment_in(tmp_path), quiet=True)
+
+
+@pytest.mark.parametrize("file", ["train/words.npy", "mixed.tsv"])
+@pytest.mark.parametrize("content", [None, b"", b"torn\n"])
+def test_packed_text_that_is_torn_is_named(tmp_path: Path, file: str, content: bytes | None) -> None:
+    write_text(tmp_path / "text")
+    path = tmp_path / "text" / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    if (file, content) == ("mixed.tsv", b""):
+        return  # there are no such words
+    with pytest.raises(DataError, match=f"{path.parent.name} holds no packed text"):
+        run_task(experiment_in(tmp_path), quiet=True)
