@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
@@ -136,15 +136,9 @@ def pad_sentences(sentences: Sequence[Sequence[int] | Ints]) -> tuple[Tensor, Te
 
     Shorter sentences are padded; their targets say so, and the network, which looks back only, never minds.
     """
-    lengths = np.array([len(sentence) for sentence in sentences])
-    inside = np.arange(lengths.max()) < lengths[:, None]
-    tokens = np.concatenate([np.asarray(sentence, np.int64) for sentence in sentences])
-    inputs = np.full((len(sentences), lengths.max() + 1), BOUNDARY)
-    inputs[:, 1:][inside] = tokens
-    targets = np.full_like(inputs, PADDING)
-    targets[:, :-1][inside] = tokens
-    targets[np.arange(len(sentences)), lengths] = BOUNDARY
-    return torch.from_numpy(inputs), torch.from_numpy(targets)
+    whole = [F.pad(torch.as_tensor(sentence, dtype=torch.long), (1, 1), value=BOUNDARY) for sentence in sentences]
+    inputs = pad_sequence([each[:-1] for each in whole], batch_first=True, padding_value=BOUNDARY)
+    return inputs, pad_sequence([each[1:] for each in whole], batch_first=True, padding_value=PADDING)
 
 
 class _Tree:

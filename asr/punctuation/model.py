@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.config import validate
 from asr.errors import ModelError, UsageError
@@ -169,11 +170,10 @@ class PunctuationModel:
         starts = range(first, min(last, len(pieces)), WINDOW)
         spans = [(max(0, at - MARGIN), min(len(pieces), at + WINDOW + MARGIN)) for at in starts]
         lengths = torch.tensor([end - start for start, end in spans])
-        rows = torch.zeros(len(spans), int(lengths.max()), PIECES, dtype=torch.long)
-        silence = torch.zeros(rows.shape[:2], dtype=torch.long)
-        for row, (start, end) in enumerate(spans):
-            rows[row, : end - start] = torch.from_numpy(pieces[start:end])
-            silence[row, : end - start] = torch.from_numpy(pauses[start:end])
+        rows, silence = (
+            pad_sequence([torch.from_numpy(each[start:end]) for start, end in spans], batch_first=True)
+            for each in (pieces, pauses)
+        )
         with torch.inference_mode():
             logits = self.network(rows, silence, lengths)
         own = [(row, at - start) for row, ((start, _), at) in enumerate(zip(spans, starts, strict=True))]
