@@ -6,6 +6,7 @@ command where it is installed (see `asr.audio.ffmpeg`). Every fault becomes an `
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -69,8 +70,6 @@ def open_source(audio: AudioInput | SamplesSource) -> Iterator[Source]:
         file = soundfile.SoundFile(_for_soundfile(data, repair))
     except TypeError as error:  # soundfile's answer to a name that ends in .raw
         raise AudioError(f"{name} has no header to say its sample rate", "Convert it to WAV first.") from error
-    except UnicodeEncodeError as error:  # from bytes on the disk that are no text in its encoding
-        raise AudioError(f"{name!r} cannot be opened: its name is not UTF-8; rename it") from error
     except soundfile.LibsndfileError as error:
         if not ffmpeg.can_try(head):
             raise _unreadable(name, head, error) from error
@@ -157,7 +156,11 @@ class SoundFileSource:
 
     def seek(self, frame: int) -> None:
         """Go to `frame`; every format that libsndfile reads lands on it exactly."""
-        self._file.seek(min(frame, self._file.frames))
+        try:
+            self._file.seek(min(frame, self._file.frames))
+        except soundfile.LibsndfileError as error:
+            at = frame / self.sample_rate
+            raise AudioError(f"{self.name} is damaged or cut short: {at:.1f} s cannot be found in it") from error
 
     def read(self, frames: int) -> Samples:
         """The next (at most `frames`, C) samples. Raises `AudioError` where the data are damaged."""
@@ -192,16 +195,22 @@ def audio_name(audio: object) -> str:
 
 def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
     """The name to use in messages, and a path or the whole bytes."""
+    if isinstance(audio, io.TextIOBase):
+        raise UsageError(f"{audio_name(audio)} is open as text", 'Open it with mode "rb".')
     if not isinstance(audio, (str, os.PathLike)):
         return audio_name(audio), audio if isinstance(audio, bytes) else audio.read()
     path = Path(audio)
     name = str(path)
     try:
+        name.encode()  # bytes on the disk that are no text could not be written in a transcript either
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise AudioError(f"{name} is a folder, not a recording")
+            reason = "not a recording" if os.access(path, os.R_OK) else "and may not be looked into"
+            raise AudioError(f"{name} is a folder, {reason}")
         if not stat.S_ISREG(mode):  # a pipe cannot be read twice, and libsndfile wants to seek
             return name, path.read_bytes()
+    except UnicodeEncodeError as error:
+        raise AudioError(f"{name!r} cannot be opened: its name is not UTF-8; rename it") from error
     except FileNotFoundError as error:
         raise AudioError(f"{name} does not exist") from error
     except (OSError, ValueError) as error:

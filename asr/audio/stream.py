@@ -107,6 +107,9 @@ class AudioStream:
         with ExitStack() as opening:
             self._source = opening.enter_context(open_source(audio))
             self._check()
+            if not 0 <= offset < math.inf or not 0 <= (duration or 0) < math.inf:
+                what = f"from {offset} s on" if duration is None else f"from {offset} s on for {duration} s"
+                raise AudioError(f"{self._source.name} cannot be read {what}")
             self._start = round(offset * self._source.sample_rate)
             self._length = math.inf if duration is None else round(duration * self._source.sample_rate)
             self._block = max(1, round(block_seconds * self._source.sample_rate))

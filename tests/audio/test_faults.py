@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from asr.audio.read import read_audio
 from asr.audio.stream import AudioStream
-from asr.errors import AudioError
+from asr.errors import AudioError, UsageError
 from tests.audio.recordings import FORMATS, chirp, encode, hear
 
 STEREO = np.stack([chirp(2.0)] * 2, axis=1)
@@ -91,6 +92,41 @@ def test_name_that_is_not_utf8(tmp_path):
     path.write_bytes(encode(chirp(1.0), 16000))
     with pytest.raises(AudioError, match=r"caf\\udce9\.wav.* its name is not UTF-8; rename it"):
         read_audio(path)
+
+
+def test_name_that_is_not_utf8_of_a_recording_with_a_header_to_mend(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    data = bytearray(encode(chirp(1.0), 16000))
+    size = data.index(b"data") + 4
+    data[size : size + 4] = bytes(4)  # as of a recorder that was killed
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="its name is not UTF-8; rename it"):
+        read_audio(path)
+
+
+def test_a_place_that_cannot_be_found_in_a_damaged_file(tmp_path):
+    path = tmp_path / "half.flac"
+    data = encode(np.random.default_rng(0).normal(0, 0.1, 160_000), 16000, "FLAC")
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match=r"half\.flac is damaged or cut short: 8\.0 s cannot be found"):
+        read_audio(path, offset=8.0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"offset": -1.0}, {"offset": np.nan}, {"offset": np.inf}, {"duration": -1.0}, {"duration": np.inf}]
+)
+def test_places_that_no_recording_has(tmp_path, options):
+    (tmp_path / "a.wav").write_bytes(encode(chirp(1.0), 16000))
+    with pytest.raises(AudioError, match=r"a\.wav cannot be read from"):
+        read_audio(tmp_path / "a.wav", **options)
+
+
+def test_a_file_that_is_open_as_text(tmp_path):
+    (tmp_path / "a.wav").write_bytes(encode(chirp(1.0), 16000))
+    with (tmp_path / "a.wav").open() as file, pytest.raises(UsageError, match=r"a\.wav is open as text\n.*rb"):
+        read_audio(file)
+    with pytest.raises(UsageError, match="open as text"):
+        read_audio(io.StringIO("a.wav"))
 
 
 def test_dangling_link(tmp_path):
