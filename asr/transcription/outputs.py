@@ -169,12 +169,14 @@ def collect(arguments: Sequence[str], recursive: bool = False) -> tuple[list[Inp
     expanded: list[tuple[Path, Path]] = []
     for argument in arguments:
         try:
-            if argument == "-":
-                found["-"] = Input(_standard_input(), "-", Path("stdin"))
-            else:
+            if argument != "-":
                 expanded += _expand(argument, recursive)
+            elif argument not in found:
+                found[argument] = Input(_standard_input(), argument, Path("stdin"))
         except AudioError as error:
             failures.append(Failure(argument, error))
+        except OSError as error:  # a folder that may not be looked into, a name that is too long
+            failures.append(Failure(argument, AudioError(f"{argument} cannot be read: {error.strerror}")))
     base = os.path.commonpath([_absolute(root) for root, _ in expanded]) if expanded else ""
     for _, path in expanded:
         place = _absolute(path).relative_to(base)
@@ -209,8 +211,15 @@ def _expand(argument: str, recursive: bool) -> list[tuple[Path, Path]]:
 
 
 def _search(folder: Path, recursive: bool) -> Iterator[Path]:
-    """Recordings in a folder, in order of their names; a folder named like a recording counts as a (broken) one."""
-    named = (path for path in (walk(folder) if recursive else folder.iterdir()) if is_audio(path))
+    """Recordings in a folder, in order of their names.
+
+    A folder named like a recording counts as a (broken) one, and so does one that would have to be looked into and may
+    not be: what it holds must not be missing in silence.
+    """
+    if recursive:
+        named = (path for path in walk(folder) if is_audio(path) or (path.is_dir() and not os.access(path, os.R_OK)))
+    else:
+        named = (path for path in folder.iterdir() if is_audio(path))
     shown = [path for path in named if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     for path in sorted(shown):
         holds_some = path.is_dir() and any(path in other.parents for other in shown)

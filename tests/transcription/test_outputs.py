@@ -1,13 +1,18 @@
-"""How long what is to be transcribed is, as far as that can be told before it is read."""
+"""Which recordings are named, and how long they are, as far as that can be told before they are read."""
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from asr.transcription.outputs import seconds_of
+from asr.audio.read import read_audio
+from asr.errors import AudioError
+from asr.transcription.outputs import collect, seconds_of
 from asr.transcription.reader import Request
 from tests.audio.recordings import chirp, encode
 
@@ -29,3 +34,33 @@ def test_what_only_ffmpeg_reads_is_not_decoded_to_be_measured(tmp_path: Path, mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (tmp_path / "endless.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
     assert seconds_of([Request(str(tmp_path / "endless.m4a"))]) is None
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"sound")))
+    found, failures = collect(["-", "-"])
+    assert [each.audio.read() for each in found if not isinstance(each.audio, str)] == [b"sound"]
+    assert failures == []
+
+
+def test_a_name_that_is_too_long_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(encode(chirp(1.0), 16000))
+    found, failures = collect(["x" * 5000, "*" + "x" * 5000, str(tmp_path)])
+    assert [each.name for each in found] == [str(tmp_path / "a.wav")]
+    assert ["xxx cannot be read: File name too long" in str(each.error) for each in failures] == [True, True]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root looks into everything; needs a non-root user")
+def test_folders_that_may_not_be_looked_into_are_told(tmp_path: Path) -> None:
+    (tmp_path / "closed" / "inner").mkdir(parents=True)
+    (tmp_path / "a.wav").write_bytes(encode(chirp(1.0), 16000))
+    (tmp_path / "closed").chmod(0)
+    try:
+        found, failures = collect([str(tmp_path)], recursive=True)
+        assert [each.name for each in found] == [str(tmp_path / "a.wav"), str(tmp_path / "closed")]
+        with pytest.raises(AudioError, match="closed is a folder, and may not be looked into"):
+            read_audio(tmp_path / "closed")
+        _, failures = collect([str(tmp_path / "closed"), str(tmp_path / "closed" / "a.wav")])
+        assert ["Permission denied" in str(each.error) for each in failures] == [True, True]
+    finally:
+        (tmp_path / "closed").chmod(0o700)
