@@ -77,6 +77,8 @@ class DecodeOptions:
     rescore_word_score: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.hotwords, str):  # a sequence of texts as well: its letters
+            raise UsageError(f"hotwords must be a list, not the text {self.hotwords!r}", f"Give [{self.hotwords!r}].")
         models = {self.lm, self.rescore} - {None, "none"}
         weights = {self.lm_weight, self.word_score, self.rescore_weight, self.rescore_word_score}
         numbers = (weights | {self.views, self.beam_size}) - {None}

@@ -452,5 +452,7 @@ def load_acoustic_model(
 
 def _load(name_or_path: Path | str | None, threads: int | None) -> SavedModel:
     if threads is not None:
+        if threads < 1:
+            raise UsageError(f"threads must be at least 1, not {threads}")
         torch.set_num_threads(threads)
     return load_saved_model(name_or_path)

@@ -212,6 +212,11 @@ def test_contradictions(tiny_model: Path, options: dict[str, Any], complaint: st
         make_decode(load_saved_model(tiny_model), plan_search(tiny_model, DecodeOptions(**options)))
 
 
+def test_a_text_is_no_list_of_hotwords() -> None:
+    with pytest.raises(UsageError, match=r"hotwords must be a list, not the text 'GRYFFINDOR'\n  Give"):
+        DecodeOptions(hotwords="GRYFFINDOR")
+
+
 def test_a_judge_that_lacks_letters_is_refused_before_the_run(tiny_rnn_lm: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot read what the acoustic model writes: 1 Ж\n"):
         load_rescorer(tiny_rnn_lm, ["<blank>", "▁", "É", "A", "a", "'", "1", "Ж"])

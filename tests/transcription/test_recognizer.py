@@ -365,6 +365,12 @@ def test_segments_are_told_as_they_are_ready(recognizer) -> None:
     assert tuple(told) == outcome.segments
 
 
+@pytest.mark.parametrize("threads", [0, -1])
+def test_without_threads_nothing_is_done(tiny_model, threads) -> None:
+    with pytest.raises(UsageError, match=f"threads must be at least 1, not {threads}"):
+        asr.load_model(tiny_model, threads=threads)
+
+
 def test_precision_is_chosen_or_refused(tiny_model) -> None:
     cpu = torch.device("cpu")
     fastest = "int8" if int8_is_fast(cpu) else "bfloat16" if bfloat16_is_fast(cpu) else "float32"
