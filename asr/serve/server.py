@@ -46,6 +46,8 @@ def bind(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(128)
+    except UnicodeError as error:  # a label of a name is empty or too long
+        raise UsageError(f"{host!r} is no name of a host", "Choose another --host.") from error
     except OSError as error:
         hint = {
             errno.EADDRINUSE: "Is another server running? Choose another --port.",

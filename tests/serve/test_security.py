@@ -13,6 +13,7 @@ import pytest
 
 from asr.errors import UsageError
 from asr.serve.security import POLICY, token_matches
+from asr.serve.server import bind
 from asr.serve.settings import ServeOptions, is_loopback
 from asr.serve.upload import display_name
 from tests.serve.conftest import Running
@@ -104,6 +105,19 @@ def test_every_answer_has_its_security_headers(server: Running) -> None:
         assert "server" not in answer.headers
     assert "unsafe" not in POLICY
     assert "http:" not in POLICY
+
+
+def test_an_answer_after_a_bug_is_like_all_others(serve_with: Callable[..., Running], monkeypatch) -> None:
+    server = serve_with()
+
+    def fail(*arguments: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("asr.serve.app._render", fail)
+    answer = httpx.post(f"{server.address}/formats/txt", content=b"{}")
+    assert answer.status_code == 500
+    assert answer.headers["content-security-policy"] == POLICY
+    assert server.service.metrics.requests["/formats", 500] == 1
 
 
 @pytest.mark.parametrize(
@@ -244,6 +258,12 @@ def test_what_is_this_machine(host: str, local: bool) -> None:
     assert is_loopback(host) is local
 
 
+@pytest.mark.parametrize("host", ["..", "x" * 100])
+def test_what_is_no_name_of_a_host_is_told(host: str) -> None:
+    with pytest.raises(UsageError, match=r"is no name of a host\n  Choose another --host"):
+        bind(host, 0)
+
+
 @pytest.mark.parametrize("options", [{"token": " "}, {"token": "ä"}, {"queue": 0}, {"port": 70000}, {"cors": ("x",)}])
 def test_options_that_make_no_sense(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -264,5 +284,6 @@ def test_formats_take_transcripts_only(server: Running) -> None:
     for bad in (b"", b"[", b"{}", b"NaN", b"[" * 100_000, [], {**good, "duration": "x"}, {**good, "segments": [{}]}):
         assert ask(bad).status_code == 400
     assert ask(good, "exe").status_code == 404
+    assert ask(json.dumps(good).replace("../x", "\\ud800").encode()).status_code == 400  # half a pair is no text
     infinite = json.dumps(good).replace("1.0", "1e999")
     assert ask(infinite.encode()).status_code == 400
