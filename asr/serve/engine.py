@@ -47,7 +47,7 @@ class _Work:
     recognizer: Recognizer
     urgent: bool
     deliver: Callable[[Segment | None], None]
-    fail: Callable[[Exception], None]
+    fail: Callable[[AsrError], None]
 
 
 class Engine:
@@ -218,9 +218,8 @@ class Engine:
     def _work(self, recording: Recording) -> _Work:
         number, chunk = recording.take()
 
-        def fail(error: Exception) -> None:
-            fault = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
-            recording.end = EndOfAudio(0, str(recording.path), error=fault)
+        def fail(error: AsrError) -> None:
+            recording.end = EndOfAudio(0, str(recording.path), error=error)
             recording.finish()
 
         recognizer = recording.recognizer or self.recognizer
@@ -250,8 +249,9 @@ class Engine:
     def _done(self, works: list[_Work], error: Exception | None) -> None:
         """Make room for the next batch; `error` is what went wrong with this one."""
         if error is not None:
+            fault = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
             for work in works:
-                work.fail(error)
+                work.fail(fault)
         self._clock.end()
         self._room.release()
         with self._change:

@@ -16,6 +16,8 @@ import numpy as np
 import soxr
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from asr.audio.segmentation import Chunk
+from asr.errors import AsrError
 from asr.io import parse_json
 from asr.serve.api import live_segment
 from asr.serve.engine import Engine
@@ -74,7 +76,8 @@ class LiveSessions:
             finally:
                 self._engine.live_sessions -= 1
                 self._metrics.live_sessions -= 1
-        except RefusedError as problem:
+        except (RefusedError, AsrError) as error:
+            problem = RefusedError("internal_error", error.message, 1011) if isinstance(error, AsrError) else error
             with suppress(WebSocketDisconnect, RuntimeError):
                 await websocket.send_json(problem.body)
                 await websocket.close(problem.close)
@@ -148,8 +151,7 @@ class _Session:
                 listening.result()
             else:
                 listening.cancel()
-            if (last := self._segmenter.finish()) is not None:
-                await self._hand_on(self._recognized(last))
+            await self._take_in(b"", last=True)
             await self._hand_on(None)
             await telling
             if stop.done():
@@ -175,9 +177,7 @@ class _Session:
                 if command is not None and command.get("type") == "stop":
                     return
                 raise RefusedError("unknown_message", 'send binary PCM, or {"type": "stop"}')
-            for chunk in self._take(message["bytes"]):
-                self._closings += 1
-                await self._hand_on(self._recognized(chunk))
+            await self._take_in(message["bytes"])
 
     async def _hand_on(self, item: asyncio.Future[Segment | None] | None) -> None:
         """Have `_tell` send it next; raises what has ended that, where the client has left."""
@@ -187,17 +187,23 @@ class _Session:
             putting.cancel()
             self._telling.result()
 
-    def _take(self, data: bytes) -> list[Any]:
+    async def _take_in(self, data: bytes, last: bool = False) -> None:
+        """Hear what came, and hand on the chunks that it closes; after the `last` of it, what is still open."""
         data = self._rest + data
         whole = len(data) // 2 * 2
         self._rest = data[whole:]
         samples = np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32768)
         if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples)
+            samples = self._resampler.resample_chunk(samples, last=last)
         self._samples += len(samples)
-        return self._segmenter.feed(samples)
+        chunks = self._segmenter.feed(samples)
+        if last and (rest := self._segmenter.finish()) is not None:
+            chunks.append(rest)
+        for chunk in chunks:
+            self._closings += 1
+            await self._hand_on(self._recognized(chunk))
 
-    def _recognized(self, chunk: Any) -> asyncio.Future[Segment | None]:
+    def _recognized(self, chunk: Chunk) -> asyncio.Future[Segment | None]:
         return asyncio.wrap_future(self._engine.recognize(chunk, self._recognizer))
 
     async def _tell(self) -> None:

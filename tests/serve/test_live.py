@@ -77,6 +77,28 @@ def test_other_sample_rates_are_resampled(server: Running) -> None:
     assert messages[-1]["duration"] == pytest.approx(2.75, abs=0.05)
 
 
+def test_resampling_holds_nothing_back_at_the_end(server: Running) -> None:
+    assert talk(server, np.repeat(spoken(1.0), 3), rate=48000)[-1] == {"type": "done", "duration": 2.25}
+
+
+def test_a_fault_in_the_network_is_told(serve_with: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve_with()
+
+    def fail(batch: object) -> None:
+        raise RuntimeError("no room")  # as torch has it
+
+    monkeypatch.setattr(server.service.engine.recognizer, "views", fail)
+    with connect(server) as socket:
+        socket.send('{"type": "start"}')
+        socket.send(pcm(spoken(1.0)))
+        socket.send('{"type": "stop"}')
+        messages = [json.loads(socket.recv(30)) for _ in range(2)]
+        assert messages[1] == {"type": "error", "code": "internal_error", "message": "RuntimeError: no room"}
+        with pytest.raises(exceptions.ConnectionClosed) as closed:
+            socket.recv(30)
+        assert closed.value.rcvd.code == 1011
+
+
 def test_silence_says_nothing(server: Running) -> None:
     assert [message["type"] for message in talk(server, np.zeros(32000))] == ["ready", "done"]
     assert [message["type"] for message in talk(server, np.zeros(0))] == ["ready", "done"]
