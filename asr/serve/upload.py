@@ -51,18 +51,18 @@ async def receive_upload(request: Request, target: Path, options: ServeOptions) 
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > options.max_upload + MEGABYTE:
         raise _too_large(options)
-    with target.open("wb") as file:
-        form = _Form(file, options)
-        try:
+    try:
+        with target.open("wb") as file:
+            form = _Form(file, options)
             parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
             async for block in _blocks(request, options):
                 parser.write(block)
                 await form.flush()
             parser.finalize()
-        except (FormParserError, ValueError) as error:
-            raise ApiError(400, f"the multipart form is malformed: {error}", "invalid_body") from error
-        except OSError as error:
-            raise ApiError(507, f"the upload cannot be kept: {error.strerror}", "storage_full") from error
+    except (FormParserError, ValueError) as error:
+        raise ApiError(400, f"the multipart form is malformed: {error}", "invalid_body") from error
+    except OSError as error:  # when the file is closed too, until when the last of it waits in memory
+        raise ApiError(507, f"the upload cannot be kept: {error.strerror}", "storage_full") from error
     if not form.ended:
         raise ApiError(400, "the multipart form ends before its last boundary", "invalid_body")
     return form.upload

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from asr.serve.upload import TemporaryFolder
+import pytest
+from starlette.requests import Request
+
+from asr.serve.problems import ApiError
+from asr.serve.settings import ServeOptions
+from asr.serve.upload import TemporaryFolder, receive_upload
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,3 +71,16 @@ def test_links_and_strangers_are_left_alone(tmp_path: Path) -> None:
     assert (precious / ".lock").exists()
     assert (tmp_path / "asr-serve-file").exists()
     assert (tmp_path / "asr-serve-other" / "theirs").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+def test_a_disk_that_is_full_when_the_last_bytes_are_written_is_told() -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    messages = [{"type": "http.request", "body": head + b"sound\r\n--b--\r\n"}]
+
+    async def receive() -> Any:
+        return messages.pop()
+
+    scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=b")]}
+    with pytest.raises(ApiError, match="the upload cannot be kept: No space left on device"):
+        asyncio.run(receive_upload(Request(scope, receive), Path("/dev/full"), ServeOptions()))
