@@ -50,8 +50,10 @@ def transcribe_with_ray(
     if not ray.is_initialized():
         ray.init(log_to_driver=False, configure_logging=False)
     chunks = [list(requests[start : start + _CHUNK]) for start in range(0, len(requests), _CHUNK)]
-    available = int(ray.cluster_resources().get("CPU", 1)) // threads
-    count = max(1, min(available, len(chunks)))
+    processors = int(ray.cluster_resources().get("CPU", 1))
+    if threads > processors:  # Ray would wait for more to join
+        raise UsageError(f"a worker of {threads} threads has no place on a cluster of {processors} processors")
+    count = min(processors // threads, len(chunks))
     # A worker that is lost begins anew, and Ray gives it again what it was at.
     hired = ray.remote(num_cpus=threads, max_restarts=-1, max_task_retries=_ATTEMPTS - 1)(Worker)
     workers = [hired.remote(str(model) if model is not None else None, threads, search) for _ in range(count)]
