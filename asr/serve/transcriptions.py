@@ -142,27 +142,24 @@ class _Job:
         engine.submit(self._recording)
 
     async def next(self) -> Segment | EndOfAudio:
-        """The next segment as it is shown, or the end. Raises `ApiError` for a recording that cannot be read."""
+        """The next segment as it is shown, or the end. Raises `ApiError` where a fault ends the recording."""
         while not self._shown:
-            item = await self._recognized()
-            if isinstance(item, Segment):
-                self._shown += self._stream.feed(item)
-            else:
-                self._shown += [*self._stream.finish(), item]
+            item = await self._items.get()
+            self._shown += self._stream.feed(item) if isinstance(item, Segment) else [*self._stream.finish(), item]
         item = self._shown.popleft()
-        return item.in_case("sentence") if isinstance(item, Segment) else item
+        return item.in_case("sentence") if isinstance(item, Segment) else self._checked(item)
 
-    async def _recognized(self) -> Segment | EndOfAudio:
-        item = await self._items.get()
-        if isinstance(item, EndOfAudio) and item.error is not None:
-            raise of_recording(item.error, str(self._recording.path), self._name)
-        return item
+    def _checked(self, end: EndOfAudio) -> EndOfAudio:
+        if end.error is not None:
+            raise of_recording(end.error, str(self._recording.path), self._name)
+        return end
 
     async def transcript(self) -> Transcript:
         """All of it. Raises `ApiError`."""
         segments: list[Segment] = []
-        while isinstance(item := await self._recognized(), Segment):
+        while isinstance(item := await self._items.get(), Segment):
             segments.append(item)
+        self._checked(item)
         transcript = await asyncio.to_thread(punctuate, self.as_transcript(segments, item), self._punctuation)
         return transcript.in_case("sentence")
 

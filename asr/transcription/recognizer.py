@@ -146,12 +146,15 @@ class Recognizer:
         """
         request = Request(audio, channel=channel, sample_rate=sample_rate)
         stream = PunctuatedStream(self.punctuation if punctuation else None)
+        error = None
         for item in self._recognize([request], words, largest=STREAM_WINDOW):
             if isinstance(item, _SegmentEvent):
                 yield from (segment.in_case(case) for segment in stream.feed(item.segment))
-            elif item.error is not None:
-                raise item.error
+            else:
+                error = item.error
         yield from (segment.in_case(case) for segment in stream.finish())
+        if error is not None:
+            raise error
 
     def transcribe_many(
         self,

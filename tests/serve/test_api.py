@@ -144,6 +144,25 @@ def test_a_torn_file_is_named_as_its_owner_names_it(client: Any, speech: bytes) 
         client.audio.transcriptions.create(file=("mine.wav", speech[: len(speech) // 2]), model="tiny")
 
 
+def test_a_stream_of_a_torn_file_brings_all_that_came_before(
+    server: Running, recognizer: Any, long_speech: bytes
+) -> None:
+    import httpx
+
+    from asr.errors import AudioError
+
+    torn, expected = long_speech[: len(long_speech) * 9 // 10], []
+    with pytest.raises(AudioError):
+        expected.extend(recognizer.stream(torn, punctuation=False))
+    form = {"model": "tiny", "stream": "true"}
+    answer = httpx.post(
+        f"{server.address}/v1/audio/transcriptions", files={"file": ("mine.wav", torn)}, data=form, timeout=60
+    )
+    *deltas, last = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert len(deltas) == len(expected) > 2
+    assert "mine.wav is cut short" in last["error"]["message"]
+
+
 def test_health_and_metrics(server: Running, client: Any) -> None:
     import re
 

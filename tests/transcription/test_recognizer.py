@@ -122,6 +122,16 @@ def test_stream_gives_the_segments_of_transcribe(recognizer):
     )
 
 
+def test_what_comes_before_a_fault_is_not_held_back(recognizer):
+    data = encode(noisy(100.0, 3), 16000)
+    plain, punctuated = [], []
+    for segments in (plain, punctuated):
+        with pytest.raises(AudioError, match="cut short"):
+            segments.extend(recognizer.stream(data[: len(data) * 9 // 10], punctuation=segments is punctuated))
+    assert [segment.start for segment in punctuated] == [segment.start for segment in plain]
+    assert len(plain) > 2
+
+
 def test_text_without_words_is_the_same_text(recognizer):
     samples = noisy(30.0, 5)
     bare = recognizer.transcribe(samples, words=False)
