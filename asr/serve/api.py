@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 from asr.serve.problems import ApiError
 from asr.serve.upload import Upload
 from asr.transcription.result import Segment, Transcript, Word
-from asr.transcription.writers import render
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
 ALIASES = ("default", "whisper-1")
@@ -37,7 +36,7 @@ def read_fields(upload: Upload, model: str) -> Wanted:
     """The fields of a form for a server of `model`. Raises `ApiError` for those that ask for what there is not."""
     if upload.file_name is None:
         raise ApiError(400, "the form has no part `file`; send the recording as one", "missing_file", "file")
-    _check_model(_one(upload, "model", model), model)
+    check_model(_one(upload, "model", model), model)
     _check_language(_one(upload, "language", "en"))
     _check_temperature(_one(upload, "temperature", "0"))
     form = _one(upload, "response_format", "json")
@@ -75,7 +74,8 @@ def _all(upload: Upload, name: str) -> list[str]:
     return [*upload.fields.get(name, []), *upload.fields.get(f"{name}[]", [])]
 
 
-def _check_model(name: str, model: str) -> None:
+def check_model(name: str, model: str) -> None:
+    """Raise `ApiError` unless a server of `model` answers to `name`."""
     if name not in (model, *ALIASES):
         raise ApiError(
             404,
@@ -111,16 +111,12 @@ def _refused(param: str, message: str) -> ApiError:
     return ApiError(400, message, "invalid_value", param)
 
 
-TEXT_TYPES = {
-    "text": "text/plain; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
+TEXT_FORMATS = {
+    "text": ("txt", "text/plain; charset=utf-8"),
+    "srt": ("srt", "application/x-subrip; charset=utf-8"),
+    "vtt": ("vtt", "text/vtt; charset=utf-8"),
 }
-
-
-def as_text(transcript: Transcript, wanted: Wanted) -> str:
-    """A transcript as text, srt or vtt."""
-    return render(transcript, "txt" if wanted.response_format == "text" else wanted.response_format)
+"""Of each response format that is no JSON: who writes it, and its media type."""
 
 
 def as_json(transcript: Transcript, wanted: Wanted) -> dict[str, Any]:
@@ -164,7 +160,7 @@ def segment_record(number: int, segment: Segment) -> dict[str, Any]:
 
 
 def word_record(word: Word) -> dict[str, Any]:
-    """A word with the fields that OpenAI's has, and how sure the recogniser is of it."""
+    """A word with the fields that OpenAI's has, and how sure the recognizer is of it."""
     return {"word": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
 
 

@@ -23,7 +23,7 @@ from asr.config import validate
 from asr.errors import AsrError
 from asr.html import read_page
 from asr.io import parse_json
-from asr.serve.api import ALIASES
+from asr.serve.api import check_model
 from asr.serve.engine import Engine
 from asr.serve.live import LiveSessions
 from asr.serve.metrics import CONTENT_TYPE, Metrics
@@ -100,8 +100,7 @@ class Service:
         return JSONResponse({"object": "list", "data": [self._record()]})
 
     async def _model(self, request: Request) -> Response:
-        if (name := request.path_params["name"]) not in (self.model, *ALIASES):
-            raise ApiError(404, f"the model {name[:60]!r} is not served here; see /v1/models", "model_not_found")
+        check_model(request.path_params["name"], self.model)
         return JSONResponse(self._record())
 
     def _record(self) -> dict[str, Any]:

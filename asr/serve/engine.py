@@ -21,11 +21,12 @@ from time import perf_counter
 import numpy as np
 
 from asr.audio.segmentation import Chunk
-from asr.errors import AsrError, AudioError
+from asr.decoding.lexicon_trie import alphabet_of
+from asr.errors import AsrError
 from asr.serve.recording import Hotwords, Recording
 from asr.transcription.batching import batches
 from asr.transcription.decoder import DecodeOptions
-from asr.transcription.reader import EndOfAudio, Request, RequestChunk, read_chunks
+from asr.transcription.reader import EndOfAudio, Request, RequestChunk, end_after, read_chunks
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Segment
 
@@ -79,8 +80,7 @@ class Engine:
         """What a client's words tell the search to expect; nothing where it is greedy and expects nothing."""
         if self._options.greedy:
             return ()
-        letters = {letter for piece in self.recognizer.model.tokenizer.vocabulary for letter in piece}
-        return hotwords_of(prompt, keywords, letters)
+        return hotwords_of(prompt, keywords, alphabet_of(self.recognizer.model.tokenizer.vocabulary))
 
     @property
     def busy_seconds(self) -> float:
@@ -141,11 +141,8 @@ class Engine:
             # Made here, where it keeps nobody else waiting, and once.
             recording.recognizer = recording.recognizer or self.prepare(recording.hotwords)
             end = self._fill(recording)
-        except AsrError as error:
-            end = EndOfAudio(0, str(recording.path), error=error)
-        except Exception as error:  # a recording must never stop the others, whatever is wrong with it
-            fault = AudioError(f"{recording.path} cannot be read: {type(error).__name__}: {error}")
-            end = EndOfAudio(0, str(recording.path), error=fault)
+        except Exception as error:
+            end = end_after(error, 0, str(recording.path))
         with self._change:
             recording.reading, recording.end = False, end
             if recording.cancelled:

@@ -24,12 +24,12 @@ class Metrics:
         self._started = monotonic()
 
     def render(self, queue: int, capacity: int, busy_seconds: float) -> str:
-        """All as text; `queue` requests of at most `capacity` at present, `busy_seconds` of the recogniser so far."""
+        """All as text; `queue` requests of at most `capacity` at present, `busy_seconds` of the recognizer so far."""
         speed = self.audio_seconds / busy_seconds if busy_seconds else 0.0
         single = [
             ("asr_requests_cancelled_total", "counter", "Requests whose client left early.", self.cancelled),
             ("asr_audio_seconds_total", "counter", "Seconds of sound transcribed.", self.audio_seconds),
-            ("asr_busy_seconds_total", "counter", "Seconds that the recogniser was at work.", busy_seconds),
+            ("asr_busy_seconds_total", "counter", "Seconds that the recognizer was at work.", busy_seconds),
             ("asr_times_real_time", "gauge", "Seconds of sound for each second at work, since the start.", speed),
             ("asr_queue_length", "gauge", "Requests being served or waiting.", queue),
             ("asr_queue_capacity", "gauge", "Requests that may wait before others are refused.", capacity),

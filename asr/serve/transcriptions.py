@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from asr.serve.api import TEXT_TYPES, Wanted, as_json, as_text, delta_event, done_event, event_bytes, read_fields
+from asr.serve.api import TEXT_FORMATS, Wanted, as_json, delta_event, done_event, event_bytes, read_fields
 from asr.serve.engine import Engine
 from asr.serve.metrics import Metrics
 from asr.serve.problems import ApiError, of_recording
@@ -23,6 +23,7 @@ from asr.serve.upload import TemporaryFolder, receive_upload
 from asr.transcription.punctuate import PunctuatedStream, punctuate
 from asr.transcription.reader import EndOfAudio
 from asr.transcription.result import Segment, Transcript
+from asr.transcription.writers import render
 
 T = TypeVar("T")
 _KEEP_ALIVE = 10.0
@@ -65,9 +66,9 @@ class Transcriptions:
                 return _EventStream(events, until_answered.pop_all())
             transcript = await _while_connected(request, job.transcript())
             self._metrics.audio_seconds += transcript.duration
-        if wanted.response_format in TEXT_TYPES:
-            kind = TEXT_TYPES[wanted.response_format]
-            return PlainTextResponse(as_text(transcript, wanted), media_type=kind)
+        if wanted.response_format in TEXT_FORMATS:
+            form, kind = TEXT_FORMATS[wanted.response_format]
+            return PlainTextResponse(render(transcript, form), media_type=kind)
         return JSONResponse(as_json(transcript, wanted))
 
     @contextmanager

@@ -71,6 +71,13 @@ class EndOfAudio:
     error: AsrError | None = None
 
 
+def end_after(error: Exception, number: int, name: str) -> EndOfAudio:
+    """The end of a recording that `error` stopped. It must never stop others, whatever was wrong with this one."""
+    if not isinstance(error, AsrError):
+        error = AudioError(f"{name} cannot be read: {type(error).__name__}: {error}")
+    return EndOfAudio(number, name, error=error)
+
+
 def read_chunks(
     number: int,
     request: Request,
@@ -225,11 +232,8 @@ class AudioReader:
                 for item in read_chunks(number, request, self._rate, self._config, lambda: not self._closed):
                     if not self._put(item):
                         return
-            except AsrError as error:
-                self._put(EndOfAudio(number, request.name, error=error))
-            except Exception as error:  # one recording must never stop the others, whatever is wrong with it
-                fault = AudioError(f"{request.name} cannot be read: {type(error).__name__}: {error}")
-                self._put(EndOfAudio(number, request.name, error=fault))
+            except Exception as error:
+                self._put(end_after(error, number, request.name))
 
     def _take(self) -> tuple[int, Request] | None:
         """The next recording, once there is room for it."""

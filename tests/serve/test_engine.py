@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -216,6 +217,14 @@ def test_live_chunks_come_back_by_themselves(engine: Engine, recognizer: Any) ->
 )
 def test_hotwords(prompt: str, keywords: list[str], expected: tuple[str, ...]) -> None:
     assert hotwords_of(prompt, keywords, [*string.ascii_uppercase, "'", "▁"]) == expected
+
+
+def test_the_names_of_special_pieces_are_no_letters() -> None:
+    """A model of another script cannot spell `bank`, though its vocabulary has a piece that is called <blank>."""
+    vocabulary = ["<blank>", "<unk>", "▁", "Ж", "А"]
+    recognizer = SimpleNamespace(model=SimpleNamespace(tokenizer=SimpleNamespace(vocabulary=vocabulary)))
+    engine = SimpleNamespace(_options=DecodeOptions(), recognizer=recognizer)
+    assert Engine.hotwords_of(engine, "bank жажа", ["an"]) == ("ЖАЖА",)
 
 
 def test_a_long_prompt_keeps_its_end() -> None:
