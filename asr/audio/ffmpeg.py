@@ -19,16 +19,14 @@ import numpy.typing as npt
 
 from asr.errors import AudioError
 
-_CONTAINERS = {
-    4: {b"ftyp": "an MP4 recording (m4a)"},
-    0: {
-        b"\x1a\x45\xdf\xa3": "a WebM or Matroska recording",
-        b"0&\xb2u": "a Windows Media recording (wma)",
-        b"#!AM": "an AMR recording",
-        b"\xff\xf1": "an AAC recording",
-        b"\xff\xf9": "an AAC recording",
-        b"FLV\x01": "a Flash recording",
-    },
+_CONTAINERS = {  # by what is found at which byte
+    (4, b"ftyp"): "an MP4 recording (m4a)",
+    (0, b"\x1a\x45\xdf\xa3"): "a WebM or Matroska recording",
+    (0, b"0&\xb2u"): "a Windows Media recording (wma)",
+    (0, b"#!AM"): "an AMR recording",
+    (0, b"\xff\xf1"): "an AAC recording",
+    (0, b"\xff\xf9"): "an AAC recording",
+    (0, b"FLV\x01"): "a Flash recording",
 }
 # ffmpeg begins its lines with the decoder's address in memory, or with the name of the (temporary) file.
 _ADDRESS = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\] |^file:\S+: ")
@@ -39,11 +37,7 @@ _NATIVE = (b"RIFF", b"FORM", b"fLaC", b"OggS")
 
 def container(head: bytes) -> str:
     """The name of a container that only ffmpeg reads, told by a file's first bytes; empty for any other."""
-    for start, names in _CONTAINERS.items():
-        for magic, name in names.items():
-            if head[start:].startswith(magic):
-                return name
-    return ""
+    return next((name for (start, magic), name in _CONTAINERS.items() if head.startswith(magic, start)), "")
 
 
 def can_try(head: bytes) -> bool:
@@ -60,8 +54,7 @@ def open_stream(name: str, data: str | bytes) -> Iterator[FfmpegSource]:
             copy.flush()
         path = copy.name if isinstance(data, bytes) else data
         command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS]
-        command += ["-i", f"file:{path}", "-map", "0:a:0"]
-        command += ["-c:a", "pcm_f32be", "-f", "au", "-"]
+        command += ["-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=faults) as process:
             try:
                 assert process.stdout is not None

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import soundfile
 
 from asr.audio import ffmpeg
-from asr.audio.wav import InMemory, Repair, find_repair, open_repaired, opened, states_no_length
+from asr.audio.wav import Repair, find_repair, for_libsndfile, opened, states_no_length
 from asr.errors import AudioError, UsageError
 
 Samples = npt.NDArray[np.float32]
@@ -67,7 +67,7 @@ def open_source(audio: AudioInput | SamplesSource) -> Iterator[Source]:
         raise AudioError(f"{name} is not a recording: it holds text")
     repair = find_repair(data) if head.startswith(b"RIFF") else None
     try:
-        file = soundfile.SoundFile(_for_soundfile(data, repair))
+        file = soundfile.SoundFile(for_libsndfile(data, repair))
     except TypeError as error:  # soundfile's answer to a name that ends in .raw
         raise AudioError(f"{name} has no header to say its sample rate", "Convert it to WAV first.") from error
     except soundfile.LibsndfileError as error:
@@ -216,12 +216,6 @@ def _locate(audio: AudioInput) -> tuple[str, str | bytes]:
     except (OSError, ValueError) as error:
         raise AudioError(f"{name} cannot be read: {_reason(error)}") from error
     return name, name
-
-
-def _for_soundfile(data: str | bytes, repair: Repair | None) -> Any:
-    if repair is not None:
-        return open_repaired(data, repair)
-    return InMemory(data) if isinstance(data, bytes) else data
 
 
 def _bytes_at(data: str | bytes, at: int, size: int) -> bytes:

@@ -129,12 +129,12 @@ class RepairedFile(io.FileIO):
         return self.tell()
 
 
-def open_repaired(data: str | bytes, repair: Repair) -> Any:
-    """A recording with its header mended, for libsndfile to read."""
+def for_libsndfile(data: str | bytes, repair: Repair | None) -> Any:
+    """What libsndfile is to read: a path as it is, or a file whose header is mended."""
     if isinstance(data, str):
-        return RepairedFile(data, repair)
+        return RepairedFile(data, repair) if repair else data
     file = InMemory(data)
-    for at, patch in repair.patches(len(data)).items():
+    for at, patch in repair.patches(len(data)).items() if repair else ():
         file.seek(at)
         file.write(patch)
     file.seek(0)

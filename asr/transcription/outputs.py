@@ -64,16 +64,15 @@ class Printer:
         """
         if self._shown:
             return
-        if not self._alone and self._form == "txt":
-            segments = transcript.in_case(self._case or "sentence").segments
-            said = " ".join(f"{label(segment)}{segment.text}" for segment in segments)
-            text = f"{in_one_line(transcript.name)}\t{said}\n"
-        elif not self._alone and self._form == "json":
-            record = as_record(transcript.in_case(self._case or "sentence"))
-            text = json.dumps(record, ensure_ascii=False) + "\n"
+        if self._alone or self._form == "ctm":
+            self._print(render(transcript, self._form, self._case) or ("\n" if self._form == "txt" else ""))
+            return
+        transcript = transcript.in_case(self._case or "sentence")
+        if self._form == "json":
+            self._print(json.dumps(as_record(transcript), ensure_ascii=False) + "\n")
         else:
-            text = render(transcript, self._form, self._case) or ("\n" if self._form == "txt" else "")
-        self._print(text)
+            said = " ".join(f"{label(segment)}{segment.text}" for segment in transcript.segments)
+            self._print(f"{in_one_line(transcript.name)}\t{said}\n")
 
     def _print(self, text: str) -> None:
         try:

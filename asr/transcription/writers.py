@@ -136,30 +136,30 @@ def _shown(cue: Cue, separator: str) -> str:
 def as_textgrid(transcript: Transcript) -> str:
     """One tier `words` that covers the whole recording; silence is an interval without text."""
     intervals = _intervals(transcript.words, transcript.duration)
-    head = [
-        'File type = "ooTextFile"',
-        'Object class = "TextGrid"',
-        "",
-        "xmin = 0",
-        f"xmax = {transcript.duration:.3f}",
-        "tiers? <exists>",
-        "size = 1",
-        "item []:",
-        "    item [1]:",
-        '        class = "IntervalTier"',
-        '        name = "words"',
-        "        xmin = 0",
-        f"        xmax = {transcript.duration:.3f}",
-        f"        intervals: size = {len(intervals)}",
-    ]
-    for number, (start, end, text) in enumerate(intervals, 1):
-        head += [
-            f"        intervals [{number}]:",
-            f"            xmin = {start:.3f}",
-            f"            xmax = {end:.3f}",
-            '            text = "{}"'.format(text.replace('"', '""')),
-        ]
-    return "\n".join(head) + "\n"
+    head = f"""\
+File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = {transcript.duration:.3f}
+tiers? <exists>
+size = 1
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "words"
+        xmin = 0
+        xmax = {transcript.duration:.3f}
+        intervals: size = {len(intervals)}
+"""
+    quoted = (text.replace('"', '""') for _, _, text in intervals)
+    return head + "".join(
+        f"        intervals [{number}]:\n"
+        f"            xmin = {start:.3f}\n"
+        f"            xmax = {end:.3f}\n"
+        f'            text = "{text}"\n'
+        for number, ((start, end, _), text) in enumerate(zip(intervals, quoted, strict=True), 1)
+    )
 
 
 def _intervals(words: tuple[Word, ...], duration: float) -> list[tuple[float, float, str]]:
