@@ -85,7 +85,7 @@ class Engine:
     @property
     def busy_seconds(self) -> float:
         """Seconds in which the network or the search was at work."""
-        return self._clock.seconds
+        return self._clock.count()
 
     def submit(self, recording: Recording) -> None:
         """Take on a recording; its callbacks tell how it goes."""
@@ -224,7 +224,7 @@ class Engine:
 
     def _recognize(self, batch: list[RequestChunk], works: list[_Work], recognizer: Recognizer) -> None:
         self._room.acquire()
-        self._clock.begin()
+        self._clock.count(1)
         try:
             views = recognizer.views(batch)
         except Exception as error:
@@ -249,7 +249,7 @@ class Engine:
             fault = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
             for work in works:
                 work.fail(fault)
-        self._clock.end()
+        self._clock.count(-1)
         self._room.release()
         with self._change:
             self._change.notify_all()
@@ -261,25 +261,16 @@ class _BusyClock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._at_work = 0
-        self._since = 0.0
-        self._seconds = 0.0
+        self._since = self._seconds = 0.0
 
-    @property
-    def seconds(self) -> float:
+    def count(self, more: int = 0) -> float:
+        """Take note of so many `more` at work; the seconds so far."""
         with self._lock:
-            return self._seconds + (perf_counter() - self._since if self._at_work else 0.0)
-
-    def begin(self) -> None:
-        with self._lock:
-            if not self._at_work:
-                self._since = perf_counter()
-            self._at_work += 1
-
-    def end(self) -> None:
-        with self._lock:
-            self._at_work -= 1
-            if not self._at_work:
-                self._seconds += perf_counter() - self._since
+            now = perf_counter()
+            self._seconds += now - self._since if self._at_work else 0.0
+            self._since = now
+            self._at_work += more
+            return self._seconds
 
 
 def warm_up(recognizer: Recognizer) -> None:
