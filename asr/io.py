@@ -25,7 +25,7 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that appears under `path` only when the block ends without an error.
 
     Text is UTF-8 with `\\n` line ends. On any error, Ctrl-C included, nothing is left behind and a former file
-    of that name stays as it was. A pipe or a device is written to as it is: it holds no file to replace. Raises
+    of that name stays as it was. A pipe, a device or an open file (`/dev/stdout`) is written to as it is. Raises
     `AsrError` naming `path` when the disk is full or not writable.
     """
     path = Path(path)
@@ -33,7 +33,7 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     # Named before it exists: whenever Ctrl-C comes, what must go is known.
     temporary = path.parent / f".{path.name[:80]}.{os.urandom(4).hex()}.part"
     try:
-        if is_stream(path):
+        if is_stream(path) or _names_open_file(path):
             with path.open(mode, **options) as file:
                 yield file
             return
@@ -55,6 +55,12 @@ def is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether `path` is a pipe or a device: what is read from it is gone, and it holds no file to replace."""
     path = Path(path)
     return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def _names_open_file(path: Path) -> bool:
+    """Whether `path` is `/dev/stdout`, `/dev/fd/1` or the like: a link that a new file must not take the place of."""
+    folder = os.path.realpath(path.parent)
+    return folder == "/dev" or folder.startswith(("/dev/fd", "/proc/"))
 
 
 def make_folder(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files are written whole or not at all, whenever Ctrl-C comes."""
 
 import contextlib
+import os
 import stat
 import sys
 
@@ -81,3 +82,11 @@ def test_a_place_that_holds_no_file_is_named(tmp_path, name, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(AsrError, match="cannot write"):
         write_text(name, "text")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="open files have no names here")  # noqa: PTH112
+def test_an_open_file_is_written_to_and_its_link_left_alone(tmp_path):
+    with (tmp_path / "out.txt").open("w") as file:
+        write_text(f"/dev/fd/{file.fileno()}", "new")
+    assert _names(tmp_path) == ["out.txt"]
+    assert (tmp_path / "out.txt").read_text() == "new"
