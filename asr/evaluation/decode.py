@@ -72,11 +72,11 @@ def decode_manifest(
     written.
     """
     part = folder / PART
-    decoding = Decoding(_resume(part, made_by))
-    decoding.resumed = len(decoding.texts)
-    wanted = [utterance for utterance in utterances if utterance.id not in decoding.texts]
-    on_progress(decoding.resumed)
     try:
+        decoding = Decoding(_resume(part, made_by))
+        decoding.resumed = len(decoding.texts)
+        wanted = [utterance for utterance in utterances if utterance.id not in decoding.texts]
+        on_progress(decoding.resumed)
         with part.open("a", encoding="utf-8") as file:
             for decoded in _decode(recognizer, wanted, decoding.failures):
                 decoding.texts[decoded.id] = decoded
@@ -92,7 +92,7 @@ def decode_manifest(
 
 def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
     """The utterances that an earlier run left, if it was made in the same way; else a fresh file."""
-    header = json.dumps(made_by, ensure_ascii=False, sort_keys=True)
+    header = json.dumps(made_by, sort_keys=True)
     texts: dict[str, Decoded] = {}
     whole = 0
     if part.exists():
@@ -101,7 +101,10 @@ def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
         if first.decode("utf-8", "replace") == header:
             whole = len(first) + 1
             for line in rest.split(b"\n")[:-1]:  # what follows the last line feed was cut short
-                decoded = Decoded(**json.loads(line))
+                try:
+                    decoded = Decoded(**json.loads(line))
+                except (ValueError, TypeError):  # written by another version, or not at all when the power failed
+                    break
                 texts[decoded.id] = decoded
                 whole += len(line) + 1
     part.parent.mkdir(parents=True, exist_ok=True)
