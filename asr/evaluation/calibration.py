@@ -34,6 +34,7 @@ class Quality:
     `expected_calibration_error`: mean distance of confidence from share correct over ten equal bins (Guo et al. 2017).
     `normalized_cross_entropy`: the part of the uncertainty that they take away (NIST); at most 1, below 0 worse than
     saying the mean everywhere. `auroc`: the probability that a right word has a higher confidence than a wrong one.
+    These two are NaN where all words are right, or all wrong.
     """
 
     words: int
@@ -94,8 +95,9 @@ def aligned_words(recognizer: Recognizer, utterances: Sequence[Utterance]) -> tu
     for number, utterance in enumerate(utterances):
         audio = request_of(utterance, recognizer.model.sample_rate).audio
         pairs.append((audio, texts[number], True))
-        if number % 2:
-            pairs.append((audio, texts[(number + len(texts) // 2) % len(texts)], False))
+        other = texts[(number + len(texts) // 2) % len(texts)]
+        if number % 2 and other.split() != utterance.text.split():  # a sentence may have been read more than once
+            pairs.append((audio, other, False))
     pairs += [(sound, texts[number % len(texts)], False) for number, sound in enumerate(sounds)]
     for audio, text, was_said in pairs:
         try:
@@ -164,7 +166,7 @@ def quality(confidence: Floats, correct: Booleans) -> Quality:
         words=len(correct),
         correct=float(correct.mean()),
         expected_calibration_error=float(sum(gaps) / len(correct)),
-        normalized_cross_entropy=float(1 - _cross_entropy(confidence, correct) / base),
+        normalized_cross_entropy=1 - _cross_entropy(confidence, correct) / base if base else float("nan"),
         auroc=_auroc(confidence, correct),
     )
 

@@ -11,7 +11,7 @@ import asr
 from asr.cli.main import app
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError, ModelError, UsageError
-from asr.evaluation.calibration import calibrate, quality, recognized_words, sounds_without_words
+from asr.evaluation.calibration import aligned_words, calibrate, quality, recognized_words, sounds_without_words
 from asr.model.forced_alignment import TokenAlignment
 from asr.transcription.confidence import (
     FEATURES,
@@ -25,6 +25,7 @@ from asr.transcription.confidence import (
     with_products,
     word_features,
 )
+from asr.transcription.recognizer import load_acoustic_model
 from tests.audio.recordings import encode, noisy
 
 ALIGNMENT = TokenAlignment(np.arange(3), np.arange(3) + 1, np.log([0.5, 0.8, 0.4]).astype(np.float32), -3.0)
@@ -44,6 +45,11 @@ class TestQuality:
         assert found.normalized_cross_entropy == pytest.approx(0)
         assert found.expected_calibration_error == pytest.approx(0)
         assert found.auroc == 0.5
+
+    def test_where_all_words_are_right_nothing_is_uncertain(self):
+        found = quality(np.array([0.9, 0.7]), np.array([True, True]))
+        assert found.expected_calibration_error == pytest.approx(0.2)
+        assert np.isnan([found.normalized_cross_entropy, found.auroc]).all()
 
     def test_certainty_is_one(self):
         found = quality(np.array([1.0, 0.0]), np.array([True, False]))
@@ -148,6 +154,12 @@ def test_calibrated_words_say_how_often_they_are_right(tiny_model, utterances, m
     found = [word.confidence for each in utterances for word in recognizer.transcribe(each.audio).words]
     assert len(found) == words
     assert np.mean(found) == pytest.approx(right / words, abs=0.05)
+
+
+def test_a_sentence_that_all_read_was_said_by_all(tiny_model, utterances, monkeypatch):
+    monkeypatch.setattr("asr.evaluation.calibration.sounds_without_words", lambda rate: [])
+    words, said = aligned_words(load_acoustic_model(tiny_model), utterances)
+    assert (len(words), said.all()) == (len(utterances), True)
 
 
 def test_a_part_of_a_recording_is_read_alone(tiny_model, tmp_path):
