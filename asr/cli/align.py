@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -54,14 +55,11 @@ def align(
 
 def _read_text(text: str) -> str:
     """The text itself, or what is in the file of that name. Raises `DataError` for what can only be a file's name."""
-    try:
-        path = Path(text)
-        if path.is_file():
-            return path.read_text(encoding="utf-8-sig")
+    if not os.path.isfile(text):  # noqa: PTH113 (`Path.is_file` raises where a text is too long for a name)
         if _FILE_NAME.fullmatch(text):
             raise DataError(f"{text} does not exist", "Name a file, or give the text itself.")
         return text
+    try:
+        return Path(text).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        if "\n" in text or " " in text:  # no file name, and too long for one
-            return text
         raise DataError(f"{text} cannot be read: {error}") from error

@@ -116,6 +116,14 @@ class TestCommand:
         assert align(audio, text, "-o", tmp_path / "out.json")[0] == 0
         assert (tmp_path / "out.json").read_text() == out
 
+    def test_a_file_that_is_not_utf_8_is_never_taken_as_text(self, align, tmp_path):
+        audio, text = tmp_path / "a.wav", tmp_path / "my notes.txt"
+        audio.write_bytes(encode(noisy(5.0, 3), 16000))
+        text.write_bytes("café".encode("latin-1"))
+        code, out, err = align(audio, text)
+        assert (code, out) == (1, "")
+        assert "my notes.txt cannot be read" in err
+
     @pytest.mark.parametrize("name", ["gone.txt", "texts/gone.TRN", "gone.lab"])
     def test_a_file_that_is_missing_is_not_taken_for_speech(self, align, tmp_path, name):
         audio = tmp_path / "a.wav"
