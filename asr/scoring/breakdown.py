@@ -14,7 +14,7 @@ from typing import Any
 from asr.errors import AsrError, UsageError
 from asr.scoring.alignment import align_texts
 from asr.scoring.counts import Counts, is_number, total
-from asr.scoring.result import Score, ScoredUtterance, compose, normalize_texts
+from asr.scoring.result import Score, ScoredUtterance, compose, fold_case, normalize_texts
 
 BINS = 6
 _CATEGORIES = 12  # a numeric field with no more values than this is taken as names, not as a scale
@@ -147,9 +147,10 @@ def worst(score: Score, limit: int = 20) -> list[ScoredUtterance]:
 
 
 def outside_vocabulary(score: Score, vocabulary: Collection[str]) -> VocabularyShare:
-    """The share of errors on reference words that are not in `vocabulary`."""
+    """The share of errors on reference words that are not in `vocabulary`, its letter case folded as theirs is."""
     confusions = count_confusions(score)
-    unknown = [word for word in confusions.occurrences if word not in vocabulary]
+    known = set(map(fold_case, vocabulary)) if score.case_folded else vocabulary
+    unknown = [word for word in confusions.occurrences if word not in known]
     return VocabularyShare(
         words=confusions.occurrences.total(),
         outside=sum(confusions.occurrences[word] for word in unknown),

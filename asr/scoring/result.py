@@ -22,7 +22,7 @@ from asr.scoring.alignment import (
 )
 from asr.scoring.counts import Counts, is_number, total
 
-_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # sclite folds ASCII alone
+_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +161,8 @@ def score(
     times = _beside("times", times, size, [()] * size)
     folded = aligner == "nist" and not case_sensitive
     if folded:
-        references, hypotheses = ([text.translate(_LOWER) for text in texts] for texts in (references, hypotheses))
-    listed = [normalizer] if isinstance(normalizer, str) else list(normalizer)
-    normalizers = [name for name in dict.fromkeys(listed) if name != "none"]
+        references, hypotheses = list(map(fold_case, references)), list(map(fold_case, hypotheses))
+    normalizers = [name for name in dict.fromkeys(_listed(normalizer)) if name != "none"]
     normalize = compose(normalizers)
     raw = None
     if normalizers:
@@ -171,18 +170,23 @@ def score(
         references = normalize_texts(normalize, references, names, "reference")
         hypotheses = normalize_texts(normalize, hypotheses, names, "hypothesis")
         if folded:
-            references, hypotheses = ([text.translate(_LOWER) for text in texts] for texts in (references, hypotheses))
+            references, hypotheses = list(map(fold_case, references)), list(map(fold_case, hypotheses))
     bounds = [_bounds(words, normalize, text) for words, text in zip(times, hypotheses, strict=True)]
     alignments = align_texts(references, hypotheses, aligner)
     utterances = list(map(_utterance, names, alignments, speakers, fields, bounds))
     return Score(utterances, " + ".join(normalizers) or "none", aligner, raw, folded)
 
 
-def compose(names: Sequence[str]) -> Callable[[str], str]:
+def fold_case(text: str) -> str:
+    """`text` in small letters, as `sclite` compares it: those of ASCII alone."""
+    return text.translate(_LOWER)
+
+
+def compose(names: str | Sequence[str]) -> Callable[[str], str]:
     """One normalizer after the other; none leaves the text as it is. Raises `UsageError` for an unknown name."""
     from asr.text.normalize import get_normalizer
 
-    normalizers = [get_normalizer(name) for name in names]
+    normalizers = [get_normalizer(name) for name in _listed(names)]
 
     def normalize(text: str) -> str:
         for each in normalizers:

@@ -120,6 +120,22 @@ def test_the_vocabulary_goes_through_the_normalizer(tmp_path: Path) -> None:
     assert read_vocabulary(tmp_path / "words.txt", normalizer="librispeech") == {"THE", "WELL", "KNOWN", "GNU", "7"}
 
 
+def test_the_vocabulary_is_folded_as_the_texts_are(tmp_path: Path) -> None:
+    (tmp_path / "r.trn").write_text("THE GNU SAT (u1)\n")
+    (tmp_path / "h.trn").write_text("THE NEW SAT (u1)\n")
+    (tmp_path / "words.txt").write_text("THE\nSAT\n")
+    for case_sensitive in (False, True):
+        share = report_on_files(
+            tmp_path / "r.trn",
+            tmp_path / "h.trn",
+            vocabulary=tmp_path / "words.txt",
+            aligner="nist",
+            case_sensitive=case_sensitive,
+        ).vocabulary
+        assert share is not None
+        assert (share.outside, share.wrong_outside) == (1, 1)
+
+
 def test_worst_first() -> None:
     result = score(["a b", "a", "a b c", "a"], ["x y", "x", "x y c", "a"], ids=["1", "2", "3", "4"])
     assert [utterance.id for utterance in worst(result)] == ["1", "3", "2"]
