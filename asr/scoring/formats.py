@@ -160,6 +160,7 @@ def _parse_csv(lines: list[str], path: Path, side: Side) -> Parsed:
 
 def csv_dialect(first: str, lines: Iterable[str]) -> Any:
     """A reader of `lines`, parted by whatever parts the first one: commas, semicolons, tabs or bars."""
+    csv.field_size_limit(2**31 - 1)  # by itself it refuses more than 131,072 letters: the words of three hours
     return csv.reader(lines, delimiter=max(",;\t|", key=first.count), strict=False)
 
 
@@ -213,7 +214,7 @@ def _cell(name: str, cell: str) -> float | str | None:
 
 def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Parsed:
     records = [(number, _load(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
-    if len(records) == 1 and "segments" in records[0][1]:
+    if len(records) == 1 and "segments" in records[0][1] and not _is_entry(records[0][1]):
         return _parse_recording(records[0][1], path)
     return _from_records("jsonl", records, path, side)
 
@@ -231,9 +232,14 @@ def _parse_json(lines: list[str], path: Path, side: Side) -> Parsed:
         return _from_records("json", records, path, side)
     if not isinstance(document, dict):
         raise DataError(f"{path}: neither a list of utterances nor the text of a recording")
-    if any(name in document for name in _IDS + _PATHS[:1]):
+    if _is_entry(document):
         return _from_records("jsonl", [(1, document)], path, side)
     return _parse_recording(document, path)
+
+
+def _is_entry(document: Mapping[str, Any]) -> bool:
+    """Whether it names its utterance, and so is no text of a recording without an id."""
+    return any(name in document for name in _IDS + _PATHS[:1])
 
 
 def _parse_recording(document: Mapping[str, Any], path: Path) -> Parsed:

@@ -233,8 +233,10 @@ def _speakers(ids: Sequence[str], fields: Sequence[Mapping[str, Any]], pattern: 
         raise UsageError(f"--speaker-from {pattern!r} is not a pattern: {error}") from error
     if compiled.groups < 1:
         raise UsageError(f"--speaker-from {pattern!r} has no group", r"For LibriSpeech ids: '^(\d+)-'.")
-    matches = [compiled.search(identity) for identity in ids]
-    for identity, match in zip(ids, matches, strict=True):
-        if match is None:
+    speakers: list[str | None] = []
+    for identity in ids:
+        match = compiled.search(identity)
+        if match is None or match[1] is None:
             raise DataError(f"--speaker-from {pattern!r} finds no speaker in the id {identity!r}")
-    return [match[1] for match in matches if match is not None]
+        speakers.append(match[1])
+    return speakers

@@ -167,5 +167,19 @@ def test_the_speaker_comes_from_the_manifest_or_the_id(tmp_path: Path) -> None:
     assert pair(references, hypotheses, speaker_from=r"^(\d+)-").speakers == ["84", "85"]
     with pytest.raises(UsageError, match="no group"):
         pair(references, hypotheses, speaker_from=r"^\d+")
-    with pytest.raises(DataError, match="no speaker in the id '85-1'"):
-        pair(references, hypotheses, speaker_from=r"^(84)")
+    for pattern in (r"^(84)", r"^(84)|85"):
+        with pytest.raises(DataError, match="no speaker in the id '85-1'"):
+            pair(references, hypotheses, speaker_from=pattern)
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.txt", "plain"), ("a.csv", "csv")])
+def test_the_words_of_many_hours_in_one_line(tmp_path: Path, name: str, form: Format) -> None:
+    text = "the cat sat on the mat " * 10_000
+    found = read_transcripts(write(tmp_path, name, f"id,text\nu1,{text}\n" if form == "csv" else f"{text}\n"))
+    assert (found.format, list(found.texts.values())) == (form, [text])
+
+
+def test_a_single_entry_with_segments_keeps_its_id(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "a.json"):
+        found = read_transcripts(write(tmp_path, name, '{"id": "u7", "text": "a b", "segments": [{"text": "a b"}]}\n'))
+        assert (found.is_recording, dict(found.texts)) == (False, {"u7": "a b"})
