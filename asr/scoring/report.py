@@ -127,18 +127,13 @@ def describe_inputs(report: Report) -> str:
 
 def notices(report: Report) -> Iterator[str]:
     """What a reader must know beside the figures: ids that did not pair, tags, case and punctuation."""
-    yield from _unpaired(report)
-    yield from (f"baseline {report.baseline}: {line}" for line in _unpaired(report, "baseline_"))
-    tags = report.inputs.get("tags") or {}
-    if tags:
-        shown = ", ".join(f"{tag} {count}" for tag, count in list(tags.items())[:5])
-        more = ", …" if len(tags) > 5 else ""
-        yield f"{sum(tags.values()):,} tags left out, since nobody speaks them (--tags keep): {shown}{more}"
+    yield from _left_out(report)
+    yield from (f"baseline {report.baseline}: {line}" for line in _left_out(report, "baseline_"))
     if report.formatting is not None:
         yield str(report.formatting)
 
 
-def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
+def _left_out(report: Report, prefix: str = "") -> Iterator[str]:
     fates = {"delete": "counted as deleted", "skip": "left out"}
     fate = fates.get(str(report.inputs.get("missing_policy")), "")
     for key, what in [
@@ -150,6 +145,11 @@ def _unpaired(report: Report, prefix: str = "") -> Iterator[str]:
         ids = report.inputs.get(prefix + key) or []
         if ids:
             yield f"{len(ids):,} {what}: {', '.join(ids[:5])}{', …' if len(ids) > 5 else ''}"
+    tags = report.inputs.get(f"{prefix}tags") or {}
+    if tags and not (prefix and tags == report.inputs.get("tags")):  # those of the references are among both
+        shown = ", ".join(f"{tag} {count}" for tag, count in list(tags.items())[:5])
+        more = ", …" if len(tags) > 5 else ""
+        yield f"{sum(tags.values()):,} tags left out, since nobody speaks them (--tags keep): {shown}{more}"
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,6 @@ def build_board(reports: Sequence[Report]) -> Board:
 
 def baseline_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
     """What a comparison says of its baseline, from the `inputs` of the baseline's own report."""
-    kept = ("hypothesis_format", "hypothesis_field", "missing", "extra", "doubled")
+    kept = ("hypothesis_format", "hypothesis_field", "missing", "extra", "doubled", "tags")
     named = {f"baseline_{key.removeprefix('hypothesis_')}": inputs.get(key) for key in kept}
     return {"baseline": inputs.get("hypothesis"), **named}

@@ -8,10 +8,12 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from asr.errors import AudioError
 from asr.scoring import score
 from asr.scoring.files import board_of_files, report_on_files
 from asr.scoring.report import build_report, notices
@@ -140,6 +142,36 @@ def test_fields_of_any_kind_do_no_harm(tmp_path: Path) -> None:
     assert [breakdown.field for breakdown in report.breakdowns] == ["note"]
 
 
+def test_json_has_no_infinities_however_deep(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"id": "u", "text": "a", "peaks": [1e999, {"left": [-1e999, 2]}]}\n')
+    (tmp_path / "h.trn").write_text("a (u)\n")
+    text = render_json(report_on_files(tmp_path / "r.jsonl", tmp_path / "h.trn"))
+    assert "Infinity" not in text
+    assert json.loads(text)["utterances"][0]["fields"] == {"peaks": [None, {"left": [None, 2]}]}
+
+
+def test_recordings_of_any_kind_do_no_harm(tmp_path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    soundfile.write(tmp_path / "gaps.wav", np.float32([0.1, np.nan, np.inf, 0.2] * 500), 16000, subtype="FLOAT")
+    fields = [
+        {"audio_filepath": str(tmp_path / "gaps.wav")},
+        {"audio_filepath": "x" * 5000},
+        {"audio_filepath": str(tmp_path / "gaps.wav"), "offset": 1e300},
+    ]
+    rows = _rows(render_html(build_report(score(["a"] * 3, ["b"] * 3, fields=fields)), tmp_path))
+    assert [row[6] and row[6].partition("#")[0] for row in rows] == ["gaps.wav", None, "gaps.wav"]
+    levels, seconds = rows[0][9]
+    assert (set(levels), seconds) == ({"/"}, 0.125)
+    assert [row[9] for row in rows[1:]] == [None, None]
+
+
+def _rows(page: str) -> list[list[Any]]:
+    rows: list[list[Any]] = json.loads(page.split('id="data">')[1].split("</script>")[0])["utterances"]
+    return rows
+
+
 class Collector(HTMLParser):
     """Tags, and the attributes that could act."""
 
@@ -187,7 +219,8 @@ def test_audio_is_linked_relative_to_the_page(tmp_path: Path) -> None:
     assert links == ["../clips/an%20odd%23name.wav", "../clips/an%20odd%23name.wav#t=2.5,4", None]
 
 
-def test_embedded_audio_of_a_part_is_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_embedded_audio_of_a_part_is_cut(tmp_path: Path, offset: float) -> None:
     import base64
 
     import numpy as np
@@ -195,9 +228,26 @@ def test_embedded_audio_of_a_part_is_cut(tmp_path: Path) -> None:
 
     audio = tmp_path / "long.wav"
     soundfile.write(audio, np.zeros(16000 * 5), 16000)
-    fields = [{"audio_filepath": str(audio), "offset": 1.0, "duration": 2.0}]
+    fields = [{"audio_filepath": str(audio), "offset": offset, "duration": 2.0}]
     page = render_html(build_report(score(["a"], ["a"], ids=["u"], fields=fields)), tmp_path, embed=True)
-    source = json.loads(page.split('id="data">')[1].split("</script>")[0])["embedded"]["u"]
+    source = _rows(page)[0][6]
     kind, _, data = source.partition(",")
     assert kind == "data:audio/flac;base64"
     assert soundfile.info(io.BytesIO(base64.b64decode(data))).frames == 32000
+
+
+def test_what_cannot_be_embedded_is_named(tmp_path: Path) -> None:
+    (tmp_path / "torn.aiff").write_bytes(b"FORM")
+    report = build_report(score(["a"], ["a"], fields=[{"audio_filepath": str(tmp_path / "torn.aiff"), "duration": 1}]))
+    with pytest.raises(AudioError, match=r"torn\.aiff cannot be embedded"):
+        render_html(report, tmp_path, embed=True)
+
+
+def test_tags_left_out_of_the_baseline_alone_are_told(tmp_path: Path) -> None:
+    (tmp_path / "r.trn").write_text("a [noise] b (u1)\n")
+    (tmp_path / "hyp.trn").write_text("a b (u1)\n")
+    (tmp_path / "base.trn").write_text("a <unk> (u1)\n")
+    for against, told in [("hyp.trn", 1), ("base.trn", 2)]:
+        lines = list(notices(report_on_files(tmp_path / "r.trn", tmp_path / "hyp.trn", against=tmp_path / against)))
+        assert len([line for line in lines if "tags left out" in line]) == told
+    assert lines[-1] == ("baseline base: 2 tags left out, since nobody speaks them (--tags keep): <unk> 1, [noise] 1")

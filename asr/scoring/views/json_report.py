@@ -181,10 +181,14 @@ def _utterance(utterance: ScoredUtterance) -> dict[str, Any]:
         "alignment": utterance.operations,
         "wer": words.error_rate,
         **_pick(words, "substitutions", "deletions", "insertions"),
-        "fields": {key: _plain(value) for key, value in utterance.fields.items() if key != "speaker"},
+        "fields": _plain({key: value for key, value in utterance.fields.items() if key != "speaker"}),
     }
 
 
 def _plain(value: Any) -> Any:
-    """Infinities and NaN are no JSON."""
+    """Infinities and NaN are no JSON, however deep they lie."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -149,13 +149,12 @@
     const facts = element("p", "facts");
     for (const fact of [`${u.words} words`, `${u.s} substituted`, `${u.d} deleted`, `${u.i} inserted`]) facts.append(element("span", "", fact));
     cell.append(facts);
-    const source = data.embedded[u.id] ?? u.item[AUDIO];
     let player = null;
-    if (source) {
+    if (u.item[AUDIO]) {
       player = element("audio");
       player.controls = true;
       player.preload = "none";
-      player.src = source;
+      player.src = u.item[AUDIO];
       player.setAttribute("aria-label", `recording of ${u.id}`);
       cell.append(player);
     }

@@ -72,16 +72,13 @@ def policy_hash(text: str) -> str:
 
 def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
     rows: list[list[Any]] = []
-    embedded: dict[str, str] = {}
     baseline = report.comparison.first.utterances if report.comparison else None
     drawn = _drawn(report)
     for index, utterance in enumerate(report.score.utterances):
         path = find_audio(utterance)
-        link = None
-        if path is not None and embed:
-            embedded[utterance.id] = embed_audio(utterance, path)
-        elif path is not None:
-            link = link_audio(utterance, path, folder)
+        source = None
+        if path is not None:
+            source = embed_audio(utterance, path) if embed else link_audio(utterance, path, folder)
         row = [
             utterance.id,
             utterance.speaker,
@@ -89,7 +86,7 @@ def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
             utterance.hypothesis,
             utterance.operations,
             utterance.number("duration"),
-            link,
+            source,
             _rounded(utterance.times),
             # Where in what is played the utterance begins: an embedded part is cut out of its recording.
             0.0 if path is None or embed else utterance.number("offset") or 0.0,
@@ -98,7 +95,7 @@ def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
         if baseline is not None:
             row += [baseline[index].hypothesis, baseline[index].operations, _rounded(baseline[index].times)]
         rows.append(row)
-    return {"system": report.name, "baseline": report.baseline, "utterances": rows, "embedded": embedded}
+    return {"system": report.name, "baseline": report.baseline, "utterances": rows}
 
 
 def _drawn(report: Report) -> set[str]:
@@ -118,6 +115,8 @@ def _read(name: str) -> str:
 
 COLUMNS = 240  # of a drawn waveform
 _LONGEST = 48_000 * 600  # samples read of one utterance
+_SLACK = 0.1  # seconds by which a recording may be longer than its utterance and still be all of it
+_UNREADABLE = (OSError, RuntimeError, ValueError, OverflowError)
 _LEVELS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _TYPES = {
     ".wav": "audio/wav",
@@ -133,8 +132,8 @@ _TYPES = {
 def find_audio(utterance: ScoredUtterance) -> Path | None:
     """The recording on disk, if the manifest names one and it is there."""
     name = utterance.fields.get("audio_filepath")
-    path = Path(name) if isinstance(name, str) else None
-    return path if path is not None and path.is_file() else None
+    # A name may be too long for any file, or lie in a folder that may not be entered, where `Path.is_file` raises.
+    return Path(name) if isinstance(name, str) and os.path.isfile(name) else None  # noqa: PTH113
 
 
 def link_audio(utterance: ScoredUtterance, path: Path, folder: Path) -> str:
@@ -150,13 +149,16 @@ def link_audio(utterance: ScoredUtterance, path: Path, folder: Path) -> str:
 def embed_audio(utterance: ScoredUtterance, path: Path) -> str:
     """The recording as a `data:` address; of a longer recording only the utterance, as FLAC.
 
-    Raises `AudioError` when the part cannot be read.
+    Raises `AudioError` when it cannot be read.
     """
     kind = _TYPES.get(path.suffix.lower())
-    if _part(utterance)[0] or kind is None:
-        kind, data = "audio/flac", _cut(utterance, path)
-    else:
-        data = path.read_bytes()
+    try:
+        if kind is None or _is_part(utterance, path):
+            kind, data = "audio/flac", _cut(utterance, path)
+        else:
+            data = path.read_bytes()
+    except _UNREADABLE as error:
+        raise AudioError(f"{path} cannot be embedded: {error}", "Link the audio instead (no --embed-audio).") from error
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -169,9 +171,9 @@ def draw_waveform(utterance: ScoredUtterance, path: Path) -> tuple[str, float] |
 
     try:
         sound, rate = _samples(utterance, path, _LONGEST)
-    except (OSError, RuntimeError, ValueError):
+    except _UNREADABLE:
         return None
-    samples = np.abs(sound).max(axis=1)
+    samples = np.abs(np.where(np.isfinite(sound), sound, 0.0)).max(axis=1)
     if not len(samples):
         return None
     peaks = np.array([part.max(initial=0.0) for part in np.array_split(samples, COLUMNS)])
@@ -182,6 +184,19 @@ def draw_waveform(utterance: ScoredUtterance, path: Path) -> tuple[str, float] |
 def _part(utterance: ScoredUtterance) -> tuple[float, float]:
     start = utterance.number("offset") or 0.0
     return start, start + (utterance.number("duration") or 0.0)
+
+
+def _is_part(utterance: ScoredUtterance, path: Path) -> bool:
+    """Whether more than the utterance is in its recording, as far as that can be told."""
+    import soundfile
+
+    start, end = _part(utterance)
+    if start or not end:
+        return bool(start)
+    try:
+        return bool(soundfile.info(path).duration > end + _SLACK)
+    except _UNREADABLE:  # a browser may know the format all the same
+        return False
 
 
 def _samples(utterance: ScoredUtterance, path: Path, most: int = sys.maxsize) -> tuple[Any, int]:
@@ -198,13 +213,10 @@ def _samples(utterance: ScoredUtterance, path: Path, most: int = sys.maxsize) ->
 def _cut(utterance: ScoredUtterance, path: Path) -> bytes:
     import soundfile
 
-    try:
-        samples, rate = _samples(utterance, path)
-        memory = io.BytesIO()
-        soundfile.write(memory, samples, rate, format="FLAC")
-        return memory.getvalue()
-    except (OSError, RuntimeError) as error:
-        raise AudioError(f"{path} cannot be embedded: {error}", "Link the audio instead (no --embed-audio).") from error
+    samples, rate = _samples(utterance, path)
+    memory = io.BytesIO()
+    soundfile.write(memory, samples, rate, format="FLAC")
+    return memory.getvalue()
 
 
 def render_board_html(board: Board, stem: str) -> str:
