@@ -63,7 +63,7 @@ def evaluate(
         raise DataError(f"{manifest} holds no texts to score against")
     # An unknown normalizer, or one that refuses a text, shall not wait until all is decoded.
     references, ids = [utterance.text for utterance in utterances], [utterance.id for utterance in utterances]
-    normalize_texts(compose([normalizer]), references, ids, "reference")
+    normalize_texts(compose(normalizer), references, ids, "reference")
     settings: dict[str, Any] = {
         "model": describe_files(recognizer.model.path),
         "data": describe_data(manifest, utterances),

@@ -22,7 +22,8 @@ from asr.decoding.rescoring import SentenceModel, in_doubt
 from asr.errors import DataError
 from asr.evaluation.emissions import Example, Floats
 from asr.io import write_whole
-from asr.scoring.result import count_words
+from asr.scoring.alignment import align_texts
+from asr.scoring.counts import total
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)
 BONUSES = (-2.0, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -110,13 +111,9 @@ def word_error_rate(
 def error_rate(examples: Sequence[Example], texts: Sequence[str]) -> float:
     """Word errors over words, a fraction; `texts` are those of all chunks, one utterance after the other."""
     remaining = iter(texts)
-    errors = words = 0
-    for each in examples:
-        text = " ".join(next(remaining) for _ in each.chunks)
-        counts = count_words(each.reference, text)
-        errors += counts.errors
-        words += counts.reference
-    return errors / words
+    joined = [" ".join(next(remaining) for _ in each.chunks) for each in examples]
+    alignments = align_texts([each.reference for each in examples], joined, "levenshtein")
+    return total(each.counts for each in alignments).error_rate
 
 
 def describe_tuning(tuning: Tuning) -> dict[str, object]:

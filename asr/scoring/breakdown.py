@@ -268,7 +268,7 @@ def _error_rate_under(name: str, score: Score) -> float | None:
     """None where the normalizer is not installed or cannot write the references."""
     ids = [utterance.id for utterance in score.utterances]
     try:
-        normalize = compose([name])
+        normalize = compose(name)
         left = normalize_texts(normalize, [each.reference for each in score.utterances], ids, "reference")
         right = normalize_texts(normalize, [each.hypothesis for each in score.utterances], ids, "hypothesis")
     except AsrError:

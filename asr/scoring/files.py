@@ -34,12 +34,7 @@ class ScoreOptions:
         for form in (self.reference_format, self.hypothesis_format):
             if form not in FORMATS:
                 raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
-        compose(self.normalizers)
-
-    @property
-    def normalizers(self) -> list[str]:
-        """The names of the normalizers, in the order in which they are applied."""
-        return [self.normalizer] if isinstance(self.normalizer, str) else list(self.normalizer)
+        compose(self.normalizer)
 
 
 def report_on_files(
@@ -58,7 +53,7 @@ def report_on_files(
     `UsageError` for an unknown option, `DataError` for files that cannot be read or do not pair.
     """
     how = ScoreOptions(**options)
-    known = None if vocabulary is None else read_vocabulary(vocabulary, how.encoding, how.normalizers)
+    known = None if vocabulary is None else read_vocabulary(vocabulary, how.encoding, how.normalizer)
     paths = [hypothesis, *([against] if against is not None else [])]
     named = name_systems(paths, names)
     system, *others = _score_systems(reference, paths, how)
@@ -107,14 +102,14 @@ def _score_systems(
                 "Use --missing delete, or mend the files.",
             )
         ids = pairing.ids
-        score = pairing.score(how.normalizers, how.aligner, how.case_sensitive)
+        score = pairing.score(how.normalizer, how.aligner, how.case_sensitive)
         systems.append((score, _inputs(references, transcripts, pairing)))
     return systems
 
 
 def read_vocabulary(path: Path, encoding: str | None = None, normalizer: str | Sequence[str] = "none") -> set[str]:
     """Every word that occurs in a text; of JSON lines, in their texts. Words are normalized one by one."""
-    normalize = compose([normalizer] if isinstance(normalizer, str) else normalizer)
+    normalize = compose(normalizer)
     form: Format = "jsonl" if path.suffix.lower() in (".jsonl", ".json") else "plain"
     texts = read_transcripts(path, "reference", form, encoding).texts
     written = {word for text in texts.values() for word in text.split()}

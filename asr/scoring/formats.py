@@ -355,14 +355,11 @@ def _parse_stm(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
         yield Entry(identity, text, {"speaker": names.pop()} if len(names) == 1 else {})
 
 
-def _parse_subtitles(form: Format) -> Parser:
-    def parse(lines: list[str], path: Path, side: Side) -> Parsed:
-        texts = list(_cue_lines(lines))
-        if not texts and any(line.strip() and not line.startswith("WEBVTT") for line in lines):
-            raise DataError(f"{path}: no line has times with -->", "Is it a file of subtitles?")
-        return Parsed(form, [Entry(path.stem, " ".join(texts), {})])
-
-    return parse
+def _parse_subtitles(lines: list[str], path: Path, side: Side) -> Iterator[Entry]:
+    texts = list(_cue_lines(lines))
+    if not texts and any(line.strip() and not line.startswith("WEBVTT") for line in lines):
+        raise DataError(f"{path}: no line has times with -->", "Is it a file of subtitles?")
+    yield Entry(path.stem, " ".join(texts), {})
 
 
 def _cue_lines(lines: list[str]) -> Iterator[str]:
@@ -411,8 +408,8 @@ PARSERS: dict[Format, Parser] = {
     "plain": _named("plain", _parse_plain),
     "ctm": _named("ctm", _parse_ctm),
     "stm": _named("stm", _parse_stm),
-    "srt": _parse_subtitles("srt"),
-    "vtt": _parse_subtitles("vtt"),
+    "srt": _named("srt", _parse_subtitles),
+    "vtt": _named("vtt", _parse_subtitles),
     "csv": _parse_csv,
     "tsv": _parse_tsv,
     "jsonl": _parse_jsonl,

@@ -224,12 +224,6 @@ def _utterance(
     )
 
 
-def count_words(reference: str, hypothesis: str, aligner: Aligner = "levenshtein") -> Counts:
-    """Counts of words of one pair of texts, without the alignment."""
-    (alignment,) = align_texts([reference], [hypothesis], aligner)
-    return alignment.counts
-
-
 def normalize_word(normalize: Callable[[str], str], word: str) -> str:
     """`word` under a normalizer, which may part it into several; what cannot be written stays as it is."""
     try:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from asr.decoding import DecodingConfig, greedy, spell
 from asr.decoding.prior import measure_prior
 from asr.lm.ngram import NgramModel
-from asr.scoring.result import count_words
+from asr.scoring import score
 from tests.benchmarks.peers import MAKERS, Decode, Task
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
 
@@ -127,8 +127,7 @@ def timed(decode: Decode, speech: Speech, rounds: int = 3) -> tuple[float, list[
 
 
 def word_error_rate(speech: Speech, texts: Sequence[str]) -> float:
-    counts = [count_words(reference, text) for reference, text in zip(speech.references, texts, strict=True)]
-    return sum(each.errors for each in counts) / sum(each.reference for each in counts)
+    return score(speech.references, texts).wer
 
 
 def synthetic_speech(model: NgramModel | None, count: int) -> Speech:
