@@ -18,7 +18,7 @@ from asr.errors import UsageError
 from asr.former_names import modernize, modernize_setting
 
 T = TypeVar("T")
-_NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
+_UNREADABLE = (OSError, ValueError, RecursionError, yaml.YAMLError)
 """What reading YAML raises: `ValueError` for text that is not UTF-8, and for values like 2024-13-45 and 0x_."""
 
 
@@ -45,7 +45,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"configuration {path} does not exist") from error
-    except (OSError, *_NO_YAML) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"configuration {path} cannot be read: {error}") from error
     if data is None:
         return {}
@@ -66,7 +66,7 @@ def apply_overrides(data: dict[str, Any], overrides: Iterable[str], kind: Any = 
             raise UsageError(f"override {item!r} is not of the form key.sub=value")
         try:
             value = yaml.safe_load(text)
-        except _NO_YAML as error:
+        except _UNREADABLE as error:
             raise UsageError(f"override {item!r}: the value is not valid YAML") from error
         keys, value = modernize_setting(kind, key.split("."), value)
         if not keys:
