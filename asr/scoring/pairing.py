@@ -164,7 +164,7 @@ def _renamed(one: Transcripts, name: str) -> Transcripts:
 
 def _without_tags(transcripts: Transcripts, policy: Tags, found: Counter[str]) -> Transcripts:
     """The texts without what nobody speaks, which is added to `found`. Raises `DataError` for alternatives."""
-    texts = dict(transcripts.texts)
+    texts, times = dict(transcripts.texts), dict(transcripts.times)
     for identity, text in transcripts.texts.items():
         if not _BRACKET.search(text):
             continue
@@ -180,7 +180,9 @@ def _without_tags(transcripts: Transcripts, policy: Tags, found: Counter[str]) -
             for match in reversed(matches):
                 text = f"{text[: match.start()]} {text[match.end() :]}"
             texts[identity] = text
-    return replace(transcripts, texts=texts)
+            if identity in times:
+                times[identity] = tuple(word for word in times[identity] if not any(find_tags(word.word)))
+    return replace(transcripts, texts=texts, times=times)
 
 
 def _check_lines(references: Transcripts, hypotheses: Transcripts) -> None:

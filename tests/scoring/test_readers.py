@@ -73,6 +73,16 @@ def test_a_table_cell_is_a_number_where_it_is_written_as_one(tmp_path: Path) -> 
     assert {extra["speaker"] for extra in found.fields.values()} == {"84"}
 
 
+def test_words_keep_their_times_beside_tags(tmp_path: Path) -> None:
+    references = read_transcripts(write(tmp_path, "r.trn", "the kettle (u1)\n"))
+    ctm = "u1 1 0.1 0.2 the\nu1 1 0.3 0.1 [noise]\nu1 1 0.5 0.2 kettle\n"
+    hypotheses = read_transcripts(write(tmp_path, "h.ctm", ctm))
+    (utterance,) = pair(references, hypotheses).score().utterances
+    assert [start for start, _ in utterance.times] == [0.1, 0.5]
+    (utterance,) = pair(references, hypotheses, tags="keep").score().utterances
+    assert [start for start, _ in utterance.times] == [0.1, 0.3, 0.5]
+
+
 def test_ctm_is_put_in_order_of_time(tmp_path: Path) -> None:
     found = read_transcripts(
         write(tmp_path, "a.ctm", ";; x\nu1-a 1 0.9 0.2 kettle 0.8\nu1-a 1 0.1 0.2 the\nu2-b A 0 1 a\n")
