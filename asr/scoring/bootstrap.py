@@ -19,6 +19,7 @@ from asr.scoring.result import Score, ScoredUtterance
 
 Numbers = NDArray[Any]  # integers or floats
 Unit = Literal["utterances", "speakers"]
+Of = Literal["errors", "a difference"]
 LEVEL = 0.95
 RESAMPLES = 2000
 SEED = 20240  # any fixed number: the same files must give the same interval
@@ -60,32 +61,25 @@ def interval_to_quote(over_utterances: Interval, over_speakers: Interval | None)
 
 def error_rate_interval(score: Score, unit: Unit = "utterances") -> Interval | None:
     """The 95 % interval of the WER of `score`; None over speakers when they are not known."""
-    units = group_by_unit(score.utterances, unit)
-    if units is None:
-        return None
-    errors = np.bincount(units, [utterance.words.errors for utterance in score.utterances])
-    words = np.bincount(units, [utterance.words.reference for utterance in score.utterances])
-    return ratio_interval(errors, words, unit)
+    return _interval_over(unit, score.utterances, [each.words.errors for each in score.utterances], "errors")
 
 
 def difference_interval(first: Score, second: Score, unit: Unit = "utterances") -> Interval | None:
     """The 95 % interval of WER(second) − WER(first) over the same utterances (paired bootstrap)."""
-    units = group_by_unit(first.utterances, unit)
-    if units is None:
-        return None
     pairs = zip(first.utterances, second.utterances, strict=True)
-    differences = np.bincount(units, [right.words.errors - left.words.errors for left, right in pairs])
-    words = np.bincount(units, [utterance.words.reference for utterance in first.utterances])
-    return ratio_interval(differences, words, unit, of="a difference")
+    differences = [right.words.errors - left.words.errors for left, right in pairs]
+    return _interval_over(unit, first.utterances, differences, "a difference")
 
 
-def group_by_unit(utterances: Sequence[ScoredUtterance], unit: Unit) -> NDArray[np.intp] | None:
-    """For every utterance the number of its unit; None when a speaker is not known, or there is no utterance."""
+def _interval_over(unit: Unit, utterances: Sequence[ScoredUtterance], counts: Sequence[int], of: Of) -> Interval | None:
+    """That of `counts`, one for each utterance, over their words; None without utterances or speakers."""
     if not utterances or (unit == "speakers" and any(utterance.speaker is None for utterance in utterances)):
         return None
-    if unit == "utterances":
-        return np.arange(len(utterances))
-    return np.unique([utterance.speaker or "" for utterance in utterances], return_inverse=True)[1]
+    units: Numbers = np.arange(len(utterances))
+    if unit == "speakers":
+        units = np.unique([utterance.speaker or "" for utterance in utterances], return_inverse=True)[1]
+    words = np.bincount(units, [utterance.words.reference for utterance in utterances])
+    return ratio_interval(np.bincount(units, counts), words, unit, of=of)
 
 
 def ratio_interval(
@@ -94,7 +88,7 @@ def ratio_interval(
     unit: Unit,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-    of: Literal["errors", "a difference"] = "errors",
+    of: Of = "errors",
 ) -> Interval:
     """The studentized bootstrap interval of Σ numerators / Σ denominators, one of each `(N,)` per unit."""
     count = len(numerators)
@@ -154,7 +148,7 @@ def _resample(moments: NDArray[np.float64], resamples: int, generator: np.random
     return np.concatenate(parts)
 
 
-def _why_not_trusted(numerators: Numbers, denominators: Numbers, unit: Unit, of: str) -> str:
+def _why_not_trusted(numerators: Numbers, denominators: Numbers, unit: Unit, of: Of) -> str:
     count, touched = len(numerators), int(np.count_nonzero(numerators))
     if not denominators.sum():
         return "the references hold no word"
