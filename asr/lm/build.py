@@ -74,10 +74,10 @@ def build_ngram(
     Each source is one kind of text, in any number of files. Several give a model each, which are interpolated.
     """
     check_sources(config, len(sources))
+    normalize = get_normalizer(normalizer)
     for path in chain(*sources, config.weights_for):  # before the first of them is read, which may take long
         if not path.exists():
             raise DataError(f"the text {path} does not exist")
-    normalize = get_normalizer(normalizer)
     with TemporaryDirectory(prefix="asr-lm-") as name:
         numbered = []
         for index, texts in enumerate(sources):
