@@ -5,10 +5,12 @@ A fingerprint is a short name of their exact content.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +20,8 @@ from asr.errors import AsrError
 
 LENGTH = 16
 """Hexadecimal digits of a fingerprint."""
+_KEPT_OF_NAME = 80
+"""Letters of a file's name that its temporary name has."""
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def write_whole(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     path = Path(path)
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     # Named before it exists: whenever Ctrl-C comes, what must go is known.
-    temporary = path.parent / f".{path.name[:80]}.{os.urandom(4).hex()}.part"
+    temporary = path.parent / f".{path.name[:_KEPT_OF_NAME]}.{os.urandom(4).hex()}.part"
     try:
         if is_stream(path) or _names_open_file(path):
             with path.open(mode, **options) as file:
@@ -55,6 +59,11 @@ def is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether `path` is a pipe or a device: what is read from it is gone, and it holds no file to replace."""
     path = Path(path)
     return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """`Path.is_file`, but false where that raises: for too long a name, or in a folder that may not be entered."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _names_open_file(path: Path) -> bool:
@@ -112,11 +121,16 @@ def parse_json(text: str, **options: Any) -> Any:
     return value
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Remove what killed writers left in and beneath `folder`, which nobody else may be writing to."""
-    for leftover in folder.rglob(".*.part"):
-        with suppress(OSError):
-            leftover.unlink()
+def clear_unfinished(folder: Path, prefix: str = "", seconds: float = 0.0) -> None:
+    """Remove what killed writers left in and beneath `folder`; with `prefix`, in it alone of names that begin so.
+
+    Where somebody else may be writing, what is younger than so many `seconds` stays.
+    """
+    found = folder.glob(f".{glob.escape(prefix[:_KEPT_OF_NAME])}*.part") if prefix else folder.rglob(".*.part")
+    for leftover in found:
+        with suppress(OSError):  # somebody else may be doing the same
+            if not seconds or time.time() - leftover.stat().st_mtime > seconds:
+                leftover.unlink()
 
 
 def fingerprint_files(*paths: Path, root: Path | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from asr.cli.options import Model
 from asr.errors import DataError, UsageError
+from asr.io import is_file, write_text, write_whole
 
 _FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
 
@@ -32,7 +32,6 @@ def align(
     if form == "png" and output is None:
         raise UsageError("a picture needs -o, a file to write it to")
 
-    from asr.io import write_text, write_whole
     from asr.transcription.align import align_text
     from asr.transcription.recognizer import load_acoustic_model
     from asr.transcription.writers import FORMATS, as_textgrid
@@ -55,7 +54,7 @@ def align(
 
 def _read_text(text: str) -> str:
     """The text itself, or what is in the file of that name. Raises `DataError` for what can only be a file's name."""
-    if not os.path.isfile(text):  # noqa: PTH113 (`Path.is_file` raises where a text is too long for a name)
+    if not is_file(text):
         if _FILE_NAME.fullmatch(text):
             raise DataError(f"{text} does not exist", "Name a file, or give the text itself.")
         return text

@@ -12,14 +12,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from asr.errors import AsrError, ModelError
-from asr.io import fingerprint_text, is_stream, user_cache, write_whole
+from asr.io import clear_unfinished, fingerprint_text, is_stream, user_cache, write_whole
 from asr.lm.arpa import read_arpa
 from asr.lm.binary import is_binary, map_file, read_binary, read_header
 from asr.lm.ngram import CONTROL_WORDS, NgramModel, block_starts
@@ -96,10 +95,7 @@ def _keep(model: NgramModel, path: Path) -> None:
     arrays = (model.word, model.log_prob, model.backoff, model.suffix, model.first_child)
     size = sum(array.nbytes for array in arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(".asr-ngram-*.part"):
-        with suppress(OSError):  # somebody else may be doing the same
-            if time.time() - leftover.stat().st_mtime > ABANDONED:
-                leftover.unlink()
+    clear_unfinished(path.parent, "asr-ngram-", ABANDONED)
     if shutil.disk_usage(path.parent).free < NEEDED_SPACE * size:
         return
     print(f"asr: unpacking the language model for this machine, once: {size >> 20} MB in {path}", file=sys.stderr)

@@ -19,7 +19,7 @@ from typing import IO
 from asr.audio import is_audio
 from asr.audio.source import open_source
 from asr.errors import AsrError, AudioError, UsageError
-from asr.io import is_stream, walk, write_text
+from asr.io import clear_unfinished, is_file, is_stream, walk, write_text
 from asr.text.case import Case
 from asr.transcription.reader import Request
 from asr.transcription.result import Failure, Segment, Transcript
@@ -114,7 +114,7 @@ class OutputFolder:
 
     def is_complete(self, name: str) -> bool:
         """Whether all files of one recording are there; what is there is whole."""
-        return all(os.path.isfile(path) for path in self.paths(name))  # noqa: PTH113 - a name may be too long
+        return all(map(is_file, self.paths(name)))
 
     def write(self, transcript: Transcript) -> None:
         """Write all formats of one transcript.
@@ -122,7 +122,7 @@ class OutputFolder:
         Raises `UnwritableError` for a name that cannot be had, `AsrError` when the disk is full or not writable.
         """
         for path, form in zip(self.paths(transcript.name), self._forms, strict=True):
-            _discard_leftovers(path)
+            clear_unfinished(path.parent, f"{path.name}.")
             if os.path.isdir(path):  # noqa: PTH112
                 raise UnwritableError(f"cannot write {path}: there is a folder of that name")
             try:
@@ -142,14 +142,6 @@ def _stems(inputs: Sequence[Input]) -> dict[str, str]:
         if not alike:
             return stems
         stems |= {each.name: str(each.place) for each in alike}
-
-
-def _discard_leftovers(path: Path) -> None:
-    """What a run that was killed in mid-write left behind (the names of `asr.io.write_whole`)."""
-    if path.parent.is_dir():
-        for leftover in path.parent.glob(f".{glob.escape(path.name[:80])}.*.part"):
-            with suppress(OSError):
-                leftover.unlink()
 
 
 @dataclass(frozen=True)

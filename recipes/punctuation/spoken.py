@@ -29,7 +29,7 @@ def find_labels(transcripts: Sequence[Sequence[str]], folders: Sequence[Path]) -
     sought = flat[order]
     for folder in folders:
         text = Words.load(folder)
-        hashes = np.array([word_hash(word) for word in read_vocabulary(folder.parent)], np.uint64)
+        hashes = np.array([0, *map(word_hash, read_vocabulary(folder.parent)[1:])], np.uint64)
         for first in range(0, len(text.words), CHUNK):
             found = eight_grams(hashes[text.words[first : first + CHUNK + 7]])
             for place in np.flatnonzero(np.isin(found, sought)).tolist():

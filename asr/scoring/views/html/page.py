@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from asr.errors import AudioError
 from asr.html import read_page
+from asr.io import is_file
 from asr.scoring.report import Board, Difference, Report, describe_inputs, notices
 from asr.scoring.result import ScoredUtterance
 from asr.scoring.significance import format_p_value
@@ -132,8 +133,7 @@ _TYPES = {
 def find_audio(utterance: ScoredUtterance) -> Path | None:
     """The recording on disk, if the manifest names one and it is there."""
     name = utterance.fields.get("audio_filepath")
-    # A name may be too long for any file, or lie in a folder that may not be entered, where `Path.is_file` raises.
-    return Path(name) if isinstance(name, str) and os.path.isfile(name) else None  # noqa: PTH113
+    return Path(name) if isinstance(name, str) and is_file(name) else None
 
 
 def link_audio(utterance: ScoredUtterance, path: Path, folder: Path) -> str:
