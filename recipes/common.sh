@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 stage=0 stop=99 processes=1 corpora=data rescorer=
 manifests=data/manifests
+# What phones are searched with: wide, and for a network that is unsure wider.
+search=(--beam 300 --token-min-logp -8)
 
 command -v asr >/dev/null || PATH=$PWD/.venv/bin:$PATH
 if ! command -v asr >/dev/null; then
@@ -121,7 +123,7 @@ learn() {
     if [ -n "${origin-}" ] && [ -z "${asked-}" ] && [ -n "$(language_model "$(model_folder "$origin")")" ]; then
       keep_language_models "$origin" "$model"
     else
-      asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} --beam 300 --token-min-logp -8 \
+      asr lm tune "$model" "$1" --lm "$lm" ${rescorer:+--rescore "$rescorer"} "${search[@]}" \
         --utterances 160 -o "$exp/tuning"
     fi
   fi

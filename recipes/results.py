@@ -68,9 +68,10 @@ def interval(intervals: dict[str, Any]) -> str:
 
 
 def search(decoding: dict[str, Any]) -> str:
-    """`greedy`, or the beam with its language models and weights."""
+    """`greedy`, or the beam with its language models and weights, and whether the network was adapted."""
+    adapted = ", adapted" if decoding.get("adapted") else ""
     if decoding["search"] == "greedy":
-        return "greedy"
+        return f"greedy{adapted}"
     model = decoding["language_model"]
     fusion = f", {Path(model).name} × {decoding['lm_weight']:g}, bonus {decoding['word_score']:g}" if model else ""
     if decoding.get("prior_weight"):
@@ -78,7 +79,7 @@ def search(decoding: dict[str, Any]) -> str:
     if decoding.get("rescore", "none") != "none":
         fusion += f", rescored × {decoding['rescore_weight']:g}, bonus {decoding['rescore_word_score']:g}"
     views = f" in {decoding['views']} views" if decoding.get("views", 1) > 1 else ""
-    return f"beam {decoding['beam_size']}{views}{fusion}"
+    return f"beam {decoding['beam_size']}{views}{fusion}{adapted}"
 
 
 def command(settings: dict[str, Any]) -> str:
@@ -94,6 +95,7 @@ def command(settings: dict[str, Any]) -> str:
         options = " --fast"
     else:
         options = wider(decoding, model) + language
+    options += " --adapt" if decoding.get("adapted") else ""
     return f"asr evaluate {brief(model)} {brief(settings['data']['manifest'])}{options}"
 
 

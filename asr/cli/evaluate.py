@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import AnyDevice, DecodeArguments, EmbedAudio, ModelFolder, Quiet, Threads, search_options
+from asr.cli.options import Adapt, AnyDevice, DecodeArguments, EmbedAudio, ModelFolder, Quiet, Threads, search_options
 from asr.errors import UsageError
 
 
@@ -20,6 +20,7 @@ def evaluate(
         Path | None, typer.Option("-o", "--out", help="Report folder (default: reports/<model>-<manifest>-<search>).")
     ] = None,
     search: DecodeArguments = DecodeArguments(),
+    adapt: Adapt = False,
     normalizer: Annotated[str, typer.Option(help="Applied to both sides: none, librispeech, ljspeech.")] = "none",
     embed_audio: EmbedAudio = False,
     device: AnyDevice = "auto",
@@ -28,7 +29,8 @@ def evaluate(
 ) -> None:
     """Decode manifests, score them, and write a report for each: hypotheses, report.html, report.json.
 
-    A run that was interrupted goes on where it was. Recordings that cannot be read count as deleted, are named, and
+    With --adapt to each speaker of a manifest, by that speaker's own utterances. A run that was interrupted goes on
+    where it was. Recordings that cannot be read count as deleted, are named, and
     make the exit code 1. With several manifests, -o holds a folder for each.
     """
     from asr.cli.progress import shown
@@ -43,7 +45,7 @@ def evaluate(
     counts = [len(read_manifest(manifest)) for manifest in manifests]
     names = _names(manifests)
     recognizer = load_model(model, device=device, threads=threads, search=options)
-    decoding = describe_search(recognizer.model.path, options)
+    decoding = describe_search(recognizer.model.path, options) | ({"adapted": "to each speaker"} if adapt else {})
     failed = False
     for manifest, count in zip(manifests, counts, strict=True):
         if out is None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asr.cli.options import AnyDevice, Beam, Fast, ModelFolder, Quiet, Rescore, Threads
+from asr.cli.options import AnyDevice, Beam, Fast, ModelFolder, Quiet, Rescore, Threads, Views
 from asr.errors import UsageError
 
 
@@ -25,6 +25,7 @@ def tune(
     ] = None,
     fast: Fast = False,
     beam: Beam = None,
+    views: Views = None,
     threshold: Annotated[
         float | None,
         typer.Option("--token-min-logp", help="Log-probability below which a piece is not tried.", show_default=False),
@@ -41,8 +42,9 @@ def tune(
     """Search language model weight, word bonus and the prior's weight for the lowest word error rate.
 
     With a recurrent model (--rescore), its weight and bonus follow, on the best hypotheses under the best settings.
-    The best settings go into the model folder, with the language models that they were tuned for, so that
-    `asr transcribe -m` needs nothing more. Of the bundled model a copy is made, -o/model.
+    Where there are several views, all is tuned on the first of them. The best settings go into the model folder, with
+    the language models that they were tuned for, so that `asr transcribe -m` needs nothing more. Of the bundled model
+    a copy is made, -o/model.
     The folder -o (default reports/<model>-<manifest>-tuning) gets tuning.json and heat_map.svg; the network's output
     is kept there too, so that tuning again, with another language model, only decodes.
     """
@@ -77,7 +79,7 @@ def tune(
     )
     from asr.transcription.recognizer import load_acoustic_model
 
-    options = DecodeOptions(fast=fast, beam_size=beam, rescore=rescore)
+    options = DecodeOptions(fast=fast, beam_size=beam, views=views, rescore=rescore)
     count = len(read_manifest(manifest))
     bundled = ModelFolder(model_folder(model)).is_bundled and not dry_run
     if bundled and out is None:
@@ -90,7 +92,7 @@ def tune(
     before = read_settings(saved.path)
     rescorer = rescorer_folder(saved.path, options)
     recurrent = load_rescorer(rescorer, saved.tokenizer.vocabulary) if rescorer is not None else None
-    given: dict[str, Any] = {"beam_size": options.beam, "token_min_logp": threshold, "nbest": nbest}
+    given: dict[str, Any] = {"beam_size": options.beam, "views": views, "token_min_logp": threshold, "nbest": nbest}
     settings = {name: value for name, value in given.items() if value is not None}
     # What is tuned begins afresh; what is neither given nor tuned stays as it was.
     settings |= {name: getattr(DecodingConfig, name) for name in ("unk_score", "unk_char_score")}
@@ -100,7 +102,8 @@ def tune(
     examples = evenly(examples, utterances) if utterances else examples
     # What a prior corrects is in the loss of CTC-CRF.
     settings["prior"] = () if saved.phone_ngram is not None else prior_of(examples)
-    decoder = make_decoder(saved, replace(before, **settings), language_model)
+    wanted = replace(before, **settings)
+    decoder = make_decoder(saved, wanted.of_one_view(), language_model)
     with shown(settings_count(WEIGHTS, BONUSES), quiet) as advance:
         tuning = search(examples, decoder, threads=threads, on_progress=advance)
     best, rescored = tuning.best, None
@@ -110,6 +113,7 @@ def tune(
         with shown(len(NGRAM_SHARES) * chunks, quiet) as advance:
             rescored = tune_rescoring(examples, decoder, recurrent, threads=threads, on_progress=advance)
         best = rescored.best
+    best = replace(best, beam_size=wanted.beam_size, views=wanted.views)
 
     description = {"model": str(saved.path), "manifest": str(manifest), "lm": str(lm), **describe_tuning(tuning)}
     description |= {"greedy_wer": tuning.greedy_wer, "best": asdict(best)}

@@ -28,6 +28,12 @@ Fast = Annotated[
     ),
 ]
 Beam = Annotated[int | None, typer.Option("--beam", help="Beam search that keeps this many hypotheses.", min=1)]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        "--views", help="Hear the sound so often, fractions of a step apart: fewer errors, more time.", min=1, max=4
+    ),
+]
 Rescore = Annotated[
     str | None,
     typer.Option(
@@ -35,6 +41,10 @@ Rescore = Annotated[
         metavar="FOLDER",
         help="Recurrent model that rescores the beam's best hypotheses, or none; by default the model's own.",
     ),
+]
+Adapt = Annotated[
+    bool,
+    typer.Option("--adapt", help="Get used to the voices and the room first: fewer errors where somebody speaks long."),
 ]
 Hotwords = Annotated[
     list[str] | None,
@@ -57,12 +67,7 @@ class DecodeArguments:
     ] = False
     fast: Fast = False
     beam_size: Beam = None
-    views: Annotated[
-        int | None,
-        typer.Option(
-            "--views", help="Hear the sound so often, fractions of a step apart: fewer errors, more time.", min=1, max=4
-        ),
-    ] = None
+    views: Views = None
     lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None
     lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None
     word_score: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None

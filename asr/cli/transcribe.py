@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from asr.cli.options import DecodeArguments, Device, Model, Precision, Threads, search_options
+from asr.cli.options import Adapt, DecodeArguments, Device, Model, Precision, Threads, search_options
 from asr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def transcribe(
         bool, typer.Option("--skip-existing", help="Leave out recordings whose outputs are there: go on after a stop.")
     ] = False,
     search: DecodeArguments = DecodeArguments(),
+    adapt: Adapt = False,
     channel: Annotated[
         str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
     ] = "mix",
@@ -85,6 +86,8 @@ def transcribe(
         raise UsageError("--skip-existing needs -o: without it nothing is kept")
     if engine == "ray" and precision in ("bfloat16", "int8"):
         raise UsageError("--engine ray computes in float32, which is the same on all machines")
+    if engine == "ray" and adapt:
+        raise UsageError("--engine ray spreads the files over machines, and --adapt hears them together")
     if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
         form = output.suffix.lstrip(".")
         raise UsageError(f"-o takes a folder, and {output} is named like a file", f"For one file: -f {form} > {output}")
@@ -113,9 +116,10 @@ def transcribe(
         from asr.cli.progress import sound_shown
         from asr.transcription.outputs import seconds_of
         from asr.transcription.readable import Readable
-        from asr.transcription.reader import Request
+        from asr.transcription.reader import Request, read_whole
 
-        requests = [Request(each.audio, each.name, chosen) for each in found]
+        # What is to be heard twice must not be gone after the first time.
+        requests = [Request(read_whole(each.audio) if adapt else each.audio, each.name, chosen) for each in found]
         # Pauses between words tell more of sentences than the words do.
         wants_words = punctuation or set(forms) != {"txt"} or (words and chosen == "split")
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
@@ -136,6 +140,8 @@ def transcribe(
                 recognizer = load_model(model, device=device, threads=threads, search=options, precision=precision)
                 if precision == "bfloat16" and not bfloat16_is_fast(recognizer.device):
                     note("this processor was not built for bfloat16: float32 is several times as fast")
+                if adapt:
+                    recognizer = recognizer.adapted_to(requests)
                 outcomes = recognizer.transcribe_many(
                     requests,
                     words=wants_words,

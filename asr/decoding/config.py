@@ -52,3 +52,7 @@ class DecodingConfig:
     def before_rescoring(self) -> DecodingConfig:
         """The settings of a search whose hypotheses a recurrent model rescores: it takes over a share of the weight."""
         return self if self.rescored_lm_weight is None else replace(self, lm_weight=self.rescored_lm_weight)
+
+    def of_one_view(self) -> DecodingConfig:
+        """The settings of the search of each view: its share of the beam."""
+        return replace(self, views=1, beam_size=max(1, self.beam_size // self.views))

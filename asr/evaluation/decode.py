@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,9 +65,11 @@ def decode_manifest(
     folder: Path,
     made_by: Mapping[str, Any],
     on_progress: Callable[[int], None] = lambda count: None,
+    adapt: bool = False,
 ) -> Decoding:
     """Decode `utterances`, keeping each in `folder` as soon as it is done; `on_progress` is told how many are.
 
+    If `adapt`, the recognizer gets used to each speaker first, by all utterances of that name (or of none).
     An utterance that cannot be read stops no other and is a failure. Raises `AsrError` when `folder` cannot be
     written.
     """
@@ -75,14 +77,15 @@ def decode_manifest(
     try:
         decoding = Decoding(_resume(part, made_by))
         decoding.resumed = len(decoding.texts)
-        wanted = [utterance for utterance in utterances if utterance.id not in decoding.texts]
         on_progress(decoding.resumed)
         with part.open("a", encoding="utf-8") as file:
-            for decoded in _decode(recognizer, wanted, decoding.failures):
-                decoding.texts[decoded.id] = decoded
-                file.write(json.dumps(asdict(decoded), ensure_ascii=False) + "\n")
-                file.flush()
-                on_progress(1)
+            for group in _by_speaker(utterances) if adapt else [utterances]:
+                wanted = [utterance for utterance in group if utterance.id not in decoding.texts]
+                for decoded in _decode(recognizer, wanted, decoding.failures, group if adapt else ()):
+                    decoding.texts[decoded.id] = decoded
+                    file.write(json.dumps(asdict(decoded), ensure_ascii=False) + "\n")
+                    file.flush()
+                    on_progress(1)
     except OSError as error:
         raise AsrError(
             f"cannot write {part}: {error.strerror or error}", "Free some space or choose another place."
@@ -115,10 +118,20 @@ def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
     return texts
 
 
-def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: dict[str, str]) -> Iterator[Decoded]:
+def _by_speaker(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
+    groups: defaultdict[str | None, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        groups[utterance.speaker].append(utterance)
+    return list(groups.values())
+
+
+def _decode(
+    recognizer: Recognizer, utterances: Sequence[Utterance], failures: dict[str, str], voice: Sequence[Utterance]
+) -> Iterator[Decoded]:
+    """Decode `utterances`, after the recognizer has got used to those of `voice`, if any."""
     waiting: deque[Utterance] = deque()
 
-    def requests() -> Iterator[Request]:
+    def requests(utterances: Sequence[Utterance]) -> Iterator[Request]:
         for utterance in utterances:
             try:
                 request = request_of(utterance, recognizer.model.sample_rate)
@@ -129,7 +142,10 @@ def _decode(recognizer: Recognizer, utterances: Sequence[Utterance], failures: d
             yield request
 
     began = perf_counter()
-    for outcome in recognizer.transcribe_many(requests(), words=False):
+    if voice and utterances:
+        recognizer = recognizer.adapted_to(requests(voice))
+        waiting.clear()
+    for outcome in recognizer.transcribe_many(requests(utterances), words=False):
         utterance = waiting.popleft()
         now = perf_counter()
         if isinstance(outcome, Failure):

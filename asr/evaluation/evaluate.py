@@ -53,9 +53,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate `recognizer` on `manifest` and write `folder`.
 
-    `decoding` describes the recognizer's search in the report (see `describe_search`). An utterance that cannot be
-    read counts as deleted, every word of it, and is listed. Called again after an interruption, it goes on where it
-    was.
+    `decoding` describes the recognizer's search in the report (see `describe_search`); where it says `adapted`, the
+    recognizer gets used to each speaker first (see `asr.transcription.adaptation`). An utterance that cannot be read
+    counts as deleted, every word of it, and is listed. Called again after an interruption, it goes on where it was.
     Raises `DataError` for a manifest without texts, and what decoding raises.
     """
     utterances = read_manifest(manifest)
@@ -69,7 +69,8 @@ def evaluate(
         "data": describe_data(manifest, utterances),
         "decoding": describe_decoding(decoding or {"search": "greedy"}),
     }
-    decoded = decode_manifest(recognizer, utterances, folder, _provenance_in(settings), on_progress)
+    adapt = bool(settings["decoding"].get("adapted"))
+    decoded = decode_manifest(recognizer, utterances, folder, _provenance_in(settings), on_progress, adapt)
     settings |= {
         "machine": describe_machine(recognizer),
         "real_time_factor": decoded.real_time_factor,
@@ -112,14 +113,15 @@ def model_name(folder: Path) -> str:
 
 
 def search_name(decoding: Mapping[str, Any]) -> str:
-    """`greedy`, or the beam with what distinguishes it: `beam300-no-lm`, `beam400-2-views-no-rescoring`."""
+    """`greedy`, or the beam with what distinguishes it: `beam300-no-lm`, `beam400-2-views-no-rescoring-adapted`."""
     if decoding["search"] == "greedy":
-        return "greedy"
-    views = decoding.get("views", 1)
-    name = f"beam{decoding['beam_size']}" + (f"-{views}-views" if views > 1 else "")
-    if decoding.get("language_model") is None:
-        name += "-no-lm"
-    return f"{name}-no-rescoring" if decoding.get("rescore") == "none" else name
+        name = "greedy"
+    else:
+        views = decoding.get("views", 1)
+        name = f"beam{decoding['beam_size']}" + (f"-{views}-views" if views > 1 else "")
+        name += "-no-lm" if decoding.get("language_model") is None else ""
+        name += "-no-rescoring" if decoding.get("rescore") == "none" else ""
+    return f"{name}-adapted" if decoding.get("adapted") else name
 
 
 def _write_hypotheses(folder: Path, utterances: list[Utterance], texts: list[str]) -> None:

@@ -68,6 +68,8 @@ class _Gru(torch.autograd.Function):
         loops_for(x).backward_steps(order, gradients[0].to(dtype).contiguous(), u, before, saved, by_input, by_state)
         ones = x.new_ones(1, rows)  # a product sums low-precision rows in float32
         dx = by_input @ w
+        if not any(ctx.needs_input_grad[2:]):  # weights that do not learn: half of the work
+            return dx, None, None, None, None, None, None
         dw = (by_input.t() @ x).view(directions, 3 * units, size)
         db = (ones @ by_input).view(directions, 3 * units)
         du = by_state.transpose(1, 2) @ before

@@ -156,8 +156,7 @@ def make_decode(
 
     recurrent = load_rescorer(rescorer, model.tokenizer.vocabulary, precision) if rescorer is not None else None
     language_model = load_language_model(plan.language_model) if plan.language_model is not None else None
-    share = replace(config, beam_size=max(1, config.beam_size // config.views))
-    decoder = make_decoder(model, share, language_model, gather_hotwords(plan.hotwords))
+    decoder = make_decoder(model, config.of_one_view(), language_model, gather_hotwords(plan.hotwords))
 
     def decode(
         log_probs: Floats, lengths: list[int], posteriors: bool = False, others: Sequence[Sequence[Floats]] = ()

@@ -121,7 +121,7 @@ def _readable(request: Request, sample_rate: int, again: bool) -> Readable:
             raise UsageError(
                 f"{request.name} says its sample rate itself", "Leave sample_rate out: it is for bare samples."
             )
-        return _read_whole(audio) if again else audio
+        return read_whole(audio) if again else audio
     rate = request.sample_rate or sample_rate
     if hasattr(audio, "detach"):  # a tensor of PyTorch, (N,) or (C, N) as torchaudio has it
         audio = audio.detach().cpu().numpy().T
@@ -135,7 +135,7 @@ def _readable(request: Request, sample_rate: int, again: bool) -> Readable:
     return partial(SamplesSource, request.name, list(audio) if again else audio, rate, None)
 
 
-def _read_whole(audio: AudioInput) -> AudioInput:
+def read_whole(audio: AudioInput) -> AudioInput:
     """Bytes in place of what can be read but once, a file object or a pipe."""
     if isinstance(audio, bytes):
         return audio

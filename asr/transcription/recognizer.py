@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import os
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -92,11 +92,28 @@ class Recognizer:
         other._search_with(decode, plan.decodes_phones(self.model), plan.calibration, plan.views)
         return other
 
+    def with_network(self, network: AcousticModel) -> Recognizer:
+        """The same search of what another network of the same sizes hears."""
+        other = copy.copy(self)
+        other.model = replace(self.model, network=network)
+        other._network = _in_precision(network.to(self.device).eval(), self.precision, self._half)
+        return other
+
+    def adapted_to(self, audio: Iterable[Audio | Request]) -> Recognizer:
+        """A recognizer that has got used to the voices and the room of recordings, which need no transcripts.
+
+        Some 5 minutes of them are heard, and what is learned from these helps with all that is said by the same people
+        in the same place (see `asr.transcription.adaptation`). A file object is at its end afterwards.
+        """
+        from asr.transcription.adaptation import adapt
+
+        return adapt(self, [each if isinstance(each, Request) else Request(each) for each in audio])
+
     def _search_with(self, decode: Decode, phones: bool, search: Search | None, views: int) -> None:
         self.confidence = load_confidence(self.model.path, search)
         self._decode = decode
         self._views = views
-        self._phones = phones
+        self.reads_phones = phones
         speech = self.model.lexicon if phones else None
         self.vocabulary = PHONES if phones else self.model.tokenizer.vocabulary
         self.encode = speech.encode if speech else self.model.tokenizer.encode
@@ -212,7 +229,7 @@ class Recognizer:
             # All in one batch: a recurrent step is hardly dearer for twice the rows.
             shifted = torch.cat([nn.functional.pad(features[:, shift:], (0, 0, 0, shift)) for shift in shifts])
             remaining = torch.cat([(frames - shift).clamp(1) for shift in shifts])
-            log_probs, steps = self._network.recognize(shifted, remaining, self._phones)
+            log_probs, steps = self._network.recognize(shifted, remaining, self.reads_phones)
         together = np.split(log_probs.cpu().numpy(), count)
         counts = steps.view(count, -1).tolist()
         return [self._trimmed(batch, *view) for view in zip(together, counts, shifts, strict=True)]
@@ -278,22 +295,23 @@ class Recognizer:
 
         The first view says when.
         """
-        emissions, *others = views
-        steps = [len(log_probs) for log_probs in emissions]
-        padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
-        for row, log_probs in enumerate(emissions):
-            padded[row, : len(log_probs)] = log_probs
-        hypotheses = self._decode(padded, steps, posteriors=words, others=others)
+        hypotheses = self.decode(views, words)
+        padded, steps = _padded(views[0])
         alignments = align_tokens(padded, steps, [hypothesis.tokens for hypothesis in hypotheses]) if words else None
         return [
             self._segment(each, hypotheses[row], steps[row], alignments[row] if alignments else None)
             for row, each in enumerate(batch)
         ]
 
+    def decode(self, views: list[list[Floats]], posteriors: bool = False) -> list[Hypothesis]:
+        """The best hypothesis of each chunk of a batch, given its `views`; with `posteriors` of its words."""
+        emissions, *others = views
+        return self._decode(*_padded(emissions), posteriors=posteriors, others=others)
+
     def _segment(
         self, part: RequestChunk, hypothesis: Hypothesis, steps: int, alignment: TokenAlignment | None
     ) -> Segment | None:
-        text = hypothesis.text if self._phones else self.model.tokenizer.decode(hypothesis.tokens)
+        text = hypothesis.text if self.reads_phones else self.model.tokenizer.decode(hypothesis.tokens)
         if not text:
             return None
         chunk, rate = part.chunk, self.model.sample_rate
@@ -302,13 +320,22 @@ class Recognizer:
         words: tuple[Word, ...] = ()
         if alignment is not None:
             texts, spans = spell_words(hypothesis.tokens, self.vocabulary)
-            texts = text.split() if self._phones else texts
+            texts = text.split() if self.reads_phones else texts
             seconds = (begin + np.arange(steps + 1) * self.model.frame_seconds).tolist()
             confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
             features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
             words = time_words(texts, spans, alignment, seconds, end, confidence, features)
             begin, end = words[0].start, words[-1].end
         return Segment(round(begin, 3), round(end, 3), text, words, part.channel)
+
+
+def _padded(emissions: Sequence[Floats]) -> tuple[Floats, list[int]]:
+    """Emissions (T, V) of any lengths as one array (B, T, V), and their steps."""
+    steps = [len(log_probs) for log_probs in emissions]
+    padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
+    for row, log_probs in enumerate(emissions):
+        padded[row, : len(log_probs)] = log_probs
+    return padded, steps
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,10 @@ def test_a_search_of_another_width_than_the_models_own_is_asked_for(here: Path) 
     model.mkdir(parents=True)
     (model / "decoding.json").write_text('{"beam_size": 300, "views": 1}')
     own = BEAM | {"language_model": str(model / "lm.ngram"), "beam_size": 300, "views": 1}
-    for decoding, options in ((own, ""), (own | {"views": 2, "beam_size": 800}, " --views 2 --beam 800")):
+    for decoding, options in (
+        (own, ""),
+        (own | {"views": 2, "beam_size": 800, "adapted": "x"}, " --views 2 --beam 800 --adapt"),
+    ):
         assert results.row(report(here, decoding)).endswith(f"dev-clean-2.jsonl{options}` |")
 
 

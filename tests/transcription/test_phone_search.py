@@ -127,8 +127,10 @@ def test_tuning_searches_what_the_network_hears(tiny_phone_model, tmp_path, caps
     assert "% with lm.arpa" in capsys.readouterr().out
     assert len(read_settings(folder).prior) == len(VOCABULARY)
     shutil.copy(ModelFolder(BUNDLED).phone_ngram, folder)
+    assert (read_settings(folder).beam_size, read_settings(folder).views) == (8, 1)
     with pytest.raises(SystemExit):
-        main.app([*arguments, "-o", str(tmp_path / "again")])
+        main.app([*arguments, "--views", "2", "-o", str(tmp_path / "again")])
     assert read_settings(folder).prior == (), "CTC-CRF wants no prior taken away"
+    assert (read_settings(folder).beam_size, read_settings(folder).views) == (8, 2), "the whole beam, and not a share"
     assert asr.load_model(folder).transcribe(noisy(2.0, 1), case="upper")
     assert asr.load_model(folder, lm="none", beam_size=5).transcribe(noisy(2.0, 1), case="upper")

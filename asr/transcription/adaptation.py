@@ -1,0 +1,130 @@
+"""Speaker adaptation without transcripts: the network gets used to the voices and the room that it is to hear.
+
+It reads some of the recordings, takes what it recognized for true, and learns from that for a moment (self-training; of
+the ways that Bell et al. 2021, arXiv 2008.06580, tell of). The language models know better than the network what was
+said, so that there is something to learn; and the layer norms alone learn, 6,400 numbers of 8 million, which are enough
+for a voice and too few for the errors in what was recognized.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from asr.audio.source import Samples
+from asr.corpus.dataset import pad_waveforms
+from asr.model.crf import CrfLoss
+from asr.model.ctc import pad_targets, sequence_losses
+from asr.transcription.batching import batches
+from asr.transcription.reader import AudioReader, Request, RequestChunk
+
+if TYPE_CHECKING:
+    from asr.model.acoustic import AcousticModel
+    from asr.transcription.recognizer import Recognizer
+
+LEARNED_SECONDS = 300.0
+"""Sound that is learned from at most: more takes time and gives little."""
+PASSES = 2
+RATE = 0.006
+TOGETHER = 16
+"""Stretches of sound for each update."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A stretch of sound at the network's rate, and the tokens of what was recognized in it."""
+
+    samples: Samples
+    tokens: tuple[int, ...]
+
+
+def adapt(
+    recognizer: Recognizer,
+    requests: Sequence[Request],
+    seconds: float = LEARNED_SECONDS,
+    on_progress: Callable[[float], None] = lambda seconds: None,
+) -> Recognizer:
+    """A recognizer whose network has got used to the recordings; the given one stays as it is.
+
+    It hears at most `seconds` of them, evenly spread over the recordings and from the beginning of each. Those that
+    cannot be read are left out. The same recordings and threads give the same weights. `on_progress` is told of seconds
+    of sound, each of which is heard `1 + PASSES` times.
+    """
+    heard = list(_first_reading(recognizer, _spread(requests), seconds, on_progress))
+    return recognizer.with_network(_learned(recognizer, heard, on_progress)) if heard else recognizer
+
+
+def _spread(requests: Sequence[Request]) -> list[Request]:
+    """In an order whose every beginning is evenly spread: by the bits of their numbers, the last one first."""
+    bits = len(requests).bit_length()
+    order = sorted(range(len(requests)), key=lambda number: f"{number:0{bits}b}"[::-1])
+    return [requests[number] for number in order]
+
+
+def _first_reading(
+    recognizer: Recognizer, requests: Sequence[Request], seconds: float, on_progress: Callable[[float], None]
+) -> Iterator[Heard]:
+    rate = recognizer.model.sample_rate
+    for batch in batches(_beginning(recognizer, requests, seconds), rate):
+        for part, hypothesis in zip(batch, recognizer.decode(recognizer.views(batch)), strict=True):
+            chunk = part.chunk
+            if hypothesis.tokens:
+                yield Heard(chunk.samples[chunk.before : len(chunk.samples) - chunk.after], hypothesis.tokens)
+            on_progress(len(chunk.samples) / rate)
+
+
+def _beginning(recognizer: Recognizer, requests: Sequence[Request], seconds: float) -> list[RequestChunk]:
+    """The first chunks of the recordings, up to `seconds` and the end of a chunk."""
+    rate = recognizer.model.sample_rate
+    chunks: list[RequestChunk] = []
+    reader = AudioReader(requests, rate, recognizer.segmentation)
+    try:
+        for item in reader:
+            if isinstance(item, RequestChunk):
+                chunks.append(item)
+                seconds -= len(item.chunk.samples) / rate
+            if seconds <= 0:
+                break
+    finally:
+        reader.close()
+    return chunks
+
+
+def _learned(recognizer: Recognizer, heard: Sequence[Heard], on_progress: Callable[[float], None]) -> AcousticModel:
+    """A copy of the network that has learned from what was heard."""
+    model = recognizer.model
+    network = copy.deepcopy(model.network)
+    optimizer = torch.optim.AdamW(_prepared(network), lr=RATE, weight_decay=0.0)
+    crf = CrfLoss(model.phone_ngram) if recognizer.reads_phones and model.phone_ngram is not None else None
+    by_length = sorted(heard, key=lambda each: len(each.samples))
+    for _ in range(PASSES):
+        for start in range(0, len(by_length), TOGETHER):
+            batch = by_length[start : start + TOGETHER]
+            waveforms, lengths = pad_waveforms([each.samples for each in batch])
+            features, frames = network.features(waveforms.to(recognizer.device), lengths.to(recognizer.device))
+            outputs = network.recognize(features, frames, recognizer.reads_phones)
+            targets = pad_targets([each.tokens for each in batch])
+            losses = crf(*outputs, *targets)[0] if crf else sequence_losses(*outputs, *targets)
+            optimizer.zero_grad()
+            (losses.sum() / targets[1].sum()).backward()
+            optimizer.step()
+            on_progress(int(lengths.sum()) / model.sample_rate)
+    return network.requires_grad_(False).eval()
+
+
+def _prepared(network: AcousticModel) -> list[nn.Parameter]:
+    """The parameters that learn, of a network that is ready for it: without dropout."""
+    learned = []
+    network.eval()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_("norm" in name)
+        learned += [parameter] if parameter.requires_grad else []
+    for module in network.modules():
+        if isinstance(module, nn.GRU):
+            module.train()  # else cuDNN keeps nothing for the way back
+    return learned
