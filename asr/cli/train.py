@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from asr.errors import UsageError
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.", metavar="CONFIG.yaml")],
@@ -18,10 +20,14 @@ def train(
         bool, typer.Option("--dry-run", help="Print configuration, data, sizes and expected time; train nothing.")
     ] = False,
     overfit: Annotated[
-        int, typer.Option("--overfit", help="Learn this many utterances by heart, to prove that all works.", min=0)
-    ] = 0,
+        int | None,
+        typer.Option("--overfit", metavar="N", help="Learn N utterances by heart, to prove that all works.", min=1),
+    ] = None,
 ) -> None:
     """Train what the configuration's `task` says: acoustic (default), rnn_lm, g2p or punctuation."""
+    if dry_run and overfit:
+        raise UsageError("--dry-run trains nothing, and --overfit learns by heart", "Give one of them.")
+
     from asr.training import run
 
     experiment = run.read_experiment(config, overrides or [])

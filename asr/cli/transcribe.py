@@ -26,6 +26,7 @@ class Format(Enum):
     vtt = "vtt"
     tsv = "tsv"
     ctm = "ctm"
+    all = "all"
 
 
 LetterCase = Literal["sentence", "lower", "upper"]
@@ -38,7 +39,7 @@ def transcribe(
     ],
     model: Model = None,
     formats: Annotated[
-        list[Format] | None, typer.Option("-f", "--format", help="Output format; may be given several times.")
+        list[Format] | None, typer.Option("-f", "--format", help="Output format, or all; may be given several times.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the outputs, which mirrors the inputs' tree.")
@@ -79,7 +80,9 @@ def transcribe(
     One recording to a terminal prints its text and nothing else. A recording that cannot be read is named and stops
     no other; the exit code is then 1.
     """
-    forms = [form.value for form in formats or [Format.txt]]
+    forms = list(dict.fromkeys(form.value for form in formats or [Format.txt]))
+    if Format.all.value in forms:
+        forms = [form.value for form in Format if form is not Format.all]
     chosen = _channel(channel)
     note = _say_nothing if quiet else _tell
     if skip_existing and output is None:
@@ -88,10 +91,10 @@ def transcribe(
         raise UsageError("--engine ray computes in float32, which is the same on all machines")
     if engine == "ray" and adapt:
         raise UsageError("--engine ray spreads the files over machines, and --adapt hears them together")
-    if output is not None and output.suffix.lstrip(".") in Format.__members__ and not output.is_dir():
-        form = output.suffix.lstrip(".")
+    form = output.suffix.lstrip(".") if output is not None and not output.is_dir() else ""
+    if form in Format.__members__.keys() - {"all"}:
         raise UsageError(f"-o takes a folder, and {output} is named like a file", f"For one file: -f {form} > {output}")
-    if output is None and len(set(forms)) > 1:
+    if output is None and len(forms) > 1:
         raise UsageError("several formats need -o, a folder to write them to")
 
     from asr.transcription.outputs import OutputFolder, Printer, Summary, collect, deliver, describe_failure
@@ -107,7 +110,7 @@ def transcribe(
         names = [*(each.name for each in found), *(failure.name for failure in missing)]
         target = Printer(forms[0], names, case, sys.stdout)
     else:
-        target = OutputFolder(output, list(dict.fromkeys(forms)), found, case)
+        target = OutputFolder(output, forms, found, case)
         target.prepare()
         if skip_existing:
             rest = [each for each in found if not target.is_complete(each.name)]
@@ -121,10 +124,10 @@ def transcribe(
         # What is to be heard twice must not be gone after the first time.
         requests = [Request(read_whole(each.audio) if adapt else each.audio, each.name, chosen) for each in found]
         # Pauses between words tell more of sentences than the words do.
-        wants_words = punctuation or set(forms) != {"txt"} or (words and chosen == "split")
+        wants_words = punctuation or forms != ["txt"] or (words and chosen == "split")
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         show = target.show if isinstance(target, Printer) else _say_nothing
-        readable = Readable(model, punctuation and set(forms) != {"ctm"}, numbers, show)
+        readable = Readable(model, punctuation and forms != ["ctm"], numbers, show)
         with sound_shown(lambda: seconds_of(requests), quiet or live) as advance:
             outcomes: Iterator[Transcript | Failure]
             if engine == "ray":

@@ -9,7 +9,6 @@ which a recording has changed since, by size or time, is made again; recordings 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError
 from asr.io import fingerprint_text, make_folder, write_whole
+from asr.nn.processors import processors
 
 SHARD = 256
 _SCALE = 32768.0
@@ -77,7 +77,7 @@ def open_cache(
     make_folder(folder)
     lengths: list[int] = []
     failures: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for first in range(0, len(utterances), SHARD):
             part = utterances[first : first + SHARD]
             stem = folder / f"{first // SHARD:05d}"

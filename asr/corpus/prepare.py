@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from asr.audio.source import open_source
 from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import AsrError, AudioError, DataError
+from asr.nn.processors import processors
 from asr.text.normalize import Normalizer, refuse_tags
 
 OVERSHOOT = 0.5  # seconds that a stretch may end after its recording, as in Kaldi's extract-segments
@@ -160,7 +160,7 @@ def _finish_all(
         except AsrError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         try:
             for draft, measured in zip(drafts, pool.map(measure_draft, drafts), strict=True):
                 try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -25,6 +24,7 @@ from asr.decoding.prior import without_prior
 from asr.errors import UsageError
 from asr.lm.lookup import Ngrams, lookup_arrays, read_only
 from asr.lm.ngram import CONTROL_WORDS, UNKNOWN_ID
+from asr.nn.processors import processors
 from asr.text.tokenizer import WORD_START
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class BeamDecoder:
         self, utterances: Sequence[NDArray[np.float32]], nbest: int = 1, threads: int | None = None
     ) -> list[list[Hypothesis]]:
         """`decode` utterances `(T, V)` of any lengths in parallel; the kernel leaves Python's lock alone."""
-        threads = min(threads or os.cpu_count() or 1, len(utterances))
+        threads = min(threads or processors(), len(utterances))
         if threads <= 1:
             return [self.decode(utterance, nbest) for utterance in utterances]
         with ThreadPoolExecutor(threads) as pool:

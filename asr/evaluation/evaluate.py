@@ -13,7 +13,6 @@ Fingerprints, short names of exact content, trace the number to model, data and 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from asr.errors import DataError
 from asr.evaluation.decode import PART, Decoding, decode_manifest
 from asr.io import fingerprint_files, fingerprint_text, write_text
 from asr.model.folder import ModelFolder
+from asr.nn.processors import processors
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import compose, normalize_texts, score
 from asr.scoring.views import write_report
@@ -213,7 +213,7 @@ def describe_machine(recognizer: Recognizer) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": version("torch"),
-        "processors": os.cpu_count() or 1,
+        "processors": processors(),
         "threads": torch.get_num_threads(),
         "device": str(recognizer.device),
         "precision": recognizer.precision,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from asr.features.extractor import RunningStatistics, length_mask
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.bundle import load_saved_model, save_model
 from asr.model.ctc import disagreements, pad_targets, sequence_losses
+from asr.nn.processors import processors
 from asr.scoring.result import score
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import BLANK, TokenizerConfig
@@ -197,7 +197,7 @@ class AcousticTask:
             config.sortagrad_epochs,
             config.augment_warmup_epochs,
             # A GPU learns faster than one thread resamples.
-            config.workers or (min(MOST_WORKERS, os.cpu_count() or 1) if device.type == "cuda" else 1),
+            config.workers or (min(MOST_WORKERS, processors()) if device.type == "cuda" else 1),
             pinned=device.type == "cuda",
         )
         if origin is None and sizes.features.normalize == "global":

@@ -36,6 +36,7 @@ from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.nn.memory import release_unused
 from asr.nn.precision import Arithmetic, chosen, int8_is_fast
+from asr.nn.processors import processors
 from asr.nn.rnn import Bidirectional
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
@@ -80,7 +81,7 @@ class Recognizer:
         beside = "auto" if self.precision == "int8" else self.precision
         self._half = chosen(beside, self.device) == torch.bfloat16
         self._network = _in_precision(model.network.to(self.device).eval(), self.precision, self._half)
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or processors()
         self._workers = min(self._threads, _MOST_WORKERS)
         self._search_with(decode, phones, search, views=1)
 

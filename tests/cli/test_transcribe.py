@@ -81,6 +81,19 @@ class TestOneRecording:
             record = json.loads(out)
             assert record["segments"][0]["words"]
 
+    def test_all_formats(self, asr, speech, tmp_path):
+        code, _, err = asr(speech / "a/x.wav", "-f", "all", "-f", "srt", "-o", tmp_path / "texts")
+        assert code == 0, err
+        assert {path.suffix for path in (tmp_path / "texts").iterdir()} == {
+            ".txt",
+            ".json",
+            ".srt",
+            ".vtt",
+            ".tsv",
+            ".ctm",
+        }
+        assert asr(speech / "a/x.wav", "-f", "all")[0] == 2, "and not to standard output"
+
     def test_ray_has_no_graphics_card(self, asr, speech):
         code, _, err = asr(speech / "a/x.wav", "--engine", "ray", "--device", "cuda")
         assert code == 2

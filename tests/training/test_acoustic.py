@@ -446,6 +446,13 @@ def test_dry_run_prints_everything_and_trains_nothing(tmp_path: Path) -> None:
     assert "loop.minutes ends the run after 0:01:00" in short.output
 
 
+@pytest.mark.parametrize("wrong", [["--overfit", "0"], ["--overfit", "8", "--dry-run"]])
+def test_what_is_asked_for_is_done_or_refused(tmp_path: Path, wrong: list[str]) -> None:
+    write_config(tmp_path)
+    assert CliRunner().invoke(app, ["train", str(tmp_path / "tones.yaml"), *wrong]).exit_code
+    assert not (tmp_path / "run").exists()
+
+
 def test_cepstra_have_no_bands_to_warp(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="warp is for filterbanks"):
         experiment(tmp_path, "acoustic.features={kind: mfcc, size: 13}", "spec_augment.warp=1.2")

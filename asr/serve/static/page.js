@@ -126,10 +126,10 @@ if ("registerProcessor" in globalThis) {
     if (item === shown) { audio.src = item.url; byId("play").disabled = false; }
   }
 
-  function finish(item, message) {
+  function finish(item, message, heard = true) {
     item.done = true;
     item.node.querySelector(".provisional")?.remove();
-    if (!item.segments.length && !item.node.childElementCount) item.node.append(element("p", "soft", "No speech was found."));
+    if (heard && !item.segments.length && !item.node.childElementCount) item.node.append(element("p", "soft", "No speech was found."));
     say(message);
     if (item === shown) show(item);
   }
@@ -165,7 +165,7 @@ if ("registerProcessor" in globalThis) {
       const notices = item.notices.map((notice) => `${file.name} ${notice}. `).join("");
       finish(item, `${notices}Done: ${clock(item.duration)} of sound in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
     } catch (error) {
-      finish(item, "");
+      finish(item, "", false);
       complain(`${file.name}: ${error.message}`);
     }
   }
