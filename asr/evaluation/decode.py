@@ -69,7 +69,7 @@ def decode_manifest(
 ) -> Decoding:
     """Decode `utterances`, keeping each in `folder` as soon as it is done; `on_progress` is told how many are.
 
-    If `adapt`, the recognizer gets used to each speaker first, by all utterances of that name (or of none).
+    If `adapt`, the recognizer gets used to each speaker first; utterances without a speaker are decoded as ever.
     An utterance that cannot be read stops no other and is a failure. Raises `AsrError` when `folder` cannot be
     written.
     """
@@ -81,7 +81,8 @@ def decode_manifest(
         with part.open("a", encoding="utf-8") as file:
             for group in _by_speaker(utterances) if adapt else [utterances]:
                 wanted = [utterance for utterance in group if utterance.id not in decoding.texts]
-                for decoded in _decode(recognizer, wanted, decoding.failures, group if adapt else ()):
+                voice = group if adapt and group[0].speaker is not None else ()
+                for decoded in _decode(recognizer, wanted, decoding.failures, voice):
                     decoding.texts[decoded.id] = decoded
                     file.write(json.dumps(asdict(decoded), ensure_ascii=False) + "\n")
                     file.flush()

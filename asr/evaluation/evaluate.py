@@ -56,11 +56,14 @@ def evaluate(
     `decoding` describes the recognizer's search in the report (see `describe_search`); where it says `adapted`, the
     recognizer gets used to each speaker first (see `asr.transcription.adaptation`). An utterance that cannot be read
     counts as deleted, every word of it, and is listed. Called again after an interruption, it goes on where it was.
-    Raises `DataError` for a manifest without texts, and what decoding raises.
+    Raises `DataError` for a manifest without texts, or without speakers to adapt to, and what decoding raises.
     """
     utterances = read_manifest(manifest)
     if not any(utterance.text for utterance in utterances):
         raise DataError(f"{manifest} holds no texts to score against")
+    adapt = bool(decoding and decoding.get("adapted"))
+    if adapt and not any(utterance.speaker for utterance in utterances):
+        raise DataError(f"{manifest} names no speaker to adapt to", "`asr prepare folder` has --speaker for that.")
     # An unknown normalizer, or one that refuses a text, shall not wait until all is decoded.
     references, ids = [utterance.text for utterance in utterances], [utterance.id for utterance in utterances]
     normalize_texts(compose(normalizer), references, ids, "reference")
@@ -69,7 +72,6 @@ def evaluate(
         "data": describe_data(manifest, utterances),
         "decoding": describe_decoding(decoding or {"search": "greedy"}),
     }
-    adapt = bool(settings["decoding"].get("adapted"))
     decoded = decode_manifest(recognizer, utterances, folder, _provenance_in(settings), on_progress, adapt)
     settings |= {
         "machine": describe_machine(recognizer),
