@@ -18,6 +18,7 @@ from typing import Any
 from asr.audio.read import probe_audio, read_audio
 from asr.corpus.manifest import Utterance
 from asr.errors import AsrError, AudioError
+from asr.transcription.adaptation import adapt, spread
 from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure
@@ -144,7 +145,7 @@ def _decode(
 
     began = perf_counter()
     if voice and utterances:
-        recognizer = recognizer.adapted_to(requests(voice))
+        recognizer = adapt(recognizer, requests(spread(voice)))
         waiting.clear()
     for outcome in recognizer.transcribe_many(requests(utterances), words=False):
         utterance = waiting.popleft()

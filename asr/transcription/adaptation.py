@@ -9,9 +9,9 @@ for a voice and too few for the errors in what was recognized.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from torch import nn
 from asr.audio.source import Samples
 from asr.corpus.dataset import pad_waveforms
 from asr.model.crf import CrfLoss
-from asr.model.ctc import pad_targets, sequence_losses
+from asr.model.ctc import needed_steps, pad_targets, sequence_losses
 from asr.transcription.batching import batches
 from asr.transcription.reader import AudioReader, Request, RequestChunk
 
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from asr.model.acoustic import AcousticModel
     from asr.transcription.recognizer import Recognizer
 
+Item = TypeVar("Item")
+
 LEARNED_SECONDS = 300.0
-"""Sound that is learned from at most: more takes time and gives little."""
-PASSES = 2
+"""Sound that is learned from at most."""
+PASSES = 3
 RATE = 0.006
-TOGETHER = 16
+"""Of AdamW. It, the passes and what learns were chosen by measurement (recipes/librispeech/RESULTS.md)."""
+TOGETHER = 8
 """Stretches of sound for each update."""
 
 
@@ -45,40 +48,42 @@ class Heard:
 
 def adapt(
     recognizer: Recognizer,
-    requests: Sequence[Request],
+    requests: Iterable[Request],
     seconds: float = LEARNED_SECONDS,
     on_progress: Callable[[float], None] = lambda seconds: None,
 ) -> Recognizer:
     """A recognizer whose network has got used to the recordings; the given one stays as it is.
 
-    It hears at most `seconds` of them, evenly spread over the recordings and from the beginning of each. Those that
-    cannot be read are left out. The same recordings and threads give the same weights. `on_progress` is told of seconds
-    of sound, each of which is heard `1 + PASSES` times.
+    It hears `seconds` of them, and takes no more requests than that needs: give them in the order of `spread`. Those
+    that cannot be read are left out. The same recordings and threads give the same weights. `on_progress` is told of
+    seconds of sound, each of which is heard `1 + PASSES` times.
     """
-    heard = list(_first_reading(recognizer, _spread(requests), seconds, on_progress))
+    heard = list(_first_reading(recognizer, requests, seconds, on_progress))
     return recognizer.with_network(_learned(recognizer, heard, on_progress)) if heard else recognizer
 
 
-def _spread(requests: Sequence[Request]) -> list[Request]:
+def spread(items: Sequence[Item]) -> list[Item]:
     """In an order whose every beginning is evenly spread: by the bits of their numbers, the last one first."""
-    bits = len(requests).bit_length()
-    order = sorted(range(len(requests)), key=lambda number: f"{number:0{bits}b}"[::-1])
-    return [requests[number] for number in order]
+    bits = len(items).bit_length()
+    order = sorted(range(len(items)), key=lambda number: f"{number:0{bits}b}"[::-1])
+    return [items[number] for number in order]
 
 
 def _first_reading(
-    recognizer: Recognizer, requests: Sequence[Request], seconds: float, on_progress: Callable[[float], None]
+    recognizer: Recognizer, requests: Iterable[Request], seconds: float, on_progress: Callable[[float], None]
 ) -> Iterator[Heard]:
-    rate = recognizer.model.sample_rate
+    rate, network = recognizer.model.sample_rate, recognizer.model.network
     for batch in batches(_beginning(recognizer, requests, seconds), rate):
         for part, hypothesis in zip(batch, recognizer.decode(recognizer.views(batch)), strict=True):
-            chunk = part.chunk
-            if hypothesis.tokens:
-                yield Heard(chunk.samples[chunk.before : len(chunk.samples) - chunk.after], hypothesis.tokens)
+            chunk, tokens = part.chunk, hypothesis.tokens
+            own = chunk.samples[chunk.before : len(chunk.samples) - chunk.after]
+            # Without its context a chunk may have a step less: too few, once in a while.
+            if tokens and needed_steps(tokens) <= int(network.steps(torch.tensor(len(own)))):
+                yield Heard(own, tokens)
             on_progress(len(chunk.samples) / rate)
 
 
-def _beginning(recognizer: Recognizer, requests: Sequence[Request], seconds: float) -> list[RequestChunk]:
+def _beginning(recognizer: Recognizer, requests: Iterable[Request], seconds: float) -> list[RequestChunk]:
     """The first chunks of the recordings, up to `seconds` and the end of a chunk."""
     rate = recognizer.model.sample_rate
     chunks: list[RequestChunk] = []

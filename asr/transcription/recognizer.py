@@ -106,9 +106,9 @@ class Recognizer:
         Some 5 minutes of them are heard, and what is learned from these helps with all that is said by the same people
         in the same place (see `asr.transcription.adaptation`). A file object is at its end afterwards.
         """
-        from asr.transcription.adaptation import adapt
+        from asr.transcription.adaptation import adapt, spread
 
-        return adapt(self, [each if isinstance(each, Request) else Request(each) for each in audio])
+        return adapt(self, (each if isinstance(each, Request) else Request(each) for each in spread(list(audio))))
 
     def _search_with(self, decode: Decode, phones: bool, search: Search | None, views: int) -> None:
         self.confidence = load_confidence(self.model.path, search)
