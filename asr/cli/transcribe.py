@@ -144,6 +144,7 @@ def transcribe(
                 if precision == "bfloat16" and not bfloat16_is_fast(recognizer.device):
                     note("this processor was not built for bfloat16: float32 is several times as fast")
                 if adapt:
+                    note("getting used to the voices")
                     recognizer = recognizer.adapted_to(requests)
                 outcomes = recognizer.transcribe_many(
                     requests,

@@ -131,6 +131,7 @@ def test_transcribe_adapts_to_all_that_it_is_given(tiny_phone_model, tmp_path):
     file = run("transcribe", tmp_path / "talk.wav", *options)
     piped = run("transcribe", "-", *options, input=data)
     assert file.exit_code == piped.exit_code == 0, file.output + piped.output
+    assert file.stderr == "asr: getting used to the voices\n"
     expected = asr.load_model(tiny_phone_model).adapted_to([data]).transcribe(data, case="upper", punctuation=False)
     assert file.stdout.strip() == piped.stdout.strip() == expected.text
 
