@@ -30,8 +30,8 @@ def evaluate(
     """Decode manifests, score them, and write a report for each: hypotheses, report.html, report.json.
 
     With --adapt to each speaker of a manifest, by that speaker's own utterances. A run that was interrupted goes on
-    where it was. Recordings that cannot be read count as deleted, are named, and
-    make the exit code 1. With several manifests, -o holds a folder for each.
+    where it was. Recordings that cannot be read count as deleted, are named, and make the exit code 1. With several
+    manifests, -o holds a folder for each.
     """
     from asr.cli.progress import shown
     from asr.corpus.manifest import read_manifest

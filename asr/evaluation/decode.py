@@ -133,21 +133,15 @@ def _decode(
     """Decode `utterances`, after the recognizer has got used to those of `voice`, if any."""
     waiting: deque[Utterance] = deque()
 
-    def requests(utterances: Sequence[Utterance]) -> Iterator[Request]:
-        for utterance in utterances:
-            try:
-                request = request_of(utterance, recognizer.model.sample_rate)
-            except AudioError as error:
-                failures[utterance.id] = str(error)
-                continue
+    def requests() -> Iterator[Request]:
+        for utterance, request in _readable(recognizer, utterances, failures):
             waiting.append(utterance)
             yield request
 
     began = perf_counter()
     if voice and utterances:
-        recognizer = adapt(recognizer, requests(spread(voice)))
-        waiting.clear()
-    for outcome in recognizer.transcribe_many(requests(utterances), words=False):
+        recognizer = adapt(recognizer, (request for _, request in _readable(recognizer, spread(voice), failures)))
+    for outcome in recognizer.transcribe_many(requests(), words=False):
         utterance = waiting.popleft()
         now = perf_counter()
         if isinstance(outcome, Failure):
@@ -155,6 +149,17 @@ def _decode(
         else:
             yield Decoded(utterance.id, outcome.text, outcome.duration, round(now - began, 4))
         began = now
+
+
+def _readable(
+    recognizer: Recognizer, utterances: Sequence[Utterance], failures: dict[str, str]
+) -> Iterator[tuple[Utterance, Request]]:
+    """What of each utterance is to be read; one that cannot be opened is among the failures."""
+    for utterance in utterances:
+        try:
+            yield utterance, request_of(utterance, recognizer.model.sample_rate)
+        except AudioError as error:
+            failures[utterance.id] = str(error)
 
 
 _SLACK = 0.1

@@ -107,16 +107,16 @@ def _learned(recognizer: Recognizer, heard: Sequence[Heard], on_progress: Callab
     optimizer = torch.optim.AdamW(_prepared(network), lr=RATE, weight_decay=0.0)
     crf = CrfLoss(model.phone_ngram) if recognizer.reads_phones and model.phone_ngram is not None else None
     by_length = sorted(heard, key=lambda each: len(each.samples))
+    groups = [by_length[start : start + TOGETHER] for start in range(0, len(by_length), TOGETHER)]
+    padded = [pad_waveforms([each.samples for each in group]) for group in groups]
+    features = [network.features(*(tensor.to(recognizer.device) for tensor in pair)) for pair in padded]
+    targets = [pad_targets([each.tokens for each in group]) for group in groups]
     for _ in range(PASSES):
-        for start in range(0, len(by_length), TOGETHER):
-            batch = by_length[start : start + TOGETHER]
-            waveforms, lengths = pad_waveforms([each.samples for each in batch])
-            features, frames = network.features(waveforms.to(recognizer.device), lengths.to(recognizer.device))
-            outputs = network.recognize(features, frames, recognizer.reads_phones)
-            targets = pad_targets([each.tokens for each in batch])
-            losses = crf(*outputs, *targets)[0] if crf else sequence_losses(*outputs, *targets)
+        for (_, lengths), (spectra, frames), wanted in zip(padded, features, targets, strict=True):
+            outputs = network.recognize(spectra, frames, recognizer.reads_phones)
+            losses = crf(*outputs, *wanted)[0] if crf else sequence_losses(*outputs, *wanted)
             optimizer.zero_grad()
-            (losses.sum() / targets[1].sum()).backward()
+            (losses.sum() / wanted[1].sum()).backward()
             optimizer.step()
             on_progress(int(lengths.sum()) / model.sample_rate)
     return network.requires_grad_(False).eval()
