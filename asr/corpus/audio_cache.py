@@ -18,7 +18,7 @@ import numpy as np
 from asr.corpus.manifest import Utterance
 from asr.errors import AudioError, DataError
 from asr.io import fingerprint_text, make_folder, write_whole
-from asr.nn.processors import processors
+from asr.nn.machine import processors
 
 SHARD = 256
 _SCALE = 32768.0

@@ -21,7 +21,7 @@ from asr.audio.source import open_source
 from asr.audio.stream import AudioStream
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import AsrError, AudioError, DataError
-from asr.nn.processors import processors
+from asr.nn.machine import processors
 from asr.text.normalize import Normalizer, refuse_tags
 
 OVERSHOOT = 0.5  # seconds that a stretch may end after its recording, as in Kaldi's extract-segments

@@ -24,7 +24,7 @@ from asr.decoding.prior import without_prior
 from asr.errors import UsageError
 from asr.lm.lookup import Ngrams, lookup_arrays, read_only
 from asr.lm.ngram import CONTROL_WORDS, UNKNOWN_ID
-from asr.nn.processors import processors
+from asr.nn.machine import processors
 from asr.text.tokenizer import WORD_START
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from asr.errors import DataError
 from asr.evaluation.decode import PART, Decoding, decode_manifest
 from asr.io import fingerprint_files, fingerprint_text, write_text
 from asr.model.folder import ModelFolder
-from asr.nn.processors import processors
+from asr.nn.machine import processors
 from asr.scoring.report import Report, build_report
 from asr.scoring.result import compose, normalize_texts, score
 from asr.scoring.views import write_report

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from asr.errors import AsrError, ModelError
 from asr.io import clear_unfinished
-from asr.nn.memory import release_unused
+from asr.nn.machine import release_unused
 from asr.nn.precision import Precision, products
 from asr.trainer import distributed
 from asr.trainer.checkpoint import TrainState, load_checkpoint, save_checkpoint

@@ -23,7 +23,7 @@ from asr.features.extractor import RunningStatistics, length_mask
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.bundle import load_saved_model, save_model
 from asr.model.ctc import disagreements, pad_targets, sequence_losses
-from asr.nn.processors import processors
+from asr.nn.machine import processors
 from asr.scoring.result import score
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import BLANK, TokenizerConfig

@@ -34,9 +34,8 @@ from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
-from asr.nn.memory import release_unused
+from asr.nn.machine import processors, release_unused
 from asr.nn.precision import Arithmetic, chosen, int8_is_fast
-from asr.nn.processors import processors
 from asr.nn.rnn import Bidirectional
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case

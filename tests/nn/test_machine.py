@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from asr.nn.processors import processors
+from asr.nn.machine import processors
 
 
 def test_there_is_at_least_one():
@@ -18,5 +18,5 @@ def test_there_is_at_least_one():
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to be given fewer processors here")
 def test_one_that_is_given_is_all_there_are():
     one = min(os.sched_getaffinity(0))
-    code = f"import os; os.sched_setaffinity(0, [{one}]); from asr.nn.processors import processors; print(processors())"
+    code = f"import os; os.sched_setaffinity(0, [{one}]); from asr.nn.machine import processors; print(processors())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
