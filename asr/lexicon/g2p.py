@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from asr.errors import ModelError
 from asr.lexicon.phones import LETTERS, SYMBOLS, letters_of
-from asr.nn.rnn import Bidirectional, Packing, batches_by_length
+from asr.nn.rnn import Packing, Recurrent, batches_by_length
 from asr.weights import read_weights, write_weights
 
 BLANK = 0
@@ -51,7 +51,7 @@ class G2P(nn.Module):
         self.letters = nn.Embedding(1 + len(LETTERS), config.embedding)
         self.spread = nn.Linear(config.embedding, STEPS * width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
-        self.layers = nn.ModuleList(Bidirectional(width, config.hidden) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Recurrent(width, config.hidden) for _ in range(config.layers))
         self.dropout = nn.Dropout(config.dropout)
         self.phones = nn.Linear(width, 1 + len(SYMBOLS))
 

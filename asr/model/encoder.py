@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from asr.features.extractor import length_mask
 from asr.nn.dropout import Dropout
-from asr.nn.rnn import Bidirectional, Memoryless, Packing, Unidirectional
+from asr.nn.rnn import Memoryless, Packing, Recurrent
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,12 @@ class RecurrentBlock(nn.Module):
         super().__init__()
         width = config.width
         self.norm = nn.LayerNorm(width)
-        self.recurrent: nn.Module
-        if config.rnn_type == "bidirectional":
-            self.recurrent = Bidirectional(width, width // 2)
-        elif config.rnn_type == "unidirectional":
-            self.recurrent = Unidirectional(width, width)
-        else:
+        both = config.rnn_type == "bidirectional"
+        self.recurrent: Recurrent | Memoryless
+        if config.rnn_type == "none":
             self.recurrent = Memoryless(width, 2 * width, width)
+        else:
+            self.recurrent = Recurrent(width, width // 2 if both else width, both)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, packing: Packing) -> Tensor:

@@ -24,7 +24,7 @@ from asr.features.filterbank import FLOOR, PREEMPHASIS, Filterbank
 from asr.io import write_whole
 from asr.model.bundle import SavedModel
 from asr.model.encoder import Encoder, RecurrentBlock, Subsampling
-from asr.nn.rnn import Bidirectional, Memoryless, Unidirectional
+from asr.nn.rnn import Memoryless, Recurrent
 
 OPSET = 18
 FLOAT, INT32, INT64 = int(TensorProto.FLOAT), int(TensorProto.INT32), int(TensorProto.INT64)
@@ -182,13 +182,12 @@ def _subsampling(graph: Graph, features: str, lengths: str, subsampling: Subsamp
     return _linear(graph, x, subsampling.project), lengths
 
 
-def _recurrent(graph: Graph, x: str, lengths: str, layer: nn.Module) -> str:
+def _recurrent(graph: Graph, x: str, lengths: str, layer: Recurrent | Memoryless) -> str:
     if isinstance(layer, Memoryless):
         first, _, second = layer.layers
         hidden = _linear(graph, x, first)
         return _linear(graph, graph("Mul", hidden, graph("Sigmoid", hidden)), second)
-    assert isinstance(layer, (Bidirectional, Unidirectional))
-    directions = [layer.forwards, layer.backwards] if isinstance(layer, Bidirectional) else [layer.forwards]
+    directions = layer.directions
     arguments = [
         graph.constant(torch.stack([_onnx_gates(getattr(gru, name)) for gru in directions]))
         for name in ("weight_ih_l0", "weight_hh_l0")

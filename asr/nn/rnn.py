@@ -56,51 +56,44 @@ class Packing:
         return rows.view(*self.shape, -1)
 
 
-class Bidirectional(nn.Module):
-    """A GRU in each direction: rows (N, D) → (N, 2H)."""
+class Recurrent(nn.Module):
+    """A GRU that hears the past, and one that hears the future if `both`: rows (N, D) → (N, H) or (N, 2H)."""
 
-    def __init__(self, size: int, hidden: int) -> None:
+    def __init__(self, size: int, hidden: int, both: bool = True) -> None:
         super().__init__()
         self.forwards = nn.GRU(size, hidden, batch_first=True)
-        self.backwards = nn.GRU(size, hidden, batch_first=True)
+        self.backwards = nn.GRU(size, hidden, batch_first=True) if both else None
         self._packed: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._int8: Int8Gru | None = None
+
+    @property
+    def directions(self) -> list[nn.GRU]:
+        """One GRU or two."""
+        return [self.forwards] if self.backwards is None else [self.forwards, self.backwards]
 
     def pack(self, dtype: torch.dtype) -> None:
         """Keep the weights as the recurrence takes them, in `dtype`: only for a layer that learns no more."""
         with torch.no_grad():
-            w, u, b, c = stacked(self.forwards, self.backwards)
+            w, u, b, c = stacked(*self.directions)
             self._packed = w.to(dtype), u.to(dtype), b.to(dtype), c.to(dtype)
 
     def quantize(self) -> None:
         """Multiply whole numbers from now on: only for a layer that learns no more, on a CPU."""
-        self._int8 = Int8Gru(*(tensor.detach() for tensor in stacked(self.forwards, self.backwards)))
+        self._int8 = Int8Gru(*(tensor.detach() for tensor in stacked(*self.directions)))
 
     def forward(self, x: Tensor, packing: Packing) -> Tensor:
         """`packing` says which rows x (N, D) follow one another."""
         if not runs_here(x, self.forwards):
-            mirrored = packing.order[1].t()
             past = on_gpu(self.forwards, packing.unpack(x)).flatten(0, 1)
+            if self.backwards is None:
+                return past
+            mirrored = packing.order[1].t()
             future = on_gpu(self.backwards, x[mirrored]).flatten(0, 1)
             return torch.cat([past, future[mirrored.flatten()]], dim=1)
+        order = packing.order[: len(self.directions)]
         if self._int8 is not None:
-            return self._int8(x, packing.order, product_dtype(x))
-        weights = self._packed or stacked(self.forwards, self.backwards)
-        return gru(x, packing.order, *weights, product_dtype(x))
-
-
-class Unidirectional(nn.Module):
-    """A GRU that hears only the past: rows (N, D) → (N, H)."""
-
-    def __init__(self, size: int, hidden: int) -> None:
-        super().__init__()
-        self.forwards = nn.GRU(size, hidden, batch_first=True)
-
-    def forward(self, x: Tensor, packing: Packing) -> Tensor:
-        """`packing` says which rows x (N, D) follow one another."""
-        if not runs_here(x, self.forwards):
-            return on_gpu(self.forwards, packing.unpack(x)).flatten(0, 1)
-        return run_gru(x, packing.order[:1], self.forwards)
+            return self._int8(x, order, product_dtype(x))
+        return gru(x, order, *(self._packed or stacked(*self.directions)), product_dtype(x))
 
 
 class Memoryless(nn.Module):
@@ -132,16 +125,8 @@ MOST_UNITS = 512
 """That a GPU's registers hold beside all else: see `gru_cuda`."""
 
 
-def run_gru(x: Tensor, order: Tensor, *layers: nn.GRU, level: int = 0) -> Tensor:
-    """Rows x (N, D) through K layers of the same size, each in its order (K, T, B) of rows → (N, K·H).
-
-    Of stacked layers, those at `level` are run.
-    """
-    return gru(x, order, *stacked(*layers, level=level), product_dtype(x))
-
-
 def stacked(*layers: nn.GRU, level: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The weights of K layers as `gru` takes them: w (K, 3H, D), u (K, 3H, H), b and c (K, 3H)."""
+    """The weights of K layers (at `level`, of stacked ones) for `gru`: w (K, 3H, D), u (K, 3H, H), b and c (K, 3H)."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     w, u, b, c = (torch.stack([getattr(layer, f"{name}_l{level}") for layer in layers]) for name in names)
     return w, u, b, c
@@ -154,7 +139,7 @@ def run_stack(x: Tensor, stack: nn.GRU) -> Tensor:
     order = torch.arange(x.shape[0] * x.shape[1], device=x.device).view(x.shape[:2]).t().contiguous().unsqueeze(0)
     rows = x.flatten(0, 1)
     for level in range(stack.num_layers):
-        rows = run_gru(rows, order, stack, level=level)
+        rows = gru(rows, order, *stacked(stack, level=level), product_dtype(rows))
     return rows.view(*x.shape[:2], -1)
 
 

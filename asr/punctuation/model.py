@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.io import parse_json, write_whole
-from asr.nn.rnn import Bidirectional, Packing, Unidirectional
+from asr.nn.rnn import Packing, Recurrent
 from asr.text.case import capitalize
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import load_weights, write_weights
@@ -99,10 +99,9 @@ class Tagger(nn.Module):
         # Piece 0, the tokenizer's blank, fills up short words; pause 0 is not known. Both add nothing.
         self.pieces = nn.Embedding(vocabulary, config.embedding, padding_idx=0)
         self.pauses = nn.Embedding(LONGEST_PAUSE + 1, config.embedding, padding_idx=UNKNOWN_PAUSE)
-        directions = 2 if config.rnn_type == "bidirectional" else 1
-        layer = Bidirectional if config.rnn_type == "bidirectional" else Unidirectional
-        sizes = [config.embedding, *[config.hidden * directions] * config.layers]
-        self.layers = nn.ModuleList(layer(size, config.hidden) for size in sizes[:-1])
+        both = config.rnn_type == "bidirectional"
+        sizes = [config.embedding, *[config.hidden * (1 + both)] * config.layers]
+        self.layers = nn.ModuleList(Recurrent(size, config.hidden, both) for size in sizes[:-1])
         self.norms = nn.ModuleList(nn.LayerNorm(size) for size in sizes)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(sizes[-1], len(MARKS) + len(CASES))

@@ -36,7 +36,7 @@ from asr.model.bundle import SavedModel, load_saved_model
 from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.nn.machine import processors, release_unused
 from asr.nn.precision import Arithmetic, chosen, int8_is_fast
-from asr.nn.rnn import Bidirectional
+from asr.nn.rnn import Recurrent
 from asr.punctuation.model import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
@@ -425,7 +425,7 @@ def _in_precision(
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d) and half:
             module.to(torch.bfloat16)
-        elif isinstance(module, Bidirectional):
+        elif isinstance(module, Recurrent):
             module.quantize() if precision == "int8" else module.pack(torch.bfloat16)
     return network
 

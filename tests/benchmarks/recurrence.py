@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from asr.nn.precision import chosen, products
-from asr.nn.rnn import Bidirectional, Packing
+from asr.nn.rnn import Packing, Recurrent
 
 SIZES = {"cpu": ["14x350"], "cuda": ["150x400", "300x400", "600x100"]}
 
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def our_layer(units: int, batch: int, steps: int, device: str) -> Callable[[], None]:
-    """A pass through `Bidirectional` and back."""
-    layer = Bidirectional(2 * units, units).to(device)
+    """A pass through `Recurrent` and back."""
+    layer = Recurrent(2 * units, units).to(device)
     x = torch.randn(batch * steps, 2 * units, device=device, requires_grad=True)
     packing = Packing(torch.full((batch,), steps, device=device), steps)
 

@@ -13,7 +13,7 @@ from asr.nn.gru import gru
 from asr.nn.gru_cpu import bits
 from asr.nn.gru_int8 import Int8Gru, quantize_rows, quantized
 from asr.nn.precision import int8_is_fast
-from asr.nn.rnn import Bidirectional, Packing
+from asr.nn.rnn import Packing, Recurrent
 
 pytestmark = pytest.mark.skipif(not int8_is_fast(torch.device("cpu")), reason="the processor has no VNNI")
 LENGTHS = [30, 1, 17, 70, 9]
@@ -107,9 +107,10 @@ def test_neighbors_change_nothing(speech: Tensor, generator: torch.Generator) ->
         assert torch.equal(network(speech[rows], order, torch.float32), together[rows])
 
 
-def test_a_layer_that_is_told_to(speech: Tensor) -> None:
+@pytest.mark.parametrize("both", [True, False])
+def test_a_layer_that_is_told_to(speech: Tensor, both: bool) -> None:
     torch.manual_seed(5)
-    layer = Bidirectional(SIZE, UNITS).eval()
+    layer = Recurrent(SIZE, UNITS, both).eval()
     with torch.inference_mode():
         before = layer(speech, PACKING)
         layer.quantize()

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.features.extractor import length_mask
 from asr.nn import rnn
-from asr.nn.rnn import Bidirectional, Packing, Unidirectional, batches_by_length
+from asr.nn.rnn import Packing, Recurrent, batches_by_length
 
 
 def packed(reference: nn.GRU, x: Tensor, lengths: list[int]) -> Tensor:
@@ -19,9 +19,9 @@ def packed(reference: nn.GRU, x: Tensor, lengths: list[int]) -> Tensor:
     return pad_packed_sequence(result, batch_first=True, total_length=x.shape[1])[0]
 
 
-def twins(size: int, hidden: int) -> tuple[Bidirectional, nn.GRU]:
+def twins(size: int, hidden: int) -> tuple[Recurrent, nn.GRU]:
     """Our bidirectional layer and PyTorch's with the same weights."""
-    ours = Bidirectional(size, hidden)
+    ours = Recurrent(size, hidden)
     theirs = nn.GRU(size, hidden, batch_first=True, bidirectional=True)
     for name, parameter in ours.named_parameters():
         direction, _, name = name.partition(".")
@@ -62,7 +62,7 @@ def test_bidirectional_equals_packed(lengths: list[int], size: int, hidden: int,
 
 def test_unidirectional_equals_packed() -> None:
     torch.manual_seed(2)
-    ours = Unidirectional(6, 5)
+    ours = Recurrent(6, 5, both=False)
     x, lengths = torch.randn(3, 40, 6), [17, 40, 1]
     packing = Packing(torch.tensor(lengths), 40)
     result = packing.unpack(ours(packing.pack(x), packing))

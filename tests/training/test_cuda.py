@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import asr
 from asr.features.extractor import length_mask
 from asr.features.filterbank import Filterbank
-from asr.nn.rnn import Bidirectional, Packing, on_gpu
+from asr.nn.rnn import Packing, Recurrent, on_gpu
 from asr.trainer.checkpoint import TrainState
 from asr.trainer.distributed import World
 from asr.trainer.trainer import Trainer
@@ -103,7 +103,7 @@ def test_the_kernels_in_bfloat16_are_as_near_as_those_of_a_cpu() -> None:
     lengths = torch.randint(1, 51, (37,))
     lengths[0] = 50
     x, weight = torch.randn(37, 50, 64), torch.randn(37, 50, 64) * length_mask(lengths, 50).unsqueeze(2)
-    layer = Bidirectional(64, 32)
+    layer = Recurrent(64, 32)
 
     def both_ways(device: str, bfloat16: bool) -> list[Tensor]:
         here = copy.deepcopy(layer).to(device)
