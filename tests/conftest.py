@@ -34,9 +34,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from asr.features.extractor import FeatureConfig
-    from asr.model.acoustic import AcousticConfig, AcousticModel
+    from asr.model.acoustic import AcousticConfig, AcousticModel, EncoderConfig
     from asr.model.bundle import save_model
-    from asr.model.encoder import EncoderConfig
     from asr.text.tokenizer import CharacterTokenizer
 
     folder = tmp_path_factory.mktemp("tiny_model")
@@ -58,9 +57,8 @@ def tiny_phone_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from asr.lexicon import Lexicon
     from asr.lexicon.g2p import G2P, G2PConfig
     from asr.lexicon.phones import VOCABULARY
-    from asr.model.acoustic import AcousticConfig, AcousticModel
+    from asr.model.acoustic import AcousticConfig, AcousticModel, EncoderConfig
     from asr.model.bundle import save_model
-    from asr.model.encoder import EncoderConfig
     from asr.text.tokenizer import CharacterTokenizer
 
     folder = tmp_path_factory.mktemp("tiny_phone_model")

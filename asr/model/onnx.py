@@ -22,8 +22,8 @@ from asr.errors import AsrError, UsageError
 from asr.features.extractor import TINY, FeatureExtractor
 from asr.features.filterbank import FLOOR, PREEMPHASIS, Filterbank
 from asr.io import write_whole
+from asr.model.acoustic import Encoder, RecurrentBlock, Subsampling
 from asr.model.bundle import SavedModel
-from asr.model.encoder import Encoder, RecurrentBlock, Subsampling
 from asr.nn.rnn import Memoryless, Recurrent
 
 OPSET = 18

@@ -246,18 +246,16 @@ class AcousticTask:
         sums: dict[str, Tensor | float] = {"loss": losses.detach().sum(), "blanks": count_blanks(log_probs, lengths)}
         sums |= {"tokens": tokens, "steps": int(steps.sum())}
         apart = disagreements(log_probs, lengths) if self.config.cr_ctc_weight else None
-        early_log_probs = self.module.log_probabilities
         if batch.phones:
             phones = early_targets = self._targets(batch.phones, views)
-            early_log_probs = self.module.phone_log_probabilities
-            phone_log_probs = self.module.phone_log_probabilities(encodings)
+            phone_log_probs = self.module.log_probabilities(encodings, phones=True)
             phone_losses = self._phone_losses(phone_log_probs, steps, *phones)
             sums |= {"phone_loss": phone_losses.detach().sum(), "phones": max(1, int(phones[1].sum()))}
             losses = mixed(losses, phone_losses, self.config.phone_weight)
             if apart is not None:
                 apart = mixed(apart, disagreements(phone_log_probs, lengths), self.config.phone_weight)
         if tapped is not None:
-            early = early_log_probs(self.module.encoder.norm(tapped))
+            early = self.module.log_probabilities(self.module.encoder.norm(tapped), phones=bool(batch.phones))
             losses = mixed(losses, sequence_losses(early, steps, *early_targets), self.config.intermediate_weight)
         if apart is not None:
             # Divergences are per pair and losses per view: twice the divergence keeps the paper's proportion.
@@ -352,7 +350,7 @@ class AcousticTask:
                 if not held_out.phones:
                     continue
                 targets, lengths = self._targets([held_out.phones[index] for index in chosen], 1)
-                log_probs = self.module.phone_log_probabilities(encodings)
+                log_probs = self.module.log_probabilities(encodings, phones=True)
                 losses = self._phone_losses(log_probs, steps.cpu(), targets, lengths).cpu()
                 fits = losses.isfinite()  # one utterance too fast for its words shall not hide what became of all
                 loss, phones = loss + float(losses[fits].sum()), phones + int(lengths[fits].sum())

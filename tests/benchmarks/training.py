@@ -29,8 +29,7 @@ from asr.corpus.dataset import BatchConfig
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.features.augment import WaveformAugmentConfig
 from asr.features.extractor import FeatureConfig
-from asr.model.acoustic import AcousticConfig
-from asr.model.encoder import EncoderConfig
+from asr.model.acoustic import AcousticConfig, EncoderConfig
 from asr.nn.precision import Precision, chosen, products
 from asr.text.tokenizer import TokenizerConfig
 from asr.trainer.distributed import World

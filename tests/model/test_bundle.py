@@ -16,9 +16,8 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.errors import ModelError, UsageError
 from asr.features.extractor import FeatureConfig
-from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.acoustic import AcousticConfig, AcousticModel, EncoderConfig
 from asr.model.bundle import load_saved_model, save_model
-from asr.model.encoder import EncoderConfig
 from asr.model.folder import BUNDLED, ModelFolder
 from asr.text.tokenizer import CharacterTokenizer, SentencePieceTokenizer
 from tests.features.signals import speechlike

@@ -8,9 +8,8 @@ import torch
 
 from asr.errors import UsageError
 from asr.features.extractor import FeatureConfig
-from asr.model.acoustic import AcousticConfig, AcousticModel
+from asr.model.acoustic import AcousticConfig, AcousticModel, EncoderConfig
 from asr.model.bundle import SavedModel, load_saved_model
-from asr.model.encoder import EncoderConfig
 from asr.text.tokenizer import CharacterTokenizer
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs asr[onnx]")

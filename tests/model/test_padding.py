@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from asr.config import validate
 from asr.errors import UsageError
 from asr.features.extractor import FeatureConfig
-from asr.model.acoustic import AcousticConfig, AcousticModel
-from asr.model.encoder import EncoderConfig
+from asr.model.acoustic import AcousticConfig, AcousticModel, EncoderConfig
 from tests.features.signals import speechlike
 
 rnn_types = st.sampled_from(["bidirectional", "unidirectional", "none"])

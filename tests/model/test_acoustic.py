@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr.nn.dropout import Dropout
+from asr.model.acoustic import Dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
