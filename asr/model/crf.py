@@ -29,6 +29,7 @@ from torch import Tensor
 
 from asr.errors import ModelError
 from asr.features.extractor import length_mask
+from asr.model import crf_cpu
 from asr.model.ctc import sequence_losses
 from asr.weights import read_weights, write_weights
 
@@ -63,6 +64,11 @@ class PhoneNgram:
         total: Doubles = np.where(places <= lengths[:, None], each, 0.0).sum(axis=1)
         return total
 
+    @cached_property
+    def kernel_tables(self) -> tuple[Floats, Floats, Floats]:
+        """What the compiled kernels read: the table as the forward and the backward pass want it, and the ends."""
+        return crf_cpu.tables(self.table)
+
     def save(self, path: Path | str) -> None:
         """Write what `load_phone_ngram` reads."""
         write_weights(Path(path), {"phone_ngram": torch.from_numpy(self.table)}, half=False)
@@ -77,40 +83,27 @@ def load_phone_ngram(path: Path | str) -> PhoneNgram:
         raise ModelError(f"{path} is not a phone n-gram: {error}", "Build it with recipes/phone_ngram.py.") from error
 
 
-class CrfLoss:
-    """The loss under one phone n-gram, whose labels are the network's outputs with the blank at index 0."""
+def crf_losses(
+    ngram: PhoneNgram, log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """−log p(target | utterance) of each utterance, and the loss of CTC beside it, which is needed on the way.
 
-    def __init__(self, ngram: PhoneNgram) -> None:
-        self.ngram = ngram
-
-    def __call__(
-        self, log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """−log p(target | utterance) of each utterance, and the loss of CTC beside it, which is needed on the way.
-
-        log_probs (B, T, V) are the outputs of a log-softmax, targets (B, U) padded → two (B,), float32. The first is
-        never below zero; both are infinite where a target does not fit (see `ctc.needed_steps`).
-        """
-        ctc = sequence_losses(log_probs, lengths, targets, target_lengths)
-        denominators: Tensor = _LogDenominator.apply(log_probs, lengths, self)
-        priors = self.ngram.log_probabilities(targets.cpu().numpy(), target_lengths.cpu().numpy())
-        return ctc - torch.from_numpy(priors).to(ctc) + denominators, ctc
-
-    @cached_property
-    def cpu_tables(self) -> tuple[Floats, Floats, Floats]:
-        """What the compiled kernels read: the n-gram as the forward and the backward pass want it, and the ends."""
-        from asr.model.crf_cpu import tables
-
-        return tables(self.ngram.table)
+    log_probs (B, T, V) are the outputs of a log-softmax, the blank at index 0, targets (B, U) padded → two (B,),
+    float32. The first is never below zero; both are infinite where a target does not fit (see `ctc.needed_steps`).
+    """
+    ctc = sequence_losses(log_probs, lengths, targets, target_lengths)
+    denominators: Tensor = _LogDenominator.apply(log_probs, lengths, ngram)
+    priors = ngram.log_probabilities(targets.cpu().numpy(), target_lengths.cpu().numpy())
+    return ctc - torch.from_numpy(priors).to(ctc) + denominators, ctc
 
 
 class _LogDenominator(torch.autograd.Function):
     """log of the sum over all strings, (B,), with the posteriors as its gradient by log_probs."""
 
     @staticmethod
-    def forward(ctx: Any, log_probs: Tensor, lengths: Tensor, loss: CrfLoss) -> Tensor:
+    def forward(ctx: Any, log_probs: Tensor, lengths: Tensor, ngram: PhoneNgram) -> Tensor:
         run = batched if log_probs.is_cuda else compiled
-        logarithms, posteriors = run(log_probs.detach().float(), lengths.to(log_probs.device), loss)
+        logarithms, posteriors = run(log_probs.detach().float(), lengths.to(log_probs.device), ngram)
         ctx.save_for_backward(posteriors)
         return logarithms
 
@@ -120,33 +113,32 @@ class _LogDenominator(torch.autograd.Function):
         return posteriors * gradients[0][:, None, None], None, None
 
 
-def compiled(log_probs: Tensor, lengths: Tensor, loss: CrfLoss) -> tuple[Tensor, Tensor]:
+def compiled(log_probs: Tensor, lengths: Tensor, ngram: PhoneNgram) -> tuple[Tensor, Tensor]:
     """log denominators (B,) and posteriors (B, T, V) on a CPU, one utterance after the other."""
-    from asr.model.crf_cpu import COMPILER, backward, forward, padded
-
-    COMPILER.announce()
+    crf_cpu.COMPILER.announce()
     batch, steps, size = log_probs.shape
-    probs = torch.zeros(batch, steps, padded(size))
+    width = crf_cpu.padded(size)
+    probs = torch.zeros(batch, steps, width)
     torch.exp(log_probs, out=probs[:, :, :size])
     posteriors, logarithms = torch.zeros(batch, steps, size), torch.empty(batch)
     # One utterance's states serve all: they stay in the cache.
-    alphas = np.empty((steps, 2, size, padded(size)), np.float32)
-    betas, scratch = np.empty((3, size, padded(size)), np.float32), np.empty((2, padded(size)), np.float32)
-    onwards, back, ends = loss.cpu_tables
+    alphas = np.empty((steps, 2, size, width), np.float32)
+    betas, scratch = np.empty((3, size, width), np.float32), np.empty((2, width), np.float32)
+    onwards, back, ends = ngram.kernel_tables
     for b, length in enumerate(lengths.tolist()):
         if length == 0:  # the empty string is the only one
-            logarithms[b] = float(np.log(loss.ngram.table[0, 0, 0]))
+            logarithms[b] = float(np.log(ngram.table[0, 0, 0]))
             continue
         said = probs[b, :length].numpy()
-        logarithms[b] = forward(said, onwards, ends, alphas, scratch)
-        backward(said, back, ends, alphas, betas, scratch, posteriors[b].numpy())
+        logarithms[b] = crf_cpu.forward(said, onwards, ends, alphas, scratch)
+        crf_cpu.backward(said, back, ends, alphas, betas, scratch, posteriors[b].numpy())
     return logarithms, posteriors
 
 
-def batched(log_probs: Tensor, lengths: Tensor, loss: CrfLoss) -> tuple[Tensor, Tensor]:
+def batched(log_probs: Tensor, lengths: Tensor, ngram: PhoneNgram) -> tuple[Tensor, Tensor]:
     """The same in PyTorch's own operations, for a GPU: all utterances of a frame together."""
     batch, steps, size = log_probs.shape
-    table = torch.from_numpy(loss.ngram.table).to(log_probs.device)
+    table = torch.from_numpy(ngram.table).to(log_probs.device)
     ends = table[:, :, 0].clone()
     # As matrices for a product by the label in the middle: [j, i, q]. What is no label, q = 0, comes after nothing.
     onwards = table.permute(1, 0, 2).contiguous()

@@ -22,6 +22,7 @@ from asr.features.augment import SpecAugmentConfig, WaveformAugmentConfig, augme
 from asr.features.extractor import RunningStatistics, length_mask
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.bundle import load_saved_model, save_model
+from asr.model.crf import crf_losses
 from asr.model.ctc import disagreements, pad_targets, sequence_losses
 from asr.nn.machine import processors
 from asr.scoring.result import score
@@ -34,7 +35,7 @@ from asr.training.data import (
     reason_against,
     run_tokenizer,
     shortest,
-    starting_crf,
+    starting_ngram,
     starting_lexicon,
     starting_sizes,
     take_weights,
@@ -181,7 +182,7 @@ class AcousticTask:
         self.tokenizer = run_tokenizer(
             config.output, config.tokenizer, texts, kept_head.tokenizer if kept_head else None
         )
-        self._crf = starting_crf(config.phone_ngram, origin, sizes)
+        self.phone_ngram = starting_ngram(config.phone_ngram, origin, sizes)
         torch.manual_seed(config.loop.seed)
         self.module: AcousticModel = AcousticModel(sizes, len(self.tokenizer.vocabulary))
         if origin:
@@ -265,9 +266,9 @@ class AcousticTask:
 
     def _phone_losses(self, log_probs: Tensor, steps: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
         """(B,): CTC, or CTC-CRF with a share of it."""
-        if self._crf is None:
+        if self.phone_ngram is None:
             return sequence_losses(log_probs, steps, targets, lengths)
-        crf, ctc = self._crf(log_probs, steps, targets, lengths)
+        crf, ctc = crf_losses(self.phone_ngram, log_probs, steps, targets, lengths)
         return crf + self.config.crf_ctc_weight * ctc
 
     def summary(self, sums: dict[str, float]) -> dict[str, float]:
@@ -323,7 +324,7 @@ class AcousticTask:
             facts,
             weights=weights,
             lexicon=self.lexicon,
-            phone_ngram=self._crf.ngram if self._crf else None,
+            phone_ngram=self.phone_ngram,
         )
 
     def _features(self, batch: SpeechBatch, views: int) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel
 from asr.model.bundle import SavedModel
-from asr.model.crf import CrfLoss, load_phone_ngram
+from asr.model.crf import PhoneNgram, load_phone_ngram
 from asr.model.ctc import needed_steps
 from asr.model.folder import ModelFolder, model_folder
 from asr.text.normalize import Normalizer
@@ -145,20 +145,20 @@ def starting_lexicon(wanted: str | None, origin: SavedModel | None, texts: Itera
     return lexicon
 
 
-def starting_crf(wanted: str | None, origin: SavedModel | None, sizes: AcousticConfig) -> CrfLoss | None:
-    """The loss of phones under the n-gram `wanted`, a file or a model's, or under that of the model to start from.
+def starting_ngram(wanted: str | None, origin: SavedModel | None, sizes: AcousticConfig) -> PhoneNgram | None:
+    """The phone n-gram `wanted`, a file or a model's, or that of the model to start from, where phones are learned.
 
     Raises `UsageError` where the n-gram is not of what is learned.
     """
     if wanted is None or wanted == NO_NGRAM:
-        return CrfLoss(origin.phone_ngram) if origin and origin.phone_ngram and sizes.phones and not wanted else None
+        return origin.phone_ngram if origin and sizes.phones and not wanted else None
     path = model_folder(wanted)
     ngram = load_phone_ngram(ModelFolder(path).phone_ngram if path.is_dir() else path)
     if not sizes.phones:
         raise UsageError("phone_ngram is for a network that learns phones", "Set lexicon=…, or leave phone_ngram out.")
     if len(ngram.table) != len(PHONES):
         raise UsageError(f"{wanted} is of {len(ngram.table)} labels, phones are {len(PHONES)}")
-    return CrfLoss(ngram)
+    return ngram
 
 
 def take_weights(network: AcousticModel, origin: SavedModel, reinit_head: bool) -> None:

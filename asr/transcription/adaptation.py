@@ -18,7 +18,7 @@ from torch import nn
 
 from asr.audio.source import Samples
 from asr.corpus.dataset import pad_waveforms
-from asr.model.crf import CrfLoss
+from asr.model.crf import crf_losses
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
 from asr.transcription.batching import batches
 from asr.transcription.reader import AudioReader, Request, RequestChunk
@@ -105,7 +105,7 @@ def _learned(recognizer: Recognizer, heard: Sequence[Heard], on_progress: Callab
     model = recognizer.model
     network = copy.deepcopy(model.network)
     optimizer = torch.optim.AdamW(_prepared(network), lr=RATE, weight_decay=0.0)
-    crf = CrfLoss(model.phone_ngram) if recognizer.reads_phones and model.phone_ngram is not None else None
+    ngram = model.phone_ngram if recognizer.reads_phones else None
     by_length = sorted(heard, key=lambda each: len(each.samples))
     groups = [by_length[start : start + TOGETHER] for start in range(0, len(by_length), TOGETHER)]
     padded = [pad_waveforms([each.samples for each in group]) for group in groups]
@@ -114,7 +114,7 @@ def _learned(recognizer: Recognizer, heard: Sequence[Heard], on_progress: Callab
     for _ in range(PASSES):
         for (_, lengths), (spectra, frames), wanted in zip(padded, features, targets, strict=True):
             outputs = network.recognize(spectra, frames, recognizer.reads_phones)
-            losses = crf(*outputs, *wanted)[0] if crf else sequence_losses(*outputs, *wanted)
+            losses = crf_losses(ngram, *outputs, *wanted)[0] if ngram else sequence_losses(*outputs, *wanted)
             optimizer.zero_grad()
             (losses.sum() / wanted[1].sum()).backward()
             optimizer.step()

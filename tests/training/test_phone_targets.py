@@ -17,7 +17,7 @@ from asr.lexicon.g2p import G2P, G2PConfig
 from asr.lexicon.phones import VOCABULARY
 from asr.model.average import average_models
 from asr.model.bundle import load_saved_model
-from asr.model.crf import CrfLoss, load_phone_ngram
+from asr.model.crf import crf_losses, load_phone_ngram
 from asr.model.ctc import sequence_losses
 from asr.training.acoustic import AcousticTask
 from asr.training.run import run_task
@@ -149,7 +149,7 @@ def test_held_out_phones_are_measured_first(tmp_path: Path, spoken: Path, ngram:
             targets = torch.tensor([subject.lexicon.encode(utterance.text)])
             arguments = log_probs, steps, targets, torch.tensor([targets.shape[1]])
             if crf:
-                among_all, alone = CrfLoss(load_phone_ngram(ngram))(*arguments)
+                among_all, alone = crf_losses(load_phone_ngram(ngram), *arguments)
                 loss += float(among_all + subject.config.crf_ctc_weight * alone)
             else:
                 loss += float(sequence_losses(*arguments))
