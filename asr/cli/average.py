@@ -24,7 +24,7 @@ def average(
     must descend from the same model.
     """
     from asr.errors import UsageError
-    from asr.model.average import average_models, last_models
+    from asr.model.bundle import average_models, last_models
     from asr.model.folder import model_folder
 
     if len(folders) == 1:

@@ -22,8 +22,7 @@ from asr.corpus.dataset import BatchConfig
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import AsrError, DataError, ModelError, UsageError
 from asr.model.acoustic import AcousticModel
-from asr.model.average import average_models, last_models
-from asr.model.bundle import load_saved_model, save_model
+from asr.model.bundle import average_models, last_models, load_saved_model, save_model
 from asr.model.ctc import needed_steps
 from asr.text.tokenizer import CharacterTokenizer
 from asr.trainer.trainer import LAST

@@ -15,8 +15,7 @@ from asr.errors import UsageError
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.g2p import G2P, G2PConfig
 from asr.lexicon.phones import VOCABULARY
-from asr.model.average import average_models
-from asr.model.bundle import load_saved_model
+from asr.model.bundle import average_models, load_saved_model
 from asr.model.crf import crf_losses, load_phone_ngram
 from asr.model.ctc import sequence_losses
 from asr.training.acoustic import AcousticTask
