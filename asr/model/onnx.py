@@ -105,12 +105,9 @@ def _features(graph: Graph, extractor: FeatureExtractor) -> tuple[str, str]:
     transform = extractor.transform
     if not isinstance(transform, Filterbank):
         raise UsageError("only models with filterbank features can be exported to ONNX")
-    frame, shift = graph.integer(transform.frame), graph.integer(transform.shift)
-    frames = graph(
-        "Max",
-        graph("Add", _floor_div(graph, graph("Sub", "lengths", frame), shift), graph.integer(1)),
-        graph.integer(0),
-    )
+    shift = graph.integer(transform.shift)
+    beyond = graph("Sub", "lengths", graph.integer(transform.frame - transform.shift))
+    frames = graph("Div", graph("Max", beyond, graph.integer(0)), shift)
     # As many frames as the longest signal has, but at least one: a batch of nothing still has a shape.
     longest = graph("Max", graph("ReduceMax", frames, keepdims=0), graph.integer(1))
     padded = graph("Pad", "waveforms", graph.integers(0, 0, 0, transform.frame))
@@ -230,12 +227,6 @@ def _mask(graph: Graph, lengths: str, x: str, axis: int) -> str:
     return graph("Cast", inside, to=FLOAT)
 
 
-def _floor_div(graph: Graph, value: str, divisor: str) -> str:
-    """Division that rounds down for negative values too (ONNX leaves their direction open)."""
-    remainder = graph("Mod", value, divisor)
-    return graph("Div", graph("Sub", value, remainder), divisor)
-
-
 def _slice(graph: Graph, x: str, axis: int, start: int, end: int) -> str:
     return graph("Slice", x, graph.integers(start), graph.integers(end), graph.integers(axis))
 
@@ -246,7 +237,6 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
-        self._known: dict[tuple[Any, ...], str] = {}
 
     def __call__(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add a node; the name of its (first) output."""
@@ -263,15 +253,15 @@ class Graph:
 
     def integers(self, *values: int) -> str:
         """A vector of int64."""
-        return self._once(("i", values), np.array(values, dtype=np.int64))
+        return self.constant(np.array(values, dtype=np.int64))
 
     def integer(self, value: int) -> str:
         """A single int64."""
-        return self._once(("n", value), np.array(value, dtype=np.int64))
+        return self.constant(np.array(value, dtype=np.int64))
 
     def number(self, value: float) -> str:
         """A single float32."""
-        return self._once(("f", value), np.array(value, dtype=np.float32))
+        return self.constant(np.array(value, dtype=np.float32))
 
     def rename(self, value: str, name: str) -> str:
         """The same value under a name for the outside."""
@@ -293,8 +283,3 @@ class Graph:
         model.ir_version = 9  # read by every onnxruntime of the last years
         onnx.checker.check_model(model, full_check=True)
         return model
-
-    def _once(self, key: tuple[Any, ...], array: np.ndarray[Any, Any]) -> str:
-        if key not in self._known:
-            self._known[key] = self.constant(array)
-        return self._known[key]

@@ -39,33 +39,22 @@ def narrow(x: Any, like: Any) -> Any:
     """A float32 as a number to store beside `like`: itself, or rounded to the nearest bfloat16, ties to even."""
 
 
-# numba chooses by the type of x when it compiles; it wants the same signature everywhere.
-def _as_it_is(x: Any) -> Any:
-    return x
+@overload(widen, inline="always", strict=False)  # numba compares annotations otherwise
+def _widen(x: Any) -> Any:
+    if x == types.uint16:
+        return lambda x: np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
+    return lambda x: x
 
 
-def _from_bfloat16(x: Any) -> Any:
-    return np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
-
-
-def _as_it_is_beside(x: Any, like: Any) -> Any:
-    return x
+@overload(narrow, inline="always", strict=False)
+def _narrow(x: Any, like: Any) -> Any:
+    return _to_bfloat16 if like == types.uint16 else lambda x, like: x
 
 
 def _to_bfloat16(x: Any, like: Any) -> Any:
     bits = np.float32(x).view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     return np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
-
-
-@overload(widen, inline="always")
-def _widen(x: Any) -> Any:
-    return _from_bfloat16 if x == types.uint16 else _as_it_is
-
-
-@overload(narrow, inline="always")
-def _narrow(x: Any, like: Any) -> Any:
-    return _to_bfloat16 if like == types.uint16 else _as_it_is_beside
 
 
 @inner
