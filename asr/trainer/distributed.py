@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+Item = TypeVar("Item")
 
 # The others wait while the leader decodes a corpus or validates; PyTorch's ten minutes on GPUs are too few.
 PATIENCE = timedelta(days=1)
@@ -79,22 +82,13 @@ def total(values: list[float], world: World) -> list[float]:
     return result
 
 
-def gather(items: list[str], world: World) -> list[str]:
+def gather(items: list[Item], world: World) -> list[Item]:
     """`items` of all processes, in the order of their ranks."""
     if world.size == 1:
         return items
-    parts: list[list[str]] = [[] for _ in range(world.size)]
+    parts: list[list[Item]] = [[] for _ in range(world.size)]
     dist.all_gather_object(parts, items)
     return [item for part in parts for item in part]
-
-
-def from_main(values: dict[str, float], world: World) -> dict[str, float]:
-    """The leading process's `values`, in every process."""
-    if world.size == 1:
-        return values
-    box: list[dict[str, float]] = [values]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
 
 
 def broadcast(module: nn.Module, world: World) -> None:

@@ -52,7 +52,10 @@ class Logger:
         self._file = (self.folder / METRICS).open("a", encoding="utf-8")
         self._board = _tensorboard(self.folder, state.update)
         if sys.stderr.isatty():
-            self._live = _live_line()
+            from rich.console import Console
+
+            self._live = Console(stderr=True).status("starting")
+            self._live.start()
 
     def step(self, state: TrainState, batches: int, share: float, summary: Summary) -> None:
         """After each update; the epoch has `batches` and this `share` of the run is done."""
@@ -62,7 +65,11 @@ class Logger:
         now = time.monotonic()
         if self.speaks and now - self._shown > (0.25 if self._live else QUIET_SECONDS):
             self._shown = now
-            self._show(self._line(state, batches, share, measured))
+            line = self._line(state, batches, share, measured)
+            if self._live:
+                self._live.update(line)
+            else:
+                print(line, file=sys.stderr, flush=True)
 
     def skip(self, state: TrainState, what: str, ids: list[str]) -> None:
         """An update was skipped because its loss or gradient was not finite; `ids` names whose."""
@@ -139,12 +146,6 @@ class Logger:
         words += [f"rate {state.learning_rate:.1e}", *([f"{speed:.0f} h/h"] if speed else []), f"{left} left"]
         return "  ".join(words)
 
-    def _show(self, line: str) -> None:
-        if self._live:
-            self._live.update(self._live.task_ids[0], description=line)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
 
 PREFIX = "validation_"
 
@@ -180,16 +181,6 @@ def listed(ids: list[str], most: int = 8) -> str:
 
 def _format(values: dict[str, float]) -> list[str]:
     return [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()]
-
-
-def _live_line() -> Any:
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    live = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=Console(stderr=True))
-    live.add_task("starting", total=None)
-    live.start()
-    return live
 
 
 def _tensorboard(folder: Path, update: int) -> Any:

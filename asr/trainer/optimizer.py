@@ -91,7 +91,7 @@ class MovingAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._shadow = {name: p.detach().clone() for name, p in module.named_parameters()} if decay else {}
+        self.shadow = {name: p.detach().clone() for name, p in module.named_parameters()} if decay else {}
 
     @torch.no_grad()
     def update(self, module: nn.Module, updates: int) -> None:
@@ -100,17 +100,13 @@ class MovingAverage:
             return
         decay = min(self.decay, (1 + updates) / (10 + updates))
         names, current = zip(*module.named_parameters(), strict=True)
-        torch._foreach_lerp_([self._shadow[name] for name in names], list(current), 1 - decay)
+        torch._foreach_lerp_([self.shadow[name] for name in names], list(current), 1 - decay)
 
     def weights(self, module: nn.Module) -> dict[str, Tensor]:
         """The module's state with averaged parameters."""
-        return {name: tensor.detach().clone() for name, tensor in (module.state_dict() | self._shadow).items()}
-
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return dict(self._shadow)
+        return {name: tensor.detach().clone() for name, tensor in (module.state_dict() | self.shadow).items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """From a checkpoint. Raises `KeyError` when it belongs to another module."""
-        for name, tensor in self._shadow.items():
+        for name, tensor in self.shadow.items():
             tensor.copy_(state[name])

@@ -298,7 +298,7 @@ class Trainer:
             with torch.inference_mode():
                 result = self.task.validate()
             self.module.load_state_dict(raw)
-        return distributed.from_main(result, self.world)
+        return distributed.gather([result], self.world)[0]
 
     def _keep(self, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         if not self.config.keep_epochs:
@@ -325,7 +325,7 @@ class Trainer:
             states = {
                 "module": self.module.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state(),
+                "average": self.average.shadow,
             }
             save_checkpoint(self.folder / LAST, self.state, states)
         self._last_saved = time.monotonic()
