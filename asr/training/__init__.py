@@ -1,1 +1,1 @@
-"""The training loop and the acoustic experiment."""
+"""What is trained: the tasks of the one training loop, and the life of a run."""

@@ -35,8 +35,8 @@ from asr.training.data import (
     reason_against,
     run_tokenizer,
     shortest,
-    starting_ngram,
     starting_lexicon,
+    starting_ngram,
     starting_sizes,
     take_weights,
 )
@@ -112,14 +112,7 @@ class AcousticExperiment:
             raise UsageError("batches.seconds must hold at least one utterance of longest_seconds")
         if self.shift_ms is not None and self.init_from is None:
             raise UsageError("shift_ms is for init_from", "Without it, set acoustic.features.shift_ms.")
-        for name in (
-            "crf_ctc_weight",
-            "cr_ctc_weight",
-            "sortagrad_epochs",
-            "augment_warmup_epochs",
-            "threads",
-            "workers",
-        ):
+        for name in ("crf_ctc_weight", "cr_ctc_weight", "sortagrad_epochs", "augment_warmup_epochs", "workers"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must not be negative")
         for name in ("phone_weight", "intermediate_weight"):
@@ -162,13 +155,8 @@ class AcousticTask:
         origin = load_saved_model(config.init_from) if config.init_from else None
         normalize = get_normalizer(config.normalizer)
         manifests = [read_texts(corpus.manifest, normalize) for corpus in config.train]
-        held_out = [read_texts(path, normalize) for path in config.validation]
+        held_out = [read_texts(path, normalize, "validate on") for path in config.validation]
         texts = [utterance.text for manifest in manifests for utterance in manifest]
-        named = [(corpus.manifest, "learn from") for corpus in config.train]
-        named += [(path, "validate on") for path in config.validation]
-        for (path, purpose), utterances in zip(named, manifests + held_out, strict=True):
-            if not utterances:
-                raise DataError(f"{path} has no utterance to {purpose}", "It is empty: make it with `asr prepare`.")
         kept_head = origin if origin and not config.reinit_head else None
         validated = [utterance.text for manifest in held_out for utterance in manifest]
         self.lexicon = starting_lexicon(config.lexicon, origin, texts + validated)
@@ -194,7 +182,7 @@ class AcousticTask:
             config.batches,
             config.loop.seed,
             self.sample_rate,
-            self._augment,
+            lambda batch, generator: augment_batch(batch, self.sample_rate, config.waveform, generator),
             config.sortagrad_epochs,
             config.augment_warmup_epochs,
             # A GPU learns faster than one thread resamples.
@@ -337,9 +325,6 @@ class AcousticTask:
         """Targets (views · B, U) on the device and their lengths (views · B,)."""
         targets, lengths = pad_targets(tokens * views)
         return targets.to(self.device, non_blocking=True), lengths
-
-    def _augment(self, batch: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
-        return augment_batch(batch, self.sample_rate, self.config.waveform, generator)
 
     def _measure(self, corpora: list[Corpus]) -> dict[str, float]:
         references, hypotheses = list[str](), list[str]()

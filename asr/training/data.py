@@ -11,7 +11,7 @@ import yaml
 
 from asr.config import read_yaml
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.errors import UsageError
+from asr.errors import DataError, UsageError
 from asr.io import fingerprint_text, write_text
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import VOCABULARY as PHONES
@@ -41,9 +41,12 @@ class CorpusConfig:
             raise ValueError("weight must be positive")
 
 
-def read_texts(manifest: Path, normalize: Normalizer) -> list[Utterance]:
-    """The utterances of a manifest, their texts normalized."""
-    return [replace(utterance, text=normalize(utterance.text)) for utterance in read_manifest(manifest)]
+def read_texts(manifest: Path, normalize: Normalizer, purpose: str = "learn from") -> list[Utterance]:
+    """The utterances of a manifest, their texts normalized. Raises `DataError` where there are none."""
+    utterances = [replace(utterance, text=normalize(utterance.text)) for utterance in read_manifest(manifest)]
+    if not utterances:
+        raise DataError(f"{manifest} has no utterance to {purpose}", "It is empty: make it with `asr prepare`.")
+    return utterances
 
 
 def reason_against(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
@@ -84,6 +84,8 @@ class PunctuationExperiment:
             raise UsageError(f"pauses must have the keys {', '.join(sorted(marks))}")
         if self.pauses and any(len(row) != LONGEST_PAUSE or sum(row) <= 0 for row in self.pauses.values()):
             raise UsageError(f"pauses must have {LONGEST_PAUSE} shares behind each mark")
+        if self.window < 2 or self.batch < 1 or self.epoch_batches < 1:
+            raise UsageError("window must be at least 2, batch and epoch_batches at least 1")
         if self.validation_words <= VALIDATION_WINDOW:
             raise UsageError(f"validation_words must be more than {VALIDATION_WINDOW}")
 
@@ -101,8 +103,7 @@ class PunctuationTask:
         self.pieces = torch.tensor([word_pieces(self.tokenizer, name) for name in names])  # (W + 1, PIECES)
         self.noise = Noise(config.noise, self._sound_alikes(names[1:]), config.pauses)
         torch.manual_seed(config.loop.seed)
-        self.network = Tagger(config.network, len(self.tokenizer.vocabulary))
-        self.module: nn.Module = self.network
+        self.module = Tagger(config.network, len(self.tokenizer.vocabulary))
 
     def describe_data(self) -> list[str]:
         """How much text there is, and in how many pieces."""
@@ -158,13 +159,11 @@ class PunctuationTask:
 
     def save(self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Write the model with these weights."""
-        save_punctuation(folder, PunctuationModel(self.network, self.tokenizer, self.mixed, [0.0] * 4), weights, facts)
+        save_punctuation(folder, PunctuationModel(self.module, self.tokenizer, self.mixed, [0.0] * 4), weights, facts)
 
     def _logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         pieces = self.pieces[batch.words].to(self.device)
-        result: tuple[Tensor, Tensor] = self.network(
-            pieces, batch.pauses.to(self.device), batch.lengths.to(self.device)
-        )
+        result: tuple[Tensor, Tensor] = self.module(pieces, batch.pauses.to(self.device), batch.lengths.to(self.device))
         return result
 
     def _validation(self) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from asr.errors import UsageError
@@ -88,6 +88,9 @@ class RecurrentExperiment:
             raise UsageError("other_pieces needs a model to go on from", "Set init_from, or leave other_pieces out.")
         if self.widen_to and (self.init_from is None or self.other_pieces):
             raise UsageError("widen_to needs a model to go on from, with its own pieces", "Set init_from alone.")
+        for name in ("widen_to", "sampled", "epoch_batches"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must not be negative")
         if self.loop.patience and not self.validation:
             raise UsageError("loop.patience needs a validation text")
 
@@ -100,6 +103,8 @@ class RecurrentTask:
         origin = load_recurrent(config.init_from) if config.init_from else None
         self.normalizer = origin.normalizer if origin else config.normalizer
         self.validation = list(self._sentences(config.validation))
+        if config.validation and not self.validation:
+            raise UsageError("the text to validate on has no words")
         some = _some(self._sentences(config.train), config.loop.seed)
         kept = origin.tokenizer if origin and not config.other_pieces else None
         self.tokenizer = run_tokenizer(config.output, config.tokenizer, some, kept)
@@ -113,13 +118,12 @@ class RecurrentTask:
             raise UsageError("the text to train on has no words")
         torch.manual_seed(config.loop.seed)
         if origin is None:
-            self.network = RecurrentNetwork(config.network, len(self.tokenizer.vocabulary))
+            self.module = RecurrentNetwork(config.network, len(self.tokenizer.vocabulary))
         else:
-            self.network = self._going_on(origin, config)
-        self.config = replace(config, network=self.network.config)
+            self.module = self._going_on(origin, config)
+        self.config = replace(config, network=self.module.config)
         """With the network's true sizes, which `init_from` may have decided."""
         self.sampled = SampledSoftmax(self._counts(), config.sampled) if config.sampled else None
-        self.module: nn.Module = self.network
         for sentence in self.validation:
             self.tokenizer.encode(sentence)  # what cannot be read is told now, not after an epoch
         self._planned: tuple[int, list[list[int]]] = (-1, [])
@@ -143,9 +147,9 @@ class RecurrentTask:
         """Cross-entropy per token."""
         inputs, targets = batch[0].to(self.device), batch[1].to(self.device)
         if self.sampled is None:
-            total = self.network.losses(inputs, targets).sum()
+            total = self.module.losses(inputs, targets).sum()
         else:
-            total = self.sampled.loss(self.network, inputs, targets, generator)
+            total = self.sampled.loss(self.module, inputs, targets, generator)
         tokens = int((batch[1] >= 0).sum())
         sums: dict[str, Tensor | float] = {"loss": total.detach(), "tokens": float(tokens)}
         return Loss(total / tokens, ["a batch of sentences"], sums, amount=0.0)  # no seconds of sound
@@ -166,7 +170,7 @@ class RecurrentTask:
 
     def model(self) -> RecurrentModel:
         """The network as it is now, ready to use."""
-        return RecurrentModel(self.network, self.tokenizer, self.normalizer)
+        return RecurrentModel(self.module, self.tokenizer, self.normalizer)
 
     def _going_on(self, origin: RecurrentModel, config: RecurrentExperiment) -> RecurrentNetwork:
         dropout = config.network.dropout

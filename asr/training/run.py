@@ -62,6 +62,8 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Any:
         raise UsageError(f"{path}: unknown task {task!r}", f"Known are: {', '.join(TASKS)}.")
     kind = TASKS[task][0]
     experiment: Experiment = validate(kind, apply_overrides(data, overrides, kind), str(path))
+    if experiment.threads < 0:
+        raise UsageError("threads must not be negative")
     experiment.check()
     return experiment
 

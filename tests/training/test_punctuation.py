@@ -126,6 +126,9 @@ def test_too_little_text_to_validate_on_is_told_before_training(tmp_path: Path) 
     write_text(tmp_path / "text")
     with pytest.raises(UsageError, match="validation_words must be more than 256"):
         experiment_in(tmp_path, "validation_words=256")
+    for nothing in ("window=1", "batch=0", "epoch_batches=0"):
+        with pytest.raises(UsageError, match="window must be at least 2, batch and epoch_batches at least 1"):
+            experiment_in(tmp_path, nothing)
     for name in ("words", "labels"):
         path = tmp_path / "text" / "validation" / f"{name}.npy"
         np.save(path, np.load(path)[:256])

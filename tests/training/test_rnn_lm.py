@@ -78,9 +78,9 @@ def test_a_model_goes_on_reading_with_its_own_tokenizer_and_sizes(
     experiment = configured([tmp_path / "more.txt"], [tmp_path / "more.txt"], tmp_path / "on", settings)
     task = RecurrentTask(experiment, torch.device("cpu"))
     before = load_recurrent(tmp_path / "before")
-    for name, tensor in task.network.state_dict().items():
+    for name, tensor in task.module.state_dict().items():
         assert torch.equal(tensor, before.network.state_dict()[name])
-    assert task.network.config == replace(model.network.config, dropout=0.0)
+    assert task.module.config == replace(model.network.config, dropout=0.0)
     after = load_recurrent(trained(experiment))
     assert (after.normalizer, after.tokenizer.vocabulary) == ("none", model.tokenizer.vocabulary)
     assert after.rescore(["a b"])[0] > before.rescore(["a b"])[0] + 0.5
@@ -181,9 +181,24 @@ def test_other_pieces_need_a_model_to_go_on_from(text: Path, tmp_path: Path) -> 
         configured([text], [], tmp_path / "run", ["other_pieces=true"])
 
 
-def test_a_wrong_setting_is_named(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"network\.unit"):
-        configured([text], [], tmp_path / "run", ["network.unit=3"])
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("network.unit=3", r"network\.unit"),
+        ("epoch_batches=-2", "epoch_batches must not be negative"),
+        ("sampled=-2", "sampled must not be negative"),
+        ("threads=-1", "threads must not be negative"),
+    ],
+)
+def test_a_wrong_setting_is_named(text: Path, tmp_path: Path, setting: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        configured([text], [], tmp_path / "run", [setting])
+
+
+def test_an_empty_text_to_validate_on_is_told(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(UsageError, match="the text to validate on has no words"):
+        RecurrentTask(configured([text], [tmp_path / "empty.txt"], tmp_path / "run", SETTINGS), torch.device("cpu"))
 
 
 VOCABULARY = 300
@@ -256,7 +271,7 @@ def test_a_run_goes_on_with_more_pieces_and_a_sampled_softmax(tmp_path: Path) ->
     second = configured([text], [text], tmp_path / "b", [*base, *goes_on])
     task = RecurrentTask(second, torch.device("cpu"))
     assert len(task.tokenizer.vocabulary) == 26
-    assert task.network.embedding.weight.shape == (26, 8)
+    assert task.module.embedding.weight.shape == (26, 8)
     before = task.validate()["perplexity"]
     trained(second)
     after = RecurrentTask(
