@@ -21,6 +21,7 @@ from typing import Any
 
 import compare
 
+from asr.cli.main import plain_errors
 from asr.io import write_text
 from asr.model.folder import ModelFolder
 from asr.transcription.decoder import FAST_BEAM, read_settings
@@ -145,11 +146,12 @@ def compared(plan: Path, before: str) -> str:
 
 
 if __name__ == "__main__":
-    paths = [Path(name) for name in sys.argv[1:]]
-    if missing := [path for path in paths if not path.exists()]:
-        raise SystemExit(f"asr: {missing[0]} does not exist: there is nothing to report yet")
-    pages = [path for path in paths if path.suffix == ".md"]
-    for path in pages:
-        write_text(path, renewed(path.read_text(encoding="utf-8")))
-    if not pages:
-        print(table(paths), end="")
+    with plain_errors():
+        paths = [Path(name) for name in sys.argv[1:]]
+        if missing := [path for path in paths if not path.exists()]:
+            raise SystemExit(f"asr: {missing[0]} does not exist: there is nothing to report yet")
+        pages = [path for path in paths if path.suffix == ".md"]
+        for path in pages:
+            write_text(path, renewed(path.read_text(encoding="utf-8")))
+        if not pages:
+            print(table(paths), end="")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.features import distortion
 
@@ -96,4 +97,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

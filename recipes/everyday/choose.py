@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sources import SOURCES, Utterance
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import read_manifest
 from asr.corpus.prepare import prepare, share
 from asr.text.normalize import none
@@ -135,4 +136,5 @@ def _runs(text: str, length: int) -> set[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    with plain_errors():
+        main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import read_manifest
 from asr.scoring.readers import read_transcripts
 
@@ -28,5 +29,6 @@ def main(manifest: Path, files: list[Path], words: frozenset[str]) -> None:
 
 
 if __name__ == "__main__":
-    end = sys.argv.index("--")
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:end]], frozenset(sys.argv[end + 1 :]))
+    with plain_errors():
+        end = sys.argv.index("--")
+        main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:end]], frozenset(sys.argv[end + 1 :]))

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.cli.main import plain_errors
 from asr.config import read_yaml
 from asr.punctuation.model import LOWER, MARKS, PAUSES, STOP, load_punctuation
 from asr.training.punctuation_data import Words, read_vocabulary
@@ -139,4 +140,5 @@ def _line(name: str, found: NDArray[np.bool_], true: NDArray[np.bool_]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.cli.main import plain_errors
 from asr.io import write_whole
 from asr.lm.text import read_sentences
 from asr.text.normalize import librispeech
@@ -55,4 +56,5 @@ def eight_grams(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

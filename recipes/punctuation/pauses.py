@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from spoken import UNKNOWN, find_labels
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import read_manifest
 from asr.errors import AsrError
 from asr.punctuation.model import LONGEST_PAUSE, MARKS, pause_classes
@@ -60,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

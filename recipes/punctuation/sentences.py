@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from punctuated import QUESTION, STOP
 
+from asr.cli.main import plain_errors
 from asr.io import write_whole
 from asr.lm.text import read_sentences
 from asr.text.normalize import librispeech
@@ -61,4 +62,5 @@ def sentences(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

@@ -22,6 +22,7 @@ from evaluate import Numbers, table
 from numpy.typing import NDArray
 from spoken import UNKNOWN, find_labels
 
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.punctuation.model import LOWER, NONE, PunctuationModel, load_punctuation
 from asr.scoring.alignment import find_edits
@@ -120,4 +121,5 @@ def read_ctm(paths: Sequence[Path]) -> dict[str, list[tuple[str, float, float]]]
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

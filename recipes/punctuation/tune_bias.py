@@ -16,6 +16,7 @@ import numpy as np
 from evaluate import Numbers, draw_pauses
 from numpy.typing import NDArray
 
+from asr.cli.main import plain_errors
 from asr.config import read_yaml
 from asr.punctuation.model import (
     COMMA,
@@ -79,4 +80,5 @@ def mean_f1(readings: Sequence[NDArray[np.float32]], true: Numbers, bias: NDArra
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()

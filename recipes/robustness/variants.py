@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 
 from asr.audio.read import read_audio
+from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.features import distortion
 
@@ -142,4 +143,5 @@ def _write(path: Path, samples: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    with plain_errors():
+        main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)

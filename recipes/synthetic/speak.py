@@ -27,6 +27,7 @@ from kokoro import RATE as KOKORO_RATE
 from kokoro import Kokoro
 from phonemes import Phonemizer
 
+from asr.cli.main import plain_errors
 from asr.corpus.prepare import share
 from asr.io import write_text, write_whole
 from asr.lexicon.g2p import load_g2p
@@ -189,4 +190,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with plain_errors():
+        main()
