@@ -212,6 +212,9 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
     features, encoder = model.config.features, model.config.encoder
     vocabulary = model.tokenizer.vocabulary
     memory = "feed-forward, no memory" if encoder.rnn_type == "none" else f"{encoder.rnn_type} GRU"
+    phones: list[tuple[str, str]] = []
+    if model.lexicon is not None:
+        phones = [("phones", f"{len(PHONES)}; a lexicon of {len(model.lexicon):,} words, G2P for others")]
     size = sum(file.stat().st_size for file in model.path.rglob("*") if file.is_file())
     return [
         ("features", f"{features.kind}, {model.network.features.size} a frame, normalized by {features.normalize}"),
@@ -220,16 +223,10 @@ def describe_model(name_or_path: Path | str) -> list[tuple[str, str]]:
         ("parameters", f"{parameters(model.network) / 1e6:.2f} M, {size / 1e6:.1f} MB on disk"),
         ("output", f"{1 / model.frame_seconds:g} steps a second"),
         ("tokens", f"{len(vocabulary)}: {' '.join(vocabulary[:SHOWN_TOKENS])} …"),
-        *_phones(model),
+        *phones,
         ("normalizer", model.normalizer),
         *_facts(model.training),
     ]
-
-
-def _phones(model: SavedModel) -> list[tuple[str, str]]:
-    if model.lexicon is None:
-        return []
-    return [("phones", f"{len(PHONES)}; a lexicon of {len(model.lexicon):,} words, G2P for others")]
 
 
 def _facts(training: dict[str, Any], of: str = "") -> list[tuple[str, str]]:

@@ -114,9 +114,6 @@ def run_tokenizer(
     return tokenizer
 
 
-NO_NGRAM = "none"
-
-
 def starting_sizes(
     wanted: AcousticConfig, origin: SavedModel | None, reinit_head: bool, shift_ms: float | None = None
 ) -> AcousticConfig:
@@ -153,7 +150,7 @@ def starting_ngram(wanted: str | None, origin: SavedModel | None, sizes: Acousti
 
     Raises `UsageError` where the n-gram is not of what is learned.
     """
-    if wanted is None or wanted == NO_NGRAM:
+    if wanted is None or wanted == "none":
         return origin.phone_ngram if origin and sizes.phones and not wanted else None
     path = model_folder(wanted)
     ngram = load_phone_ngram(ModelFolder(path).phone_ngram if path.is_dir() else path)

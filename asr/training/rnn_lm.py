@@ -117,10 +117,13 @@ class RecurrentTask:
         if not len(self.tokens):
             raise UsageError("the text to train on has no words")
         torch.manual_seed(config.loop.seed)
+        dropout = config.network.dropout
         if origin is None:
             self.module = RecurrentNetwork(config.network, len(self.tokenizer.vocabulary))
+        elif config.other_pieces:
+            self.module = with_other_pieces(origin, self.tokenizer, dropout)
         else:
-            self.module = self._going_on(origin, config)
+            self.module = widened(origin, config.widen_to or origin.network.config.units, dropout)
         self.config = replace(config, network=self.module.config)
         """With the network's true sizes, which `init_from` may have decided."""
         self.sampled = SampledSoftmax(self._counts(), config.sampled) if config.sampled else None
@@ -171,12 +174,6 @@ class RecurrentTask:
     def model(self) -> RecurrentModel:
         """The network as it is now, ready to use."""
         return RecurrentModel(self.module, self.tokenizer, self.normalizer)
-
-    def _going_on(self, origin: RecurrentModel, config: RecurrentExperiment) -> RecurrentNetwork:
-        dropout = config.network.dropout
-        if config.other_pieces:
-            return with_other_pieces(origin, self.tokenizer, dropout)
-        return widened(origin, config.widen_to or origin.network.config.units, dropout)
 
     def _sentences(self, texts: Sequence[Path]) -> Iterator[str]:
         normalize = get_normalizer(self.normalizer)
