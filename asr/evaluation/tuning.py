@@ -22,8 +22,7 @@ from asr.decoding.rescoring import SentenceModel, in_doubt
 from asr.errors import DataError
 from asr.evaluation.emissions import Example, Floats
 from asr.io import write_whole
-from asr.scoring.alignment import align_texts
-from asr.scoring.counts import total
+from asr.scoring.alignment import align_texts, total
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)
 BONUSES = (-2.0, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0, 4.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr.scoring.counts import Counts as Counts
+from asr.scoring.alignment import Counts as Counts
 from asr.scoring.report import build_report as build_report
 from asr.scoring.result import Score as Score
 from asr.scoring.result import ScoredUtterance as ScoredUtterance

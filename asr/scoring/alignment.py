@@ -1,22 +1,20 @@
-"""Aligning hypotheses with their references: which words were hit, replaced, deleted, inserted.
+"""Aligning hypotheses with their references: which words were hit, replaced, deleted, inserted; counts and rates.
 
 Two alignments are offered. `levenshtein` makes every error cost one, so that S + D + I is the least possible; it is
-jiwer's, called for many utterances at once. `nist` is the one of NIST's `sclite`, which jiwer does not have: a
-substitution costs 4, a deletion or an insertion 3. A substitution is then dearer than half a deletion with an
-insertion, so `sclite` sometimes prefers a deletion and an insertion that recover a hit where unit costs see fewer
-errors: its S + D + I can be larger.
+rapidfuzz's, which jiwer has too. `nist` is the one of NIST's `sclite`: a substitution costs 4, a deletion or an
+insertion 3. A substitution is then dearer than half a deletion with an insertion, so `sclite` sometimes prefers a
+deletion and an insertion that recover a hit where unit costs see fewer errors: its S + D + I can be larger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from operator import attrgetter
+from typing import Literal, NamedTuple, get_args
 
-import jiwer
 from rapidfuzz.distance import Levenshtein
-
-from asr.scoring.counts import Counts
 
 Aligner = Literal["levenshtein", "nist"]
 Kind = Literal["equal", "replace", "delete", "insert"]
@@ -24,11 +22,57 @@ Words = Sequence[str]
 ALIGNERS: tuple[Aligner, ...] = get_args(Aligner)
 LETTERS: dict[Kind, str] = {"equal": "C", "replace": "S", "delete": "D", "insert": "I"}
 
-_process: Any = jiwer.process_words  # its types know texts as strings and transforms as classes alone
-_BATCH = 5_000  # utterances whose alignments jiwer holds in memory at once
-_KINDS: dict[str, Kind] = {"substitute": "replace", "delete": "delete", "insert": "insert"}
 _SUBSTITUTION, _GAP = 4, 3  # sclite's costs; a gap is a deletion or an insertion
 _DIAGONAL, _DELETE, _INSERT = 0, 1, 2
+_FIELDS = attrgetter("hits", "substitutions", "deletions", "insertions")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Hits, substitutions, deletions and insertions, of words or of characters.
+
+    Rates are fractions of the whole: add the counts of all utterances first, never average the rates.
+    """
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+
+    @property
+    def reference(self) -> int:
+        """Length of the reference, H + S + D."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def hypothesis(self) -> int:
+        """Length of the hypothesis, H + S + I."""
+        return self.hits + self.substitutions + self.insertions
+
+    @property
+    def errors(self) -> int:
+        """S + D + I."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def error_rate(self) -> float:
+        """(S + D + I) / (H + S + D): the WER of words, the CER of characters.
+
+        An empty reference is divided by one, so that its rate is the number of insertions (as jiwer counts it).
+        """
+        return self.errors / max(self.reference, 1)
+
+    @property
+    def match_error_rate(self) -> float:
+        """MER, (S + D + I) / (H + S + D + I): at most 1, unlike the WER (Morris, Maier & Green 2004)."""
+        return self.errors / max(self.hits + self.errors, 1)
+
+    @property
+    def information_lost(self) -> float:
+        """WIL, 1 − (H / reference) · (H / hypothesis) (Morris, Maier & Green 2004)."""
+        if not self.reference and not self.hypothesis:
+            return 0.0
+        return 1.0 - self.hits**2 / (max(self.reference, 1) * max(self.hypothesis, 1))
 
 
 class Edit(NamedTuple):
@@ -65,58 +109,34 @@ class Alignment(NamedTuple):
     @property
     def counts(self) -> Counts:
         """The errors added up, and the hits between them."""
-        return _count([edit.kind for edit in self.edits], len(self.reference))
+        kinds = [edit.kind for edit in self.edits]
+        substitutions, deletions, insertions = kinds.count("replace"), kinds.count("delete"), kinds.count("insert")
+        return Counts(len(self.reference) - substitutions - deletions, substitutions, deletions, insertions)
 
 
 def align_texts(references: Sequence[str], hypotheses: Sequence[str], aligner: Aligner) -> Iterator[Alignment]:
     """Align pair by pair; words are what white space parts."""
-    for start in range(0, len(references), _BATCH):
-        left, right = (list(map(str.split, texts[start : start + _BATCH])) for texts in (references, hypotheses))
-        yield from map(Alignment, left, right, _find_edits(left, right, aligner))
+    for reference, hypothesis in zip(map(str.split, references), map(str.split, hypotheses), strict=True):
+        yield Alignment(reference, hypothesis, find_edits(reference, hypothesis, aligner))
 
 
 def find_edits(reference: Words, hypothesis: Words, aligner: Aligner = "levenshtein") -> list[Edit]:
     """The errors that turn one `reference` into its `hypothesis`, in order."""
-    return next(_find_edits([list(reference)], [list(hypothesis)], aligner))
-
-
-def _find_edits(references: Sequence[Words], hypotheses: Sequence[Words], aligner: Aligner) -> Iterator[list[Edit]]:
+    if reference == hypothesis:
+        return []
     if aligner == "nist":
-        return map(_align_as_sclite, references, hypotheses)
-    return map(_edits_of, _process(references, hypotheses, _as_given, _as_given).alignments)
-
-
-def _as_given(sentences: list[Words]) -> list[Words]:
-    """What jiwer shall do with texts that are lists of words already."""
-    return sentences
-
-
-def _edits_of(chunks: Iterable[jiwer.AlignmentChunk]) -> list[Edit]:
-    """jiwer's runs of alike errors, one by one."""
-    edits = []
-    for chunk in chunks:
-        if chunk.type != "equal":
-            kind, i, j = _KINDS[chunk.type], chunk.ref_start_idx, chunk.hyp_start_idx
-            down, right = kind != "insert", kind != "delete"
-            length = max(chunk.ref_end_idx - i, chunk.hyp_end_idx - j)
-            edits += [Edit(kind, i + step * down, j + step * right) for step in range(length)]
-    return edits
+        return _trace_back(_moves(reference, hypothesis), reference, hypothesis)
+    return list(map(Edit._make, Levenshtein.editops(reference, hypothesis).as_list()))
 
 
 def count_characters(reference: str, hypothesis: str) -> Counts:
-    """Counts over the code points of two texts, spaces included.
-
-    By jiwer's own aligner but without jiwer, which lists every letter and takes 25 times as long for the same counts.
-    """
-    if reference == hypothesis:
-        return Counts(hits=len(reference))
-    kinds = [str(edit[0]) for edit in Levenshtein.editops(reference, hypothesis).as_list()]
-    return _count(kinds, len(reference))
+    """Counts over the code points of two texts, spaces included."""
+    return Alignment(reference, hypothesis, find_edits(reference, hypothesis)).counts
 
 
-def _count(kinds: Sequence[str], reference_length: int) -> Counts:
-    substitutions, deletions, insertions = kinds.count("replace"), kinds.count("delete"), kinds.count("insert")
-    return Counts(reference_length - substitutions - deletions, substitutions, deletions, insertions)
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of all `counts`; zeros where there are none."""
+    return Counts(*map(sum, zip(*map(_FIELDS, counts), strict=True)))
 
 
 def iterate_pairs(reference: Words, hypothesis: Words, edits: Sequence[Edit]) -> Iterator[Pair]:
@@ -132,27 +152,13 @@ def iterate_pairs(reference: Words, hypothesis: Words, edits: Sequence[Edit]) ->
     yield from map(hit, reference[i:], hypothesis[j:])
 
 
-def write_operations(edits: Sequence[Edit], reference_length: int) -> str:
-    """The alignment as one letter a column: C correct, S substituted, D deleted, I inserted."""
-    parts, i = [], 0
-    for kind, error_i, _ in edits:
-        parts.append("C" * (error_i - i) + LETTERS[kind])
-        i = error_i + (kind != "insert")
-    return "".join(parts) + "C" * (reference_length - i)
-
-
-def _align_as_sclite(reference: Words, hypothesis: Words) -> list[Edit]:
-    """The errors of the cheapest alignment under costs 4/3/3.
+def _moves(reference: Words, hypothesis: Words) -> list[bytearray]:
+    """For every cell of the table the last move of a cheapest way to it; margins are left to the trace.
 
     Where two ways cost the same, the order of preference is `sclite`'s own (checked against the program count by
     count), because equally dear ways may differ in their number of errors: 3 substitutions weigh as much as
     2 deletions with 2 insertions.
     """
-    return [] if reference == hypothesis else _trace_back(_moves(reference, hypothesis), reference, hypothesis)
-
-
-def _moves(reference: Words, hypothesis: Words) -> list[bytearray]:
-    """For every cell of the table the last move of a cheapest way to it; margins are left to the trace."""
     above = [_GAP * j for j in range(len(hypothesis) + 1)]
     table = []
     for i, word in enumerate(reference, 1):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from asr.errors import AsrError, UsageError
-from asr.scoring.alignment import align_texts
-from asr.scoring.counts import Counts, is_number, total
+from asr.scoring.alignment import Counts, align_texts, total
+from asr.scoring.formats import is_number
 from asr.scoring.result import Score, ScoredUtterance, compose, fold_case, normalize_texts
 
 BINS = 6

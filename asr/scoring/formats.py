@@ -23,14 +23,14 @@ import html
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 from asr.errors import DataError
 from asr.io import parse_json
 from asr.scoring.alignment import TimedWord
-from asr.scoring.counts import is_number
 
 Format = Literal[
     "auto", "trn", "jsonl", "json", "whisper", "ctm", "stm", "srt", "vtt", "csv", "tsv", "segments", "kaldi", "plain"
@@ -262,6 +262,11 @@ def _timed_words(record: Mapping[str, Any]) -> Iterator[TimedWord]:
             word, start, end = item.get("word", item.get("text")), item.get("start"), item.get("end")
             if isinstance(word, str) and is_number(start) and is_number(end):
                 yield TimedWord(float(start), float(end), word.strip())
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of a file is a number that a float can hold; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _from_records(form: Format, records: list[Record], path: Path, side: Side) -> Parsed:

@@ -10,17 +10,19 @@ from typing import Any
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import (
     ALIGNERS,
+    LETTERS,
     Aligner,
     Alignment,
+    Counts,
     Edit,
     Pair,
     TimedWord,
     align_texts,
     count_characters,
     iterate_pairs,
-    write_operations,
+    total,
 )
-from asr.scoring.counts import Counts, is_number, total
+from asr.scoring.formats import is_number
 
 _LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
@@ -52,7 +54,7 @@ class ScoredUtterance:
     @property
     def operations(self) -> str:
         """The alignment as one letter a column: C correct, S substituted, D deleted, I inserted."""
-        return write_operations(self.edits, self.words.reference)
+        return "".join(LETTERS[pair.kind] for pair in self.pairs)
 
     @property
     def pairs(self) -> list[Pair]:

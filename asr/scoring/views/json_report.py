@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from asr.scoring.alignment import Counts
 from asr.scoring.bootstrap import LEVEL, Interval
 from asr.scoring.breakdown import Breakdown
-from asr.scoring.counts import Counts
 from asr.scoring.report import Board, Report
 from asr.scoring.result import Score, ScoredUtterance
 from asr.scoring.significance import Comparison

@@ -7,8 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
-from asr.scoring.alignment import LETTERS
-from asr.scoring.counts import total
+from asr.scoring.alignment import LETTERS, total
 from asr.scoring.report import Report
 from asr.scoring.result import Score, ScoredUtterance
 
