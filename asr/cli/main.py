@@ -82,8 +82,8 @@ app.add_typer(lexicon.app, name="lexicon", help="How words are spoken: build a l
 
 def command() -> None:
     """The `asr` command: a process of its own, which ends with it."""
-    # Torch and the tables of a search are half a million objects that stay: to look for garbage among them after every
-    # few hundred new ones, as Python does, costs half a second.
+    # Torch, the tables of a search and the alignments of a large corpus are many objects that stay: to look for garbage
+    # among them after every few hundred new ones, as Python does, costs half a second.
     gc.set_threshold(100_000, 20, 50)
     try:
         run()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -109,29 +106,17 @@ def score(
         for option, value in (others | {"--worst": worst or None}).items():
             if value is not None:
                 raise UsageError(f"{option} is for one system", "Give one HYP.")
-        with _no_collection():
-            board = board_of_files(reference, hypotheses, **options)
+        board = board_of_files(reference, hypotheses, **options)
         for form, path in files.items():
             if path is not None:
                 write_board(board, path, form, embed_audio=embed_audio)
         _print_json(render_board_json(board)) if to_stdout else print_board(board, by=tuple(by or ()))
         return
-    with _no_collection():
-        report = report_on_files(reference, hypotheses[0], against=against, vocabulary=vocabulary, **options)
-        for form, path in (files | of_one).items():
-            if path is not None:
-                write_report(report, path, form, embed_audio=embed_audio)
+    report = report_on_files(reference, hypotheses[0], against=against, vocabulary=vocabulary, **options)
+    for form, path in (files | of_one).items():
+        if path is not None:
+            write_report(report, path, form, embed_audio=embed_audio)
     _print_json(render(report, "json", Path())) if to_stdout else print_report(report, by=tuple(by or ()), worst=worst)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Millions of small objects in no circles: looking for circles among them takes a third of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _print_json(text: str) -> None:
