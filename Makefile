@@ -23,7 +23,7 @@ $(VENV)/.test: $(VENV)/.core
 venv: $(VENV)/.test ## create .venv with everything for development
 
 demo: $(VENV)/.core ## install and transcribe data/samples with the bundled model
-	@$(BIN)/python -m asr.cli.demo data/samples
+	@$(BIN)/python recipes/demo.py data/samples
 
 lint: $(VENV)/.test ## ruff, mypy and the import rules
 	$(BIN)/ruff check .

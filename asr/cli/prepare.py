@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from asr.cli.progress import shown
 
 if TYPE_CHECKING:
     from asr.corpus.download import Report
     from asr.corpus.manifest import Utterance
     from asr.corpus.prepare import Preparation
 
-_LINE_SECONDS = 30.0
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Root = Annotated[Path, typer.Option("--root", help="Folder of the corpus.", show_default=False)]
@@ -125,45 +125,27 @@ def _count(number: int, noun: str) -> str:
 
 
 def _track(utterances: Iterable[Utterance], total: int) -> Iterator[Utterance]:
-    """A progress bar on a terminal's standard error, a line now and then elsewhere."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(utterances, "measuring", total=total, console=console, transient=True)
-        return
-    told = monotonic()
-    for number, utterance in enumerate(utterances):
-        if monotonic() - told >= _LINE_SECONDS:
-            told = monotonic()
-            typer.echo(f"asr: measured {number} of {total}", err=True)
-        yield utterance
+    with shown(total) as advance:
+        for utterance in utterances:
+            yield utterance
+            advance(1)
 
 
 @contextmanager
 def _bytes_bar() -> Iterator[Report]:
     """A progress bar of bytes for each step of a download, on a terminal only."""
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
 
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
+    speeds = (progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True)
-    tasks: dict[str, TaskID] = {}
+    tasks: dict[str, progress.TaskID] = {}
+    with progress.Progress(*columns, *speeds, console=console, disable=not console.is_terminal, transient=True) as bar:
 
-    def report(step: str, done: int, total: int | None) -> None:
-        if step not in tasks:
-            tasks[step] = bar.add_task(step, total=total)
-        bar.update(tasks[step], completed=done, total=total)
+        def report(step: str, done: int, total: int | None) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=total)
+            bar.update(tasks[step], completed=done, total=total)
 
-    with bar:
         yield report

@@ -116,7 +116,7 @@ def transcribe(
             rest = [each for each in found if not target.is_complete(each.name)]
             summary.skipped, found = len(found) - len(rest), rest
     if found:
-        from asr.cli.progress import sound_shown
+        from asr.cli.progress import shown
         from asr.transcription.outputs import seconds_of
         from asr.transcription.readable import Readable
         from asr.transcription.reader import Request, read_whole
@@ -128,7 +128,7 @@ def transcribe(
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         show = target.show if isinstance(target, Printer) else _say_nothing
         readable = Readable(model, punctuation and forms != ["ctm"], numbers, show)
-        with sound_shown(lambda: seconds_of(requests), quiet or live) as advance:
+        with shown(lambda: seconds_of(requests), quiet or live, "s") as advance:
             outcomes: Iterator[Transcript | Failure]
             if engine == "ray":
                 from asr.transcription.ray_engine import transcribe_with_ray

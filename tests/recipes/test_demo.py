@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from demo import main
 
 from asr.audio.read import probe_audio
-from asr.cli.demo import main
 from asr.text.normalize import librispeech
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ RECORDINGS = sorted(path for path in SAMPLES.iterdir() if path.suffix in (".wav"
 
 
 def demo(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "asr.cli.demo", *map(str, arguments)]
+    command = [sys.executable, "recipes/demo.py", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
 

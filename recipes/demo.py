@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import asr
+from asr.cli.main import plain_errors
+from asr.errors import DataError
+
 
 def main(folder: Path, model: str = "default") -> None:
     """Transcribe every recording of `folder` that has a text beside it. Raises `DataError` when there is none."""
-    import asr
-    from asr.errors import DataError
-
     recordings = sorted(
         path for path in folder.iterdir() if path.suffix != ".txt" and path.with_suffix(".txt").exists()
     )
@@ -37,14 +38,10 @@ def _remark(text: str) -> None:
 
 
 def _wer(references: list[str], hypotheses: list[str]) -> str:
-    import asr
-
     result = asr.score(references, hypotheses, normalizer="librispeech")
     return f"{100 * result.wer:.1f} % ({result.words.errors} of {result.words.reference} words)"
 
 
 if __name__ == "__main__":
-    from asr.cli.main import plain_errors
-
     with plain_errors():
         main(Path(sys.argv[1]), *sys.argv[2:3])
