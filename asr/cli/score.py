@@ -77,7 +77,7 @@ def score(
     from asr.errors import UsageError
     from asr.scoring.files import board_of_files, report_on_files
     from asr.scoring.views import render, write_board, write_report
-    from asr.scoring.views.json_report import render_board_json
+    from asr.scoring.views.data import render_board_json
     from asr.scoring.views.terminal import print_board, print_report
 
     if embed_audio and html is None:

@@ -29,8 +29,6 @@ from asr.scoring.breakdown import (
 from asr.scoring.result import Score, ScoredUtterance
 from asr.scoring.significance import Comparison, compare, conclude, holm
 
-WORST = 20
-
 
 @dataclass(frozen=True)
 class Report:
@@ -63,7 +61,7 @@ class Report:
     @property
     def worst(self) -> list[ScoredUtterance]:
         """The utterances with most errors."""
-        return worst(self.score, WORST)
+        return worst(self.score)
 
     @property
     def conclusion(self) -> str:

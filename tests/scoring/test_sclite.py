@@ -15,7 +15,7 @@ import pytest
 from asr.scoring import Counts, score
 from asr.scoring.readers import read_transcripts
 from asr.scoring.significance import compare
-from asr.scoring.views.tables import render_pra
+from asr.scoring.views.data import render_pra
 
 pytestmark = pytest.mark.slow
 SPEAKER = re.compile(r"^(\d+)-")

@@ -17,9 +17,8 @@ from asr.errors import AudioError
 from asr.scoring import score
 from asr.scoring.files import board_of_files, report_on_files
 from asr.scoring.report import build_report, notices
-from asr.scoring.views.html.page import render_html
-from asr.scoring.views.json_report import render_json
-from asr.scoring.views.tables import render_csv, render_pra, render_sys
+from asr.scoring.views.data import render_csv, render_json, render_pra, render_sys
+from asr.scoring.views.page import render_html
 from asr.scoring.views.terminal import print_report
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=alert(1)> &amp; \"quoted\" 'too' \u2028"

@@ -26,23 +26,22 @@ def write_report(report: Report, path: Path | str, form: str | None = None, *, e
 
 def render(report: Report, form: str, folder: Path, embed_audio: bool = False) -> str:
     """The text of `report` in one of `FORMS`, to be written into `folder`."""
-    from asr.scoring.views import tables
-    from asr.scoring.views.html.page import render_html
-    from asr.scoring.views.json_report import render_json
+    from asr.scoring.views import data
+    from asr.scoring.views.page import render_html
 
     if form == "html":
         return render_html(report, folder, embed_audio)
     if form == "json":
-        return render_json(report)
+        return data.render_json(report)
     if form == "csv":
-        return tables.render_csv(report)
-    return tables.render_pra(report.score) if form == "pra" else tables.render_sys(report.score, report.name)
+        return data.render_csv(report)
+    return data.render_pra(report.score) if form == "pra" else data.render_sys(report.score, report.name)
 
 
 def write_board(board: Board, path: Path | str, form: str | None = None, *, embed_audio: bool = False) -> None:
     """Write a table of systems as html or json; the page of every pair of systems stands beside it, linked from it."""
-    from asr.scoring.views.html.page import pair_page, render_board_html
-    from asr.scoring.views.json_report import render_board_json
+    from asr.scoring.views.data import render_board_json
+    from asr.scoring.views.page import pair_page, render_board_html
 
     path = Path(path)
     form = form or path.suffix.lstrip(".").lower()

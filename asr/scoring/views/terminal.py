@@ -42,10 +42,7 @@ def _print(lines: Iterable[Text], console: Console | None) -> None:
 def _printable(text: str, encoding: str) -> str:
     """`text` in letters that steer no terminal and that its encoding can write, one for each."""
     shown = [letter if letter.isprintable() else "�" for letter in text]
-    try:
-        return "".join(letter if letter.encode(encoding, "ignore") else _PLAIN.get(letter, "?") for letter in shown)
-    except LookupError:
-        return "".join(shown)
+    return "".join(letter if letter.encode(encoding, "ignore") else _PLAIN.get(letter, "?") for letter in shown)
 
 
 def _lines(report: Report, by: tuple[str, ...], worst: int) -> Iterator[Text]:

@@ -1,6 +1,7 @@
-"""The page put together: sections, data, style and script in one file; recordings are linked from it or held in it.
+"""The self-contained page: sections, data, style and script in one file that opens from disk, without a network.
 
-So is the page of several systems: their error rates side by side, every difference, the breakdowns of each.
+Recordings are linked from it or held in it. The page of several systems is made in the same way: their error rates side
+by side, every difference, the breakdowns of each.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from asr.io import is_file
 from asr.scoring.report import Board, Difference, Report, describe_inputs, notices
 from asr.scoring.result import ScoredUtterance
 from asr.scoring.significance import format_p_value
-from asr.scoring.views.html import charts, sections
+from asr.scoring.views import charts, sections
 
 DRAWN = 300
 
@@ -74,9 +75,11 @@ def policy_hash(text: str) -> str:
 def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
     rows: list[list[Any]] = []
     baseline = report.comparison.first.utterances if report.comparison else None
-    drawn = _drawn(report)
+    # Drawn where most is wrong: reading all of a large corpus would take minutes.
+    ranked = sorted(report.score.utterances, key=lambda utterance: -utterance.words.errors)
+    drawn, unreadable = {utterance.id for utterance in ranked[:DRAWN]}, report.settings.get("unreadable", {})
     for index, utterance in enumerate(report.score.utterances):
-        path = find_audio(utterance)
+        path = None if utterance.id in unreadable else find_audio(utterance)
         source = None
         if path is not None:
             source = embed_audio(utterance, path) if embed else link_audio(utterance, path, folder)
@@ -99,19 +102,13 @@ def _data(report: Report, folder: Path, embed: bool) -> dict[str, Any]:
     return {"system": report.name, "baseline": report.baseline, "utterances": rows}
 
 
-def _drawn(report: Report) -> set[str]:
-    """The utterances whose waveform is in the page: reading all of a large corpus would take minutes."""
-    ranked = sorted(report.score.utterances, key=lambda utterance: -utterance.words.errors)
-    return {utterance.id for utterance in ranked[:DRAWN]}
-
-
 def _rounded(times: Sequence[tuple[float, float]]) -> list[float] | None:
     """Starts and ends in turn, to the hundredth of a second."""
     return [round(bound, 2) for bounds in times for bound in bounds] or None
 
 
 def _read(name: str) -> str:
-    return read_page(name, "asr.scoring.views.html")
+    return read_page(name, "asr.scoring.views")
 
 
 COLUMNS = 240  # of a drawn waveform

@@ -10,7 +10,7 @@ from typing import Any
 from asr.scoring.bootstrap import Interval
 from asr.scoring.report import Report, describe_inputs, notices
 from asr.scoring.significance import format_p_value
-from asr.scoring.views.html import charts
+from asr.scoring.views import charts
 
 LISTED = 12
 

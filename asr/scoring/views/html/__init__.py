@@ -1,1 +1,0 @@
-"""The self-contained HTML page: no network, no library, one file that opens from disk."""
