@@ -43,7 +43,7 @@ def evaluate(
 
     options = search.decode_options()
     counts = [len(read_manifest(manifest)) for manifest in manifests]
-    names = _names(manifests)
+    names = _names(manifests) if out is not None and len(manifests) > 1 else {}
     recognizer = load_model(model, device=device, threads=threads, search=options)
     decoding = describe_search(recognizer.model.path, options) | ({"adapted": "to each speaker"} if adapt else {})
     failed = False
@@ -51,7 +51,7 @@ def evaluate(
         if out is None:
             folder = default_folder(recognizer.model.path.resolve(), manifest, decoding)
         else:
-            folder = out if len(manifests) == 1 else out / names[manifest]
+            folder = out / names[manifest] if names else out
             former = report_made_by(folder)
             if former not in (None, provenance(recognizer.model.path, manifest, decoding)):
                 print(f"asr: {folder} held the report of another model, manifest or search: replaced", file=sys.stderr)

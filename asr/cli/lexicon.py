@@ -12,7 +12,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def lexicon() -> None:
-    """Lexicons: how words are spoken."""
+    """How words are spoken: build a lexicon."""
 
 
 @app.command()

@@ -42,11 +42,6 @@ Size = Annotated[
 Model = Annotated[Path, typer.Argument(metavar="LM", help="A language model.", show_default=False)]
 
 
-@app.callback()
-def lm() -> None:
-    """Language models: train, measure, tune, sample."""
-
-
 @app.command()
 def train(
     texts: Texts,
@@ -210,7 +205,7 @@ def tune(
     from asr.corpus.manifest import read_manifest
     from asr.decoding import DecodingConfig
     from asr.evaluation import tuning
-    from asr.evaluation.emissions import evenly, manifest_emissions
+    from asr.evaluation.decode import evenly, manifest_emissions
     from asr.evaluation.evaluate import model_name
     from asr.io import write_text
     from asr.lm.load import load_language_model

@@ -37,7 +37,6 @@ from asr.former_names import modern_options
 
 app = typer.Typer(
     name="asr",
-    help="Transcribe recordings, train recurrent speech recognizers, and read honest WER reports.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -60,7 +59,6 @@ def start(
     ] = False,
 ) -> None:
     """Transcribe recordings, train recurrent speech recognizers, and read honest WER reports."""
-    del version
 
 
 app.command("transcribe")(transcribe.transcribe)
@@ -77,7 +75,7 @@ app.command("info")(info.info)
 app.command("score")(score.score)
 app.command("serve")(serve.serve)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
-app.add_typer(lexicon.app, name="lexicon", help="How words are spoken: build a lexicon.")
+app.add_typer(lexicon.app, name="lexicon")
 
 
 def command() -> None:

@@ -84,8 +84,7 @@ class DecodeArguments:
         """For `make_decode`. Raises `UsageError` for options that contradict each other."""
         from asr.transcription.decoder import DecodeOptions
 
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return DecodeOptions(**given | {"hotwords": self.hotwords or ()})
+        return DecodeOptions(**vars(self) | {"hotwords": self.hotwords or ()})
 
 
 def search_options(command: Callable[..., None]) -> Callable[..., None]:

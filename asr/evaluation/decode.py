@@ -1,29 +1,38 @@
-"""Decoding a manifest so that an interrupted run goes on where it was.
+"""What a recognizer makes of a manifest, computed once and kept: its texts, and the emissions behind them.
 
-Every finished utterance is a line of `hypotheses.part.jsonl`; the first line says what made it (model, data,
-decoding). A run that finds such a file made in the same way takes its lines over; any other is begun anew.
+Of texts, every finished utterance is a line of `hypotheses.part.jsonl`, whose first line says what made it (model,
+data, decoding). A run that finds such a file made in the same way takes its lines over; any other is begun anew.
+Emissions are kept as a whole, for tuning, which decodes them again and again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from asr.audio.read import probe_audio, read_audio
-from asr.corpus.manifest import Utterance
+from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import AsrError, AudioError
+from asr.io import fingerprint_files, write_whole
 from asr.transcription.adaptation import adapt, spread
-from asr.transcription.reader import Request
+from asr.transcription.batching import batches, windows
+from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure
 
 PART = "hypotheses.part.jsonl"
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -97,26 +106,22 @@ def decode_manifest(
 
 def _resume(part: Path, made_by: Mapping[str, Any]) -> dict[str, Decoded]:
     """The utterances that an earlier run left, if it was made in the same way; else a fresh file."""
-    header = json.dumps(made_by, sort_keys=True)
+    header = json.dumps(made_by, sort_keys=True).encode() + b"\n"
     texts: dict[str, Decoded] = {}
-    whole = 0
-    if part.exists():
-        data = part.read_bytes()
-        first, _, rest = data.partition(b"\n")
-        if first.decode("utf-8", "replace") == header:
-            whole = len(first) + 1
-            for line in rest.split(b"\n")[:-1]:  # what follows the last line feed was cut short
-                try:
-                    decoded = Decoded(**json.loads(line))
-                except (ValueError, TypeError):  # written by another version, or not at all when the power failed
-                    break
-                texts[decoded.id] = decoded
-                whole += len(line) + 1
     part.parent.mkdir(parents=True, exist_ok=True)
-    if whole:
-        os.truncate(part, whole)
-    else:
-        part.write_text(header + "\n", encoding="utf-8")
+    data = part.read_bytes() if part.exists() else b""
+    if not data.startswith(header):
+        part.write_bytes(header)
+        return texts
+    whole = len(header)
+    for line in data[whole:].split(b"\n")[:-1]:  # what follows the last line feed was cut short
+        try:
+            decoded = Decoded(**json.loads(line))
+        except (ValueError, TypeError):  # written by another version, or not at all when the power failed
+            break
+        texts[decoded.id] = decoded
+        whole += len(line) + 1
+    os.truncate(part, whole)
     return texts
 
 
@@ -175,3 +180,83 @@ def request_of(utterance: Utterance, sample_rate: int) -> Request:
         return Request(utterance.audio, utterance.id)
     samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
     return Request(samples, utterance.id, sample_rate=sample_rate)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance: emissions, log-probabilities `(T, V)` of its chunks in turn, and its reference."""
+
+    reference: str
+    chunks: tuple[Floats, ...]
+
+
+def manifest_emissions(
+    recognizer: Recognizer, manifest: Path, cache: Path, on_progress: Callable[[int], None] = lambda count: None
+) -> list[Example]:
+    """Run the network over `manifest`, or read what an earlier call with the same weights and manifest kept in `cache`.
+
+    The file keeps half precision, half a kilobyte a frame at 256 chunks. `on_progress` is told of utterances done with.
+    Raises `AsrError` naming a recording that cannot be read: without it the search would be tuned to a deaf network.
+    """
+    utterances = read_manifest(manifest)
+    key = f"{fingerprint_files(*recognizer.model.folder.acoustic_files(), manifest)} of {len(recognizer.vocabulary)}"
+    if not _is_fresh(cache, key):
+        _write(cache, key, _compute(recognizer, utterances, on_progress))
+    return [Example(utterance.text, chunks) for utterance, chunks in zip(utterances, _read(cache), strict=True)]
+
+
+def evenly(examples: Sequence[Example], count: int) -> list[Example]:
+    """`count` of them from everywhere, the first among them; all where there are not as many."""
+    count = min(count, len(examples))
+    return [examples[place * len(examples) // count] for place in range(count)]
+
+
+def _compute(
+    recognizer: Recognizer, utterances: Sequence[Utterance], on_progress: Callable[[int], None]
+) -> list[list[Floats]]:
+    """The chunks of each utterance, cut as `asr evaluate` cuts them."""
+    chunks: list[list[tuple[int, Floats]]] = [[] for _ in utterances]
+    rate = recognizer.model.sample_rate
+    reader = AudioReader((request_of(utterance, rate) for utterance in utterances), rate, recognizer.segmentation)
+    try:
+        for window in windows(reader, rate):
+            ends = [item for item in window if isinstance(item, EndOfAudio)]
+            for end in ends:
+                if end.error is not None:
+                    raise end.error
+            for batch in batches([item for item in window if isinstance(item, RequestChunk)], rate):
+                for item, log_probs in zip(batch, recognizer.emissions(batch), strict=True):
+                    chunks[item.request].append((item.chunk.start, log_probs.copy()))
+            on_progress(len(ends))
+    finally:
+        reader.close()
+    return [[log_probs for _, log_probs in sorted(found, key=lambda pair: pair[0])] for found in chunks]
+
+
+def _write(cache: Path, key: str, chunks: list[list[Floats]]) -> None:
+    everything = [chunk for each in chunks for chunk in each]
+    with write_whole(cache, "wb") as file:
+        np.savez(
+            file,
+            key=np.array(key),
+            log_probs=np.concatenate(everything).astype(np.float16) if everything else np.zeros((0, 0), np.float16),
+            frames=np.array([len(chunk) for chunk in everything], np.int64),
+            chunks=np.array([len(each) for each in chunks], np.int64),
+        )
+
+
+def _is_fresh(cache: Path, key: str) -> bool:
+    try:
+        with np.load(cache, allow_pickle=False) as kept:
+            return str(kept["key"]) == key
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return False
+
+
+def _read(cache: Path) -> list[tuple[Floats, ...]]:
+    with np.load(cache, allow_pickle=False) as kept:
+        log_probs = kept["log_probs"].astype(np.float32)
+        edges = np.concatenate([[0], kept["frames"].cumsum()]).tolist()
+        groups = np.concatenate([[0], kept["chunks"].cumsum()]).tolist()
+    chunks = [log_probs[start:end] for start, end in pairwise(edges)]
+    return [tuple(chunks[start:end]) for start, end in pairwise(groups)]

@@ -69,7 +69,12 @@ def evaluate(
     normalize_texts(compose(normalizer), references, ids, "reference")
     settings: dict[str, Any] = {
         "model": describe_files(recognizer.model.path),
-        "data": describe_data(manifest, utterances),
+        "data": {
+            "manifest": str(manifest),
+            "fingerprint": fingerprint_files(manifest),
+            "utterances": len(utterances),
+            "hours": round(sum(utterance.duration for utterance in utterances) / 3600, 3),
+        },
         "decoding": describe_decoding(decoding or {"search": "greedy"}),
     }
     decoded = decode_manifest(recognizer, utterances, folder, _provenance_in(settings), on_progress, adapt)
@@ -86,7 +91,10 @@ def evaluate(
         normalizer=normalizer,
         ids=ids,
         speakers=[utterance.speaker for utterance in utterances],
-        fields=[_fields(utterance) for utterance in utterances],
+        fields=[
+            each.extra | {"audio_filepath": str(each.audio), "duration": each.duration, "offset": each.offset}
+            for each in utterances
+        ],
     )
     inputs = {"reference": str(manifest), "missing_policy": "delete", "missing": sorted(decoded.failures)}
     name = f"{model_name(recognizer.model.path.resolve())} on {manifest.stem}"
@@ -105,7 +113,9 @@ def default_folder(model: Path | str, manifest: Path, decoding: Mapping[str, Any
     """
     folder = Path("reports") / f"{model_name(Path(model))}-{manifest.stem}-{search_name(decoding)}"
     made_by = provenance(Path(model), manifest, decoding)
-    return folder if report_made_by(folder) in (None, made_by) else folder.with_name(f"{folder.name}-{digest(made_by)}")
+    if report_made_by(folder) in (None, made_by):
+        return folder
+    return folder.with_name(f"{folder.name}-{fingerprint_text(json.dumps(made_by, sort_keys=True))[:6]}")
 
 
 def model_name(folder: Path) -> str:
@@ -137,24 +147,9 @@ def _write_hypotheses(folder: Path, utterances: list[Utterance], texts: list[str
     write_text(folder / "hypotheses.jsonl", "".join(rows))
 
 
-def _fields(utterance: Utterance) -> dict[str, Any]:
-    own = {"audio_filepath": str(utterance.audio), "duration": utterance.duration, "offset": utterance.offset}
-    return utterance.extra | own
-
-
 def describe_files(folder: Path) -> dict[str, Any]:
     """The model's folder and the fingerprint of every file in it, and in the folders within, but the card."""
     return {"folder": str(folder), "fingerprint": fingerprint_files(*ModelFolder(folder).files(), root=folder)}
-
-
-def describe_data(manifest: Path, utterances: list[Utterance]) -> dict[str, Any]:
-    """The manifest, its fingerprint, and how much speech it names."""
-    return {
-        "manifest": str(manifest),
-        "fingerprint": fingerprint_files(manifest),
-        "utterances": len(utterances),
-        "hours": round(sum(utterance.duration for utterance in utterances) / 3600, 3),
-    }
 
 
 def describe_decoding(decoding: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,24 +180,14 @@ def _provenance_in(settings: Mapping[str, Any]) -> dict[str, Any]:
 def report_made_by(folder: Path) -> dict[str, Any] | None:
     """The provenance of the report, or of the unfinished decoding, in `folder`; None where there is neither."""
     try:
-        return _provenance_in(json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"])
-    except OSError:
-        pass
-    except (ValueError, KeyError, TypeError):
-        return {}
-    try:
+        if (folder / "report.json").exists():
+            return _provenance_in(json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"])
         with (folder / PART).open(encoding="utf-8") as file:
-            header: dict[str, Any] = json.loads(file.readline())
-            return header
+            return dict(json.loads(file.readline()))
     except OSError:
         return None
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         return {}
-
-
-def digest(made_by: Mapping[str, Any]) -> str:
-    """A short name of a provenance."""
-    return fingerprint_text(json.dumps(made_by, sort_keys=True))[:6]
 
 
 def describe_machine(recognizer: Recognizer) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from asr.decoding.beam_search import BeamDecoder
 from asr.decoding.prior import measure_prior
 from asr.decoding.rescoring import SentenceModel, in_doubt
 from asr.errors import DataError
-from asr.evaluation.emissions import Example, Floats
+from asr.evaluation.decode import Example, Floats
 from asr.io import write_whole
 from asr.scoring.alignment import align_texts, total
 

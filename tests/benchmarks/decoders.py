@@ -146,7 +146,7 @@ def synthetic_speech(model: NgramModel | None, count: int) -> Speech:
 
 def real_speech(model: str, manifest: Path, cache: Path, count: int) -> tuple[Speech, object]:
     """The first `count` utterances of a manifest as the network hears them, and its way to spell a word."""
-    from asr.evaluation.emissions import manifest_emissions
+    from asr.evaluation.decode import manifest_emissions
     from asr.transcription.decoder import DecodeOptions
     from asr.transcription.recognizer import load_model
 

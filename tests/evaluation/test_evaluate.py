@@ -153,6 +153,13 @@ def test_an_unreadable_recording_counts_as_deleted(recognizer: Recognizer, manif
     assert "n2.wav" in data["settings"]["unreadable"]["s0-2"]
 
 
+def test_audio_is_embedded_but_for_what_cannot_be_read(recognizer: Recognizer, manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "long.wav").write_bytes(b"RIFF")
+    evaluation = evaluate(recognizer, manifest, tmp_path / "out", embed_audio=True)
+    assert sorted(evaluation.decoding.failures) == ["part-0", "part-1"]
+    assert (tmp_path / "out" / "report.html").read_text().count("data:audio/wav;base64") == 6
+
+
 def test_a_manifest_without_texts(recognizer: Recognizer, tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.jsonl", [Utterance("u", tmp_path / "u.wav", 1.0)])
     with pytest.raises(DataError, match="holds no texts"):
@@ -205,6 +212,21 @@ def test_no_default_folder_is_that_of_another_model_manifest_or_search(
             result = CliRunner().invoke(app, ["evaluate", model, str(speech), *search, "-q", "--device", "cpu"])
             assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "reports").glob("*/report.json"))) == 6
+
+
+def test_manifests_called_alike_need_other_folders_only_where_they_are_named_after_them(
+    tiny_model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = manifest.read_text().splitlines(keepends=True)
+    alike = [tmp_path / first / "dev" / "x.jsonl" for first in "ab"]
+    for path, row in zip(alike, rows, strict=False):
+        shutil.copytree(manifest.parent, path.parent, ignore=shutil.ignore_patterns("a", "b"))
+        path.write_text(row)
+    command = ["evaluate", str(tiny_model), *map(str, alike), "--device", "cpu", "-q"]
+    assert isinstance(CliRunner().invoke(app, [*command, "-o", "out"]).exception, UsageError)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert len(list((tmp_path / "reports").glob("*/report.json"))) == 2
 
 
 def test_a_report_that_is_replaced_is_told(tiny_model: Path, manifest: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from asr.decoding import BeamDecoder, DecodingConfig
 from asr.decoding.rescoring import rescore_nbest
 from asr.errors import DataError
-from asr.evaluation.emissions import Example
+from asr.evaluation.decode import Example
 from asr.evaluation.tuning import describe_tuning, error_rate, tune_rescoring, word_error_rate
 from asr.lm.load import load_language_model
 from tests.benchmarks.synthetic import CHARACTERS, spell_out, synthesize
