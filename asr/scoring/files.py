@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError, UsageError
 from asr.scoring.alignment import Aligner
-from asr.scoring.pairing import Missing, Pairing, Tags, pair
-from asr.scoring.readers import FORMATS, Format, Transcripts, read_transcripts
+from asr.scoring.formats import Format, Side
+from asr.scoring.pairing import Missing, Tags, pair
+from asr.scoring.readers import Transcripts, read_transcripts
 from asr.scoring.report import Board, Report, baseline_inputs, build_board, build_report
 from asr.scoring.result import Score, compose, normalize_word
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """How files are read, paired and scored; the same for all systems. Raises `UsageError` for unknown names."""
-
-    missing: Missing = "error"
-    normalizer: str | Sequence[str] = "none"
-    aligner: Aligner = "levenshtein"
-    case_sensitive: bool = False
-    tags: Tags = "skip"
-    speaker_from: str | None = None
-    reference_format: Format = "auto"
-    hypothesis_format: Format = "auto"
-    encoding: str | None = None
-
-    def __post_init__(self) -> None:
-        for form in (self.reference_format, self.hypothesis_format):
-            if form not in FORMATS:
-                raise UsageError(f"unknown format {form!r}", f"Choose one of {', '.join(FORMATS)}.")
-        compose(self.normalizer)
 
 
 def report_on_files(
@@ -47,16 +26,17 @@ def report_on_files(
     vocabulary: Path | None = None,
     **options: Any,
 ) -> Report:
-    """Read, pair, score and report, with `options` as in `ScoreOptions`.
+    """Read, pair, score and report, with `options` as of `_score_systems`.
 
     `against` is another system's hypotheses (in `hypothesis_format` too); `names` are those of both systems. Raises
     `UsageError` for an unknown option, `DataError` for files that cannot be read or do not pair.
     """
-    how = ScoreOptions(**options)
-    known = None if vocabulary is None else read_vocabulary(vocabulary, how.encoding, how.normalizer)
+    known = None
+    if vocabulary is not None:
+        known = read_vocabulary(vocabulary, options.get("encoding"), options.get("normalizer", "none"))
     paths = [hypothesis, *([against] if against is not None else [])]
     named = name_systems(paths, names)
-    system, *others = _score_systems(reference, paths, how)
+    system, *others = _score_systems(reference, paths, **options)
     score, inputs = system
     for _, other in others:
         inputs |= baseline_inputs(other)
@@ -74,10 +54,9 @@ def report_on_files(
 def board_of_files(
     reference: Path, hypotheses: Sequence[Path], *, names: Sequence[str] = (), by: Sequence[str] = (), **options: Any
 ) -> Board:
-    """Read, pair and score any number of systems, with `options` as in `ScoreOptions`; errors as `report_on_files`."""
-    how = ScoreOptions(**options)
+    """Read, pair and score any number of systems; `options` and errors are those of `report_on_files`."""
     named = name_systems(hypotheses, names)
-    systems = _score_systems(reference, hypotheses, how)
+    systems = _score_systems(reference, hypotheses, **options)
     return build_board(
         [
             build_report(score, name=name, by=by, inputs=inputs)
@@ -87,23 +66,35 @@ def board_of_files(
 
 
 def _score_systems(
-    reference: Path, hypotheses: Sequence[Path], how: ScoreOptions
+    reference: Path,
+    hypotheses: Sequence[Path],
+    *,
+    missing: Missing = "error",
+    normalizer: str | Sequence[str] = "none",
+    aligner: Aligner = "levenshtein",
+    case_sensitive: bool = False,
+    tags: Tags = "skip",
+    speaker_from: str | None = None,
+    reference_format: Format = "auto",
+    hypothesis_format: Format = "auto",
+    encoding: str | None = None,
 ) -> list[tuple[Score, dict[str, Any]]]:
-    """The score of each system, and what its report says of the files."""
-    references = read_transcripts(reference, "reference", how.reference_format, how.encoding)
+    """The score of each system, and what its report says of the files. All are read, paired and scored alike."""
+    references = read_transcripts(reference, "reference", reference_format, encoding)
     systems: list[tuple[Score, dict[str, Any]]] = []
     ids: Sequence[str] = ()
     for path in hypotheses:
-        transcripts = read_transcripts(path, "hypothesis", how.hypothesis_format, how.encoding)
-        pairing = pair(references, transcripts, how.missing, how.speaker_from, how.tags)
+        transcripts = read_transcripts(path, "hypothesis", hypothesis_format, encoding)
+        pairing = pair(references, transcripts, missing, speaker_from, tags)
         if systems and pairing.ids != ids:
             raise DataError(
                 f"{hypotheses[0]} and {path} lack hypotheses for different utterances, which cannot be left out fairly",
                 "Use --missing delete, or mend the files.",
             )
         ids = pairing.ids
-        score = pairing.score(how.normalizer, how.aligner, how.case_sensitive)
-        systems.append((score, _inputs(references, transcripts, pairing)))
+        score = pairing.score(normalizer=normalizer, aligner=aligner, case_sensitive=case_sensitive)
+        inputs = _read("reference", references) | _read("hypothesis", transcripts) | pairing.inputs
+        systems.append((score, inputs))
     return systems
 
 
@@ -140,18 +131,7 @@ def _shown(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _inputs(references: Transcripts, hypotheses: Transcripts, pairing: Pairing) -> dict[str, Any]:
-    return {
-        "reference": _shown(references.path),
-        "reference_format": references.format,
-        "reference_field": references.text_field,
-        "hypothesis": _shown(hypotheses.path),
-        "hypothesis_format": hypotheses.format,
-        "hypothesis_field": hypotheses.text_field,
-        "missing_policy": pairing.policy,
-        "missing": list(pairing.missing),
-        "extra": list(pairing.extra),
-        "doubled": list(pairing.doubled),
-        "reference_doubled": list(pairing.reference_doubled),
-        "tags": dict(pairing.tags),
-    }
+def _read(side: Side, transcripts: Transcripts) -> dict[str, Any]:
+    """What a report says of a file."""
+    form, field = transcripts.format, transcripts.text_field
+    return {side: _shown(transcripts.path), f"{side}_format": form, f"{side}_field": field}

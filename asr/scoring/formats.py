@@ -90,7 +90,6 @@ class Parsed(NamedTuple):
 
 Record = tuple[int, dict[str, Any]]
 """The line of an entry, and its keys."""
-Parser = Callable[[list[str], Path, Side], Parsed]
 
 
 def _content(lines: list[str]) -> Iterator[tuple[int, str]]:
@@ -403,20 +402,17 @@ def _number_or_text(value: str) -> float | str:
     return float(value) if written[2] or written[3] else int(value)
 
 
-def _named(form: Format, parse: Callable[[list[str], Path, Side], Iterable[Entry]]) -> Parser:
-    return lambda lines, path, side: Parsed(form, parse(lines, path, side))
-
-
-PARSERS: dict[Format, Parser] = {
-    "trn": _named("trn", _parse_trn),
-    "kaldi": _named("kaldi", _parse_kaldi),
-    "plain": _named("plain", _parse_plain),
-    "ctm": _named("ctm", _parse_ctm),
-    "stm": _named("stm", _parse_stm),
-    "srt": _named("srt", _parse_subtitles),
-    "vtt": _named("vtt", _parse_subtitles),
+PARSERS: dict[Format, Callable[[list[str], Path, Side], Parsed | Iterable[Entry]]] = {
+    "trn": _parse_trn,
+    "kaldi": _parse_kaldi,
+    "plain": _parse_plain,
+    "ctm": _parse_ctm,
+    "stm": _parse_stm,
+    "srt": _parse_subtitles,
+    "vtt": _parse_subtitles,
     "csv": _parse_csv,
     "tsv": _parse_tsv,
     "jsonl": _parse_jsonl,
     "json": _parse_json,
 }
+"""Utterances alone where all of the format's files are alike, else with what was found out on the way."""

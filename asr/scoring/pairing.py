@@ -5,30 +5,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from asr.errors import DataError, UsageError
-from asr.scoring.alignment import Aligner, TimedWord
+from asr.scoring.alignment import TimedWord
 from asr.scoring.readers import Transcripts
 from asr.scoring.result import Score, score
 from asr.text.normalize import find_tags
 
 Missing = Literal["error", "delete", "skip"]
-MISSING: tuple[str, ...] = get_args(Missing)
 Tags = Literal["skip", "keep"]
-TAGS: tuple[str, ...] = get_args(Tags)
 _LISTED = 5
 _BRACKET = re.compile(r"[\[<{(]")
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """References with their hypotheses, in the order of the references, and the ids that did not pair.
+    """References with their hypotheses, in the order of the references, and the words of the latter with their bounds.
 
-    `missing` have no hypothesis, `extra` no reference; of ids that are `doubled` among the hypotheses, and
-    `reference_doubled`, the first text was taken. `times` are the words of the hypotheses with their bounds, where
-    known; `tags` what was left out because nobody speaks it.
+    `inputs` says how they were paired: ids that are `missing` have no hypothesis, `extra` ones no reference; of those
+    that are `doubled` among the hypotheses, and `reference_doubled`, the first text was taken; `tags` were left out
+    because nobody speaks them.
     """
 
     ids: Sequence[str]
@@ -36,28 +34,19 @@ class Pairing:
     hypotheses: Sequence[str]
     speakers: Sequence[str | None]
     fields: Sequence[Mapping[str, Any]]
-    missing: tuple[str, ...]
-    extra: tuple[str, ...]
-    doubled: tuple[str, ...]
-    reference_doubled: tuple[str, ...]
-    policy: Missing
-    times: Sequence[Sequence[TimedWord]] = ()
-    tags: Mapping[str, int] = field(default_factory=dict)
+    times: Sequence[Sequence[TimedWord]]
+    inputs: dict[str, Any]
 
-    def score(
-        self, normalizer: str | Sequence[str] = "none", aligner: Aligner = "levenshtein", case_sensitive: bool = False
-    ) -> Score:
-        """Score the pairs."""
+    def score(self, **options: Any) -> Score:
+        """Score the pairs, with `options` as in `asr.scoring.score`."""
         return score(
             self.references,
             self.hypotheses,
-            normalizer=normalizer,
-            aligner=aligner,
             ids=self.ids,
             speakers=self.speakers,
             fields=self.fields,
-            times=self.times or None,
-            case_sensitive=case_sensitive,
+            times=self.times,
+            **options,
         )
 
 
@@ -76,9 +65,6 @@ def pair(
     an id. `tags` says what becomes of `[noise]`, `<unk>` and the like: `skip` leaves them out and counts them, `keep`
     takes them as words. Raises `DataError` listing the ids, `UsageError` for a bad pattern.
     """
-    for policy, known, what in ((missing, MISSING, "missing hypotheses"), (tags, TAGS, "tags")):
-        if policy not in known:
-            raise UsageError(f"unknown policy {policy!r} for {what}", f"Choose one of {', '.join(known)}.")
     _refuse_one_field(references, hypotheses)
     references, hypotheses = _as_recordings(references, hypotheses)
     references, hypotheses = _with_blanks(references, hypotheses), _with_blanks(hypotheses, references)
@@ -104,13 +90,15 @@ def pair(
         hypotheses=[hypotheses.texts.get(identity, "") for identity in ids],
         speakers=_speakers(ids, fields, speaker_from),
         fields=fields,
-        missing=absent,
-        extra=extra,
-        doubled=hypotheses.doubled,
-        reference_doubled=references.doubled,
-        policy=missing,
-        times=[hypotheses.times.get(identity, ()) for identity in ids] if hypotheses.times else (),
-        tags=dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))),
+        times=[hypotheses.times.get(identity, ()) for identity in ids],
+        inputs={
+            "missing_policy": missing,
+            "missing": list(absent),
+            "extra": list(extra),
+            "doubled": list(hypotheses.doubled),
+            "reference_doubled": list(references.doubled),
+            "tags": dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))),
+        },
     )
 
 

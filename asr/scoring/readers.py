@@ -25,36 +25,16 @@ from asr.scoring.formats import (
     TRN,
     Entry,
     Format,
+    Parsed,
     Side,
     csv_dialect,
     is_known_header,
 )
 
-__all__ = ["FORMATS", "Format", "Side", "Transcripts", "read_transcripts"]
-
-_BOMS = [
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-]
-_BY_SUFFIX: dict[str, Format] = {
-    ".trn": "trn",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".ctm": "ctm",
-    ".stm": "stm",
-    ".tsv": "tsv",
-    ".csv": "csv",
-    ".srt": "srt",
-    ".vtt": "vtt",
-}
-_UNKNOWN_SUFFIXES = frozenset(
-    f".{name}"
-    for name in re.findall(r"\w+", "ass docx eaf flac htm html lrc mlf mp3 pdf rttm sbv ssa textgrid ttml wav xlsx")
-)
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BY_SUFFIX: dict[str, Format] = {f".{form}": form for form in PARSERS if form not in ("kaldi", "plain")}
+_BY_SUFFIX[".ndjson"] = "jsonl"
+_UNKNOWN_SUFFIXES = ".ass .docx .eaf .flac .htm .html .lrc .mlf .mp3 .pdf .rttm .sbv .ssa .textgrid .ttml .wav .xlsx"
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _STM_LINE = re.compile(rf"\S+ \S+ \S+ {_NUMBER} {_NUMBER}(?: .*)?")
 _CTM_LINE = re.compile(r"\S+ \S+ \d+\.\d+ \d+\.\d+ \S+(?: [-\d.]+| NA)?(?: \S+)*")
@@ -104,7 +84,8 @@ def read_transcripts(
     path = Path(path)
     lines = _lines(path, encoding)
     form = _detect(path, lines) if form == "auto" else form
-    parsed = PARSERS[form](lines, path, side)
+    found = PARSERS[form](lines, path, side)
+    parsed = found if isinstance(found, Parsed) else Parsed(form, found)
     first: dict[str, Entry] = {}
     doubled: dict[str, None] = {}
     for entry in parsed.entries:
@@ -122,7 +103,7 @@ def _lines(path: Path, encoding: str | None) -> list[str]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if encoding is None:
-        encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
+        encoding = "utf-16" if data.startswith(_UTF16) else "utf-8"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -144,7 +125,7 @@ def _detect(path: Path, lines: list[str]) -> Format:
     suffix = path.suffix.lower()
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
-    if suffix in _UNKNOWN_SUFFIXES:
+    if suffix in _UNKNOWN_SUFFIXES.split():
         raise DataError(f"{path}: {suffix} is not a format that is known", _KNOWN)
     if path.name == "text":
         return "kaldi"

@@ -12,7 +12,6 @@ from asr.scoring.alignment import (
     ALIGNERS,
     LETTERS,
     Aligner,
-    Alignment,
     Counts,
     Edit,
     Pair,
@@ -173,9 +172,23 @@ def score(
         hypotheses = normalize_texts(normalize, hypotheses, names, "hypothesis")
         if folded:
             references, hypotheses = list(map(fold_case, references)), list(map(fold_case, hypotheses))
-    bounds = [_bounds(words, normalize, text) for words, text in zip(times, hypotheses, strict=True)]
+    utterances = []
     alignments = align_texts(references, hypotheses, aligner)
-    utterances = list(map(_utterance, names, alignments, speakers, fields, bounds))
+    for name, alignment, speaker, known, words in zip(names, alignments, speakers, fields, times, strict=True):
+        reference, hypothesis = " ".join(alignment.reference), " ".join(alignment.hypothesis)
+        utterance = ScoredUtterance(
+            id=name,
+            reference=reference,
+            hypothesis=hypothesis,
+            edits=tuple(alignment.edits),
+            words=alignment.counts,
+            characters=count_characters(reference, hypothesis),
+            letters=count_characters("".join(alignment.reference), "".join(alignment.hypothesis)),
+            speaker=speaker,
+            fields=known,
+            times=_bounds(words, normalize, hypothesis),
+        )
+        utterances.append(utterance)
     return Score(utterances, " + ".join(normalizers) or "none", aligner, raw, folded)
 
 
@@ -202,28 +215,6 @@ def _bounds(words: Sequence[TimedWord], normalize: Callable[[str], str], text: s
     """Start and end of every word of a hypothesis; a word that the normalizer parted gives its bounds to all parts."""
     bounds = [(start, end) for start, end, word in words for _ in normalize_word(normalize, word).split()]
     return tuple(bounds) if len(bounds) == len(text.split()) else ()
-
-
-def _utterance(
-    name: str,
-    alignment: Alignment,
-    speaker: str | None,
-    fields: Mapping[str, Any],
-    times: tuple[tuple[float, float], ...],
-) -> ScoredUtterance:
-    reference, hypothesis = " ".join(alignment.reference), " ".join(alignment.hypothesis)
-    return ScoredUtterance(
-        id=name,
-        reference=reference,
-        hypothesis=hypothesis,
-        edits=tuple(alignment.edits),
-        words=alignment.counts,
-        characters=count_characters(reference, hypothesis),
-        letters=count_characters("".join(alignment.reference), "".join(alignment.hypothesis)),
-        speaker=speaker,
-        fields=fields,
-        times=times,
-    )
 
 
 def normalize_word(normalize: Callable[[str], str], word: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from asr.errors import DataError, UsageError
+from asr.scoring.formats import Format, Side
 from asr.scoring.pairing import Missing, pair
-from asr.scoring.readers import Format, Side, read_transcripts
+from asr.scoring.readers import read_transcripts
 
 MANIFEST = """{"id": "u1-a", "text": "the copper kettle"}
 
@@ -142,7 +143,7 @@ def test_missing_hypotheses(tmp_path: Path, policy: Missing, expected: tuple[int
     pairing = pair(references, hypotheses, policy)
     score = pairing.score()
     assert (len(score.utterances), score.words.reference, score.words.deletions) == expected
-    assert (pairing.missing, pairing.extra) == (("u2",), ("u9",))
+    assert (pairing.inputs["missing"], pairing.inputs["extra"]) == (["u2"], ["u9"])
 
 
 def test_unpaired_ids_are_refused_and_listed(tmp_path: Path) -> None:
