@@ -53,7 +53,7 @@ def calibrate(recognizer: Recognizer, utterances: Sequence[Utterance]) -> Calibr
     with _features_kept(recognizer):
         words, correct = recognized_words(recognizer, utterances)
         sounds = sounds_without_words(recognizer.model.sample_rate)
-        wrong = [word for sound in sounds for word in recognizer.transcribe(sound).words]
+        wrong = [word for sound in sounds for word in recognizer.transcribe(sound, punctuation=False).words]
     recognizer.confidence = _fit([*words, *wrong], np.append(correct, np.zeros(len(wrong), np.bool_)))
     return recognizer.confidence
 

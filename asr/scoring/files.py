@@ -93,7 +93,7 @@ def _score_systems(
             )
         ids = pairing.ids
         score = pairing.score(normalizer=normalizer, aligner=aligner, case_sensitive=case_sensitive)
-        inputs = _read("reference", references) | _read("hypothesis", transcripts) | pairing.inputs
+        inputs = _facts("reference", references) | _facts("hypothesis", transcripts) | pairing.inputs
         systems.append((score, inputs))
     return systems
 
@@ -131,7 +131,7 @@ def _shown(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _read(side: Side, transcripts: Transcripts) -> dict[str, Any]:
+def _facts(side: Side, transcripts: Transcripts) -> dict[str, Any]:
     """What a report says of a file."""
     form, field = transcripts.format, transcripts.text_field
     return {side: _shown(transcripts.path), f"{side}_format": form, f"{side}_field": field}
