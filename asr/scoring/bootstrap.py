@@ -92,7 +92,8 @@ def ratio_interval(
 ) -> Interval:
     """The studentized bootstrap interval of Σ numerators / Σ denominators, one of each `(N,)` per unit."""
     count = len(numerators)
-    moments = _moments(numerators, denominators)
+    products = [numerators * numerators, numerators * denominators, denominators * denominators]
+    moments = np.stack([numerators, denominators, *products], axis=1).astype(np.float64)
     rate, deviation = _rate_and_deviation(moments.sum(axis=0), count)
     note = _why_not_trusted(numerators, denominators, unit, of)
     if count < 2 or deviation == 0:
@@ -116,11 +117,6 @@ def _bounds(numerators: Numbers, denominators: Numbers) -> tuple[float, float]:
         return (0.0 if (numerators >= 0).all() else -np.inf), np.inf
     ratios = numerators[~empty] / denominators[~empty]
     return float(ratios.min()), float(ratios.max())
-
-
-def _moments(x: Numbers, y: Numbers) -> NDArray[np.float64]:
-    """Per unit `(N, 5)` what sums to the ratio and to its variance: x, y, x², xy, y²."""
-    return np.stack([x, y, x * x, x * y, y * y], axis=1).astype(np.float64)
 
 
 def _rate_and_deviation(sums: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -208,7 +208,10 @@ def _cell(name: str, cell: str) -> float | str | None:
         return cell
     if not cell.strip():
         return None
-    return cell if name == "speaker" else _number_or_text(cell)
+    written = _NUMBER.fullmatch(cell.strip())
+    if name == "speaker" or not written or not math.isfinite(float(cell)):
+        return cell
+    return float(cell) if written[2] or written[3] else int(cell)
 
 
 def _parse_jsonl(lines: list[str], path: Path, side: Side) -> Parsed:
@@ -393,13 +396,6 @@ def _load(line: str, path: Path, number: int) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _number_or_text(value: str) -> float | str:
-    written = _NUMBER.fullmatch(value.strip())
-    if not written or not math.isfinite(float(value)):
-        return value
-    return float(value) if written[2] or written[3] else int(value)
 
 
 PARSERS: dict[Format, Callable[[list[str], Path, Side], Parsed | Iterable[Entry]]] = {

@@ -147,9 +147,10 @@ def _detect_by_content(path: Path, filled: list[str]) -> Format:
         return "trn"
     if all("\t" in line for line in filled):
         return "tsv"
-    if content and all(map(_CTM_LINE.fullmatch, map(_one_blank, content))):
+    spaced = [" ".join(line.split()) for line in content]
+    if content and all(map(_CTM_LINE.fullmatch, spaced)):
         return "ctm"
-    if content and all(map(_STM_LINE.fullmatch, map(_one_blank, content))):
+    if content and all(map(_STM_LINE.fullmatch, spaced)):
         return "stm"
     if is_known_header(next(csv_dialect(first, [first]))):
         return "csv"
@@ -164,10 +165,6 @@ def _is_trn(line: str) -> bool:
     """An id with blanks must carry a digit: `(laughs out loud)` is a text."""
     match = TRN.match(line)
     return match is not None and (" " not in match[2] or any(map(str.isdigit, match[2])))
-
-
-def _one_blank(line: str) -> str:
-    return " ".join(line.split())
 
 
 def _refuse(path: Path, structures: list[str]) -> None:

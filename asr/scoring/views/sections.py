@@ -68,7 +68,9 @@ def verdict(report: Report) -> str:
 
 def breakdowns(report: Report) -> str:
     """One chart per field, and how errors are spread over utterances."""
-    cards = [_card("Errors per utterance", charts.histogram(_errors_per_utterance(report), "utterances by errors"))]
+    counts = Counter(min(utterance.words.errors, 8) for utterance in report.score.utterances)
+    spread = [(f"{errors}" if errors < 8 else "8+", counts[errors]) for errors in range(9)]
+    cards = [_card("Errors per utterance", charts.histogram(spread, "utterances by errors"))]
     for breakdown in report.breakdowns:
         hidden = len(breakdown.groups) - charts.SHOWN
         rest = f'<p class="soft small">and {hidden:,} more groups, in the JSON</p>' if hidden > 0 else ""
@@ -180,11 +182,6 @@ def _warnings(report: Report) -> Iterable[str]:
     for interval in (report.over_utterances, report.over_speakers):
         if interval is not None and interval.exists and not interval.trusted:
             yield f"The interval over {interval.unit} is not reliable: {interval.note}."
-
-
-def _errors_per_utterance(report: Report) -> list[tuple[str, int]]:
-    counts = Counter(min(utterance.words.errors, 8) for utterance in report.score.utterances)
-    return [(f"{errors}" if errors < 8 else "8+", counts[errors]) for errors in range(9)]
 
 
 def _word(kind: str, shown: tuple[str, ...], count: str) -> str:
