@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from asr.errors import UsageError
 from asr.lm.ngram import BEGIN_ID, Ints
-from asr.lm.text import Column, spans
+from asr.lm.text import Column, Tokens, spans
 
 Longs = NDArray[np.int64]
 PART = 1 << 25
@@ -50,10 +50,8 @@ class OrderCounts:
     counts_of_counts: Longs  # (6,) how many n-grams, left out or not, have an adjusted count of 0, 1, 2, 3, 4, more
 
 
-def count_ngrams(
-    ids: Ints | Column, n_words: int, order: int, cutoffs: Sequence[int], part: int = PART
-) -> list[OrderCounts]:
-    """The n-grams of orders 1 to `order` in a text of word ids (T,), where `<s>` begins each sentence.
+def count_ngrams(tokens: Tokens, order: int, cutoffs: Sequence[int], part: int = PART) -> list[OrderCounts]:
+    """The n-grams of orders 1 to `order` in a text.
 
     No n-gram reaches over the beginning of a sentence. N-grams that occur as often as the cut-off of their order (2,
     3, …) or less are left out; cut-offs must not fall from one order to the next, so that prefix and suffix of what
@@ -64,11 +62,13 @@ def count_ngrams(
     Works with `part` positions or n-grams at once, on temporary files of some 60 bytes for each word; the result does
     not depend on it. Raises `UsageError` for a text of 2^31 words.
     """
+    ids, n_words = tokens.ids, len(tokens.words)
     if len(ids) > MOST_POSITIONS:
         raise UsageError(f"a text of {len(ids):,} words is too long", f"At most {MOST_POSITIONS:,} can be counted.")
     with TemporaryDirectory(prefix="asr-counts-") as name:
         folder = Path(name)
-        table = _unigrams(ids, n_words, part, folder)
+        table, nothing = _Table(folder, 1), np.zeros(n_words, np.int32)
+        table.append(nothing, np.arange(n_words, dtype=np.int32), nothing, tokens.counts.astype(np.int32))
         place, rank_at = np.zeros(1, np.int32), ids
         orders: list[OrderCounts] = []
         for cutoff in [-1, *cutoffs[: order - 1]]:
@@ -105,16 +105,6 @@ class _Table:
     def remove(self) -> None:
         for column in self.columns:
             column.remove()
-
-
-def _unigrams(ids: Ints | Column, n_words: int, part: int, folder: Path) -> _Table:
-    count = np.zeros(n_words, np.int64)
-    for span in spans(len(ids), part):
-        count += np.bincount(ids[span], minlength=n_words)
-    nothing = np.zeros(n_words, np.int32)
-    table = _Table(folder, 1)
-    table.append(nothing, np.arange(n_words, dtype=np.int32), nothing, count.astype(np.int32))
-    return table
 
 
 def _next_order(

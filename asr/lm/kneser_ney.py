@@ -48,7 +48,7 @@ def train_ngram(tokens: Tokens, order: int, cutoffs: list[int] | None = None, pa
     check_cutoffs(cutoffs, order)
     if not len(tokens.ids):
         raise UsageError("the text to train on has no words")
-    orders = count_ngrams(tokens.ids, len(tokens.words), order, cutoffs, part)
+    orders = count_ngrams(tokens, order, cutoffs, part)
     while not len(orders[-1].word):  # short sentences or high cut-offs: there is nothing of so many words
         orders.pop()
     discounts = [discounts_of(own.counts_of_counts) for own in orders]

@@ -119,9 +119,18 @@ class Tokens:
     """A text as word ids: every sentence is `<s>`, its words, `</s>`."""
 
     words: list[str]  # id → word: `<unk>`, `<s>`, `</s>`, then the others
+    counts: NDArray[np.int64]  # (V,) how often each of them comes
     ids: Ints | Column  # (T,)
-    unknown: int  # how many of them are `<unk>`
-    sentences: int
+
+    @property
+    def unknown(self) -> int:
+        """How many of the words are `<unk>`."""
+        return int(self.counts[UNKNOWN_ID])
+
+    @property
+    def sentences(self) -> int:
+        """How many sentences begin."""
+        return int(self.counts[BEGIN_ID])
 
 
 def tokenize(sentences: Iterable[str], words: list[str] | None = None) -> Tokens:
@@ -130,17 +139,11 @@ def tokenize(sentences: Iterable[str], words: list[str] | None = None) -> Tokens
     return renumber(numbered, most_frequent([numbered], [1.0]) if words is None else words)
 
 
-@dataclass(frozen=True, eq=False)
-class Numbered:
-    """A text as numbers of its own words, in the order in which they came."""
+def number_words(sentences: Iterable[str], folder: Path | None = None) -> Tokens:
+    """A text in ids of its own words, in the order in which they come.
 
-    words: list[str]
-    counts: NDArray[np.int64]
-    numbers: Ints | Column
-
-
-def number_words(sentences: Iterable[str], folder: Path | None = None) -> Numbered:
-    """Every sentence as `<s>`, its words, `</s>`; with a `folder`, in a file there, and only words in memory."""
+    With a `folder` the ids are in a file there, and in memory only words.
+    """
     known: defaultdict[str, int] = defaultdict()
     known.default_factory = known.__len__
     for special in SPECIAL_WORDS:
@@ -154,17 +157,17 @@ def number_words(sentences: Iterable[str], folder: Path | None = None) -> Number
         if column is not None and len(block) > AT_ONCE:
             column.append(np.frombuffer(block, np.int32))
             block = array("i")
-    numbers: Ints | Column = np.frombuffer(block, np.int32)
+    ids: Ints | Column = np.frombuffer(block, np.int32)
     if column is not None:
         column.append(np.frombuffer(block, np.int32))
-        numbers = column
+        ids = column
     counts = np.zeros(len(known), np.int64)
-    for span in spans(len(numbers), AT_ONCE):
-        counts += np.bincount(numbers[span], minlength=len(known))
-    return Numbered(list(known), counts, numbers)
+    for span in spans(len(ids), AT_ONCE):
+        counts += np.bincount(ids[span], minlength=len(known))
+    return Tokens(list(known), counts, ids)
 
 
-def most_frequent(texts: Sequence[Numbered], weights: Sequence[float], limit: int | None = None) -> list[str]:
+def most_frequent(texts: Sequence[Tokens], weights: Sequence[float], limit: int | None = None) -> list[str]:
     """The special words, then the `limit` most frequent others of all texts, sorted.
 
     What counts is a word's share of each text, by the texts' weights; of equal ones the first in the alphabet is kept.
@@ -177,15 +180,15 @@ def most_frequent(texts: Sequence[Numbered], weights: Sequence[float], limit: in
     return SPECIAL_WORDS + sorted(sorted(shares, key=lambda word: (-shares[word], word))[:limit])
 
 
-def renumber(text: Numbered, words: list[str]) -> Tokens:
+def renumber(text: Tokens, words: list[str]) -> Tokens:
     """The same text in ids of `words`; its file, if it is in one, is replaced."""
     vocabulary = {word: index for index, word in enumerate(words)}
     final = np.array([vocabulary.get(word, UNKNOWN_ID) for word in text.words], np.int32)
-    unknown, sentences = int(np.sum(text.counts[final == UNKNOWN_ID])), int(text.counts[BEGIN_ID])
-    if not isinstance(text.numbers, Column):
-        return Tokens(words, final[text.numbers], unknown, sentences)
-    ids = Column(text.numbers.path.with_name("ids"))
-    for span in spans(len(text.numbers), AT_ONCE):
-        ids.append(final[text.numbers[span]])
-    text.numbers.remove()
-    return Tokens(words, ids, unknown, sentences)
+    counts = np.bincount(final, text.counts, len(words)).astype(np.int64)
+    if not isinstance(text.ids, Column):
+        return Tokens(words, counts, final[text.ids])
+    ids = Column(text.ids.path.with_name("ids"))
+    for span in spans(len(text.ids), AT_ONCE):
+        ids.append(final[text.ids[span]])
+    text.ids.remove()
+    return Tokens(words, counts, ids)
