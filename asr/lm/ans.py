@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from asr.nn.numba_cache import Compiler
 
-COMPILER = Compiler("language model files", [Path(__file__), Path(__file__).with_name("unpacking.py")])
+COMPILER = Compiler("language model files", [Path(__file__), Path(__file__).with_name("packing.py")])
 
 BITS = 12
 SCALE = 1 << BITS

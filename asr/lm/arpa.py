@@ -199,8 +199,7 @@ def _format_rows(model: NgramModel, nodes: Ints, order: int) -> Iterator[str]:
     ancestors = nodes
     for column in range(order - 1, -1, -1):
         ids[:, column] = model.word[ancestors]
-        # The parent is the last node whose children begin at or before this one.
-        ancestors = np.searchsorted(model.first_child, ancestors, side="right").astype(np.int32) - 1
+        ancestors = model.parent[ancestors]
     texts = (" ".join([model.words[index] for index in row]) for row in ids.tolist())
     log_probs = (model.log_prob[nodes] / LN10).tolist()
     backoffs = (model.backoff[nodes] / LN10).tolist()

@@ -13,8 +13,8 @@ Four ideas make it small, 1.5 bytes an n-gram.
 - What is written before tells much of what comes: where children lie dense the gaps are small, and an n-gram is about
   as likely as its suffix. Each of these numbers takes as many bits as its probability beside them asks for (`ans`).
 
-The file is memory-mapped and unpacked into the flat arrays of `NgramModel` in compiled passes. Files of former forms
-are still read (`former_binary`).
+The file is memory-mapped and unpacked into the flat arrays of `NgramModel` (`packing`). Files of two former forms are
+still read.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ from typing import NamedTuple
 
 from asr.errors import ModelError
 from asr.io import parse_json, write_whole
-from asr.lm.former_binary import FORMER_MAGIC, unpack_former
 from asr.lm.ngram import NgramModel
 
-MAGIC = b"ASR-NGRAM 3\n"
+FIRST, SECOND, MAGIC = (b"ASR-NGRAM %d\n" % form for form in (1, 2, 3))
 LENGTH_BYTES = 8
 MOST_NODES = 2**31 - 1
 HINT = "The file is torn or was changed: write it again."
@@ -59,7 +58,7 @@ def is_binary(path: Path | str) -> bool:
     """Whether the file begins as the binary form does. Raises `ModelError` naming one that cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(len(MAGIC)) in (MAGIC, *FORMER_MAGIC)
+            return file.read(len(MAGIC)) in (FIRST, SECOND, MAGIC)
     except OSError as error:
         raise ModelError(f"cannot read the language model {path}: {error.strerror or error}") from error
 
@@ -81,7 +80,7 @@ class Header(NamedTuple):
 def read_header(content: memoryview, path: Path | str) -> Header:
     """The header of `content`, that of `path`. Raises `ModelError` for a file that is torn or something else."""
     magic, body = bytes(content[: len(MAGIC)]), len(MAGIC) + LENGTH_BYTES
-    if magic not in (MAGIC, *FORMER_MAGIC):
+    if magic not in (FIRST, SECOND, MAGIC):
         raise ModelError(f"{path} is not a language model in the binary form", HINT)
     size = body + int.from_bytes(content[len(MAGIC) : body], "little")
     try:
@@ -110,7 +109,7 @@ def map_file(path: Path | str) -> memoryview:
 
 def read_binary(path: Path | str) -> NgramModel:
     """Read the binary form. Raises `ModelError` naming the file when it is missing, torn or something else."""
-    from asr.lm.unpacking import unpack_parts
+    from asr.lm.packing import unpack_former, unpack_parts
 
     content = map_file(path)
     header = read_header(content, path)
@@ -122,7 +121,7 @@ def read_binary(path: Path | str) -> NgramModel:
         start += size
     try:
         if header.magic != MAGIC:
-            return unpack_former(parts, header.counts, header.magic)
+            return unpack_former(parts, header.counts, deflated=header.magic == SECOND)
         return unpack_parts(parts, header.counts)
     except (ValueError, KeyError, TypeError, IndexError, struct.error, zlib.error) as error:
         raise ModelError(f"{path}: the header cannot be read", HINT) from error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from asr.errors import UsageError
 from asr.lm.ngram import BEGIN_ID, UNKNOWN_ID, Doubles, Floats, Ints, NgramModel, block_starts, link
 from asr.lm.perplexity import token_scores
-from asr.lm.prune import chain_rule, normalized_backoffs, parents
+from asr.lm.prune import chain_rule, normalized_backoffs
 
 ROUNDS = 100
 
@@ -72,23 +72,22 @@ def word_scores(model: NgramModel, sentences: Iterable[str]) -> Doubles:
 def _union(models: Sequence[NgramModel]) -> tuple[list[Ints], list[int], Ints, Ints, Ints]:
     """Where each model's nodes are in a trie of all n-grams; its blocks, last words, parents and suffixes."""
     nodes = [np.zeros(len(model.word), np.int32) for model in models]
-    own_parents = [parents(model) for model in models]
     n_words = len(models[0].words)
     counts: list[int] = []
     words, all_parents, suffixes = [np.full(1, -1, np.int32)], [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
     begin = 1
     for order in range(1, max(model.order for model in models) + 1):
         listing = [
-            (model, model.blocks[order], node, above)
-            for model, node, above in zip(models, nodes, own_parents, strict=True)
+            (model, model.blocks[order], node)
+            for model, node in zip(models, nodes, strict=True)
             if order <= model.order
         ]
         keys = [
-            node[above[block]].astype(np.int64) * n_words + model.word[block] for model, block, node, above in listing
+            node[model.parent[block]].astype(np.int64) * n_words + model.word[block] for model, block, node in listing
         ]
         union = np.unique(np.concatenate(keys))
         suffix = np.zeros(len(union), np.int32)
-        for (model, block, node, _), own in zip(listing, keys, strict=True):
+        for (model, block, node), own in zip(listing, keys, strict=True):
             place = np.searchsorted(union, own)
             node[block] = begin + place
             suffix[place] = node[model.suffix[block]]

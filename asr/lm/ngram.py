@@ -61,6 +61,12 @@ class NgramModel:
             starts.append(int(self.first_child[starts[-1]]) if starts[-1] < len(self.first_child) else len(self.word))
         return [slice(start, end) for start, end in pairwise(starts)]
 
+    @cached_property
+    def parent(self) -> Ints:
+        """(N,) the prefix node of every node; the root is its own."""
+        children = np.diff(self.first_child)
+        return np.concatenate([[0], np.repeat(np.arange(len(children)), children)]).astype(np.int32)
+
     @property
     def counts(self) -> list[int]:
         """The number of n-grams of orders 1, 2, …"""

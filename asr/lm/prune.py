@@ -56,9 +56,8 @@ def prune_to_size(
 
 def divergences(model: NgramModel, context_log_prob: Doubles | None = None) -> Doubles:
     """D (N,) of every n-gram from order 2; infinite for the root and the unigrams, which always stay."""
-    parent = parents(model)
     longer = slice(model.blocks[1].stop, None)
-    history = parent[longer]
+    history = model.parent[longer]
     log_prob = model.log_prob[longer].astype(np.float64)
     lower_log_prob = model.log_prob[model.suffix[longer]].astype(np.float64)
     prob, lower = np.exp(log_prob), np.exp(lower_log_prob)
@@ -68,7 +67,7 @@ def divergences(model: NgramModel, context_log_prob: Doubles | None = None) -> D
     log_alpha = (np.log(left) - np.log(lower_left))[history]
     log_alpha_after = np.log(left[history] + prob) - np.log(lower_left[history] + lower)
     if context_log_prob is None:
-        context_log_prob = chain_rule(model.log_prob, parent, block_starts(model.counts))
+        context_log_prob = chain_rule(model.log_prob, model.parent, block_starts(model.counts))
     change = prob * (lower_log_prob + log_alpha_after - log_prob) + (log_alpha_after - log_alpha) * left[history]
     result = np.full(n_nodes, np.inf)
     result[longer] = -np.exp(context_log_prob[history]) * change
@@ -84,18 +83,11 @@ def chain_rule(log_prob: NDArray[Any], parent: Ints, starts: Sequence[int]) -> D
     return joint
 
 
-def parents(model: NgramModel) -> Ints:
-    """The prefix node of every node; the root is its own."""
-    children = np.diff(model.first_child)
-    return np.concatenate([[0], np.repeat(np.arange(len(children)), children)]).astype(np.int32)
-
-
 def _kept(model: NgramModel, loss: Doubles, threshold: float) -> NDArray[np.bool_]:
     kept = loss >= threshold
-    parent = parents(model)
     for block in reversed(model.blocks[2:]):
         stays = block.start + np.flatnonzero(kept[block])
-        kept[parent[stays]] = True
+        kept[model.parent[stays]] = True
         kept[model.suffix[stays]] = True
     return kept
 
@@ -111,7 +103,7 @@ def _select(model: NgramModel, kept: NDArray[np.bool_]) -> NgramModel:
         counts.pop()
     starts = block_starts(counts)
     new_node = (np.cumsum(kept) - 1).astype(np.int32)
-    parent = new_node[parents(model)[kept]]
+    parent = new_node[model.parent[kept]]
     suffix = new_node[model.suffix[kept]]
     log_prob = model.log_prob[kept]
     backoff = normalized_backoffs(log_prob, parent, suffix, starts)

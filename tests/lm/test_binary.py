@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from asr.errors import ModelError
 from asr.lm.binary import MAGIC, read_binary, read_header, write_binary
-from asr.lm.former_binary import unpack_former
 from asr.lm.load import load_language_model
-from asr.lm.packing import CODES, _gaps, fit_codebook, likeliest_first
+from asr.lm.packing import CODES, _gaps, fit_codebook, likeliest_first, unpack_former
 from tests.lm.test_ngram import random_model
 
 ARRAYS = ("word", "log_prob", "backoff", "first_child", "suffix")
@@ -125,9 +124,9 @@ def test_what_a_former_file_cannot_hold_is_refused(part: str, count: int) -> Non
     header = read_header(content, "second.ngram")
     ends = np.cumsum([header.size, *header.parts.values()])
     parts = {name: bytes(content[start:end]) for name, start, end in zip(header.parts, ends, ends[1:], strict=False)}
-    assert unpack_former(parts, header.counts, header.magic).counts == [17, 21, 19]
+    assert unpack_former(parts, header.counts, deflated=True).counts == [17, 21, 19]
     with pytest.raises(ValueError, match=r"not there|not as many"):
-        unpack_former(parts | {part: zlib.compress(bytes([200]) * count)}, header.counts, header.magic)
+        unpack_former(parts | {part: zlib.compress(bytes([200]) * count)}, header.counts, deflated=True)
 
 
 def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path) -> None:

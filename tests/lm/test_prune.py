@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asr.errors import UsageError
 from asr.lm.kneser_ney import train_ngram
 from asr.lm.ngram import BEGIN_ID, NgramModel, block_starts
-from asr.lm.prune import chain_rule, divergences, parents, prune, prune_to_size
+from asr.lm.prune import chain_rule, divergences, prune, prune_to_size
 from asr.lm.text import tokenize
 from tests.lm.test_kneser_ney import assert_sums_to_one, texts
 from tests.lm.test_ngram import ngrams_of
@@ -37,7 +37,7 @@ def without(model: NgramModel, node: int) -> NgramModel:
 
 def test_the_loss_of_an_ngram_is_the_relative_entropy_that_its_removal_brings() -> None:
     model = train_ngram(tokenize(TEXT), order=2).model
-    parent = parents(model)
+    parent = model.parent
     weight = np.exp(chain_rule(model.log_prob, parent, block_starts(model.counts)))
     loss = divergences(model)
     listed = {ngram: node for ngram, (_, _, node) in ngrams_of(model).items() if len(ngram) == 2}
