@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from asr.punctuation.model import PunctuationModel
+    from asr.punctuation import PunctuationModel
 
 # A developer's machine draws fresh examples and may find something; in CI the same code gives the same verdict.
 settings.register_profile("ci", derandomize=True)
@@ -99,7 +99,7 @@ def tiny_punctuation() -> PunctuationModel:
     """A tiny tagger with random weights: all kinds of marks and case."""
     import torch
 
-    from asr.punctuation.model import PunctuationModel, Tagger, TaggerConfig
+    from asr.punctuation import PunctuationModel, Tagger, TaggerConfig
     from asr.text.tokenizer import CharacterTokenizer
 
     tokenizer = CharacterTokenizer.train(["THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG'S"])

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
 from asr.lexicon import load_lexicon
-from asr.punctuation.model import (
+from asr.punctuation import (
     CAPITALIZED,
     COMMA,
     LONGEST_PAUSE,

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asr.errors import DataError
-from asr.punctuation.model import CAPITALIZED, COARSE_PAUSE, LONGEST_PAUSE, MARKS, NONE, QUESTION, STOP, UNKNOWN_PAUSE
+from asr.punctuation import CAPITALIZED, COARSE_PAUSE, LONGEST_PAUSE, MARKS, NONE, QUESTION, STOP, UNKNOWN_PAUSE
 
 MIXED = 3
 MIXED_SHARE = 0.6

@@ -11,7 +11,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from asr.model.folder import ModelFolder, model_folder
-from asr.punctuation.model import PunctuationModel, Tag, load_punctuation, write_words
+from asr.punctuation import PunctuationModel, Tag, load_punctuation, write_words
 from asr.text.tokenizer import WORD_START, load_tokenizer
 from asr.transcription.result import Segment, Transcript
 

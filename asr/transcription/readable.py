@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import UsageError
-from asr.punctuation.model import PunctuationModel
+from asr.punctuation import PunctuationModel
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
 from asr.transcription.result import Failure, Segment, Transcript, Word
 

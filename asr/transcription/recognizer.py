@@ -37,7 +37,7 @@ from asr.model.forced_alignment import TokenAlignment, align_tokens
 from asr.nn.machine import processors, release_unused
 from asr.nn.precision import Arithmetic, chosen, int8_is_fast
 from asr.nn.rnn import Recurrent
-from asr.punctuation.model import PunctuationModel
+from asr.punctuation import PunctuationModel
 from asr.text.case import Case
 from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
 from asr.transcription.confidence import Search, load_confidence, word_features

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from asr.cli.main import plain_errors
 from asr.config import read_yaml
-from asr.punctuation.model import LOWER, MARKS, PAUSES, STOP, load_punctuation
+from asr.punctuation import LOWER, MARKS, PAUSES, STOP, load_punctuation
 from asr.training.punctuation_data import Words, read_vocabulary
 
 Numbers = NDArray[np.int64]

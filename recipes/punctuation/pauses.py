@@ -18,7 +18,7 @@ from spoken import UNKNOWN, find_labels
 from asr.cli.main import plain_errors
 from asr.corpus.manifest import read_manifest
 from asr.errors import AsrError
-from asr.punctuation.model import LONGEST_PAUSE, MARKS, pause_classes
+from asr.punctuation import LONGEST_PAUSE, MARKS, pause_classes
 from asr.transcription.align import align_text
 from asr.transcription.recognizer import load_acoustic_model
 

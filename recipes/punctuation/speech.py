@@ -24,7 +24,7 @@ from spoken import UNKNOWN, find_labels
 
 from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.punctuation.model import LOWER, NONE, PunctuationModel, load_punctuation
+from asr.punctuation import LOWER, NONE, PunctuationModel, load_punctuation
 from asr.scoring.alignment import find_edits
 
 BREAK = 0.5

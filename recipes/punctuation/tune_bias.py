@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from asr.cli.main import plain_errors
 from asr.config import read_yaml
-from asr.punctuation.model import (
+from asr.punctuation import (
     COMMA,
     MARKS,
     PunctuationModel,

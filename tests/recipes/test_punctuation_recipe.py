@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.punctuation.model import Tag, write_words
+from asr.punctuation import Tag, write_words
 from asr.training.punctuation import PunctuationExperiment
 from asr.training.run import read_experiment
 from tests.recipes.workspace import PROJECT

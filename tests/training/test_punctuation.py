@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asr.errors import DataError, UsageError
-from asr.punctuation.model import CAPITALIZED, COARSE_PAUSE, COMMA, MARKS, NONE, STOP, UNKNOWN_PAUSE, load_punctuation
+from asr.punctuation import CAPITALIZED, COARSE_PAUSE, COMMA, MARKS, NONE, STOP, UNKNOWN_PAUSE, load_punctuation
 from asr.training.punctuation import PunctuationExperiment
 from asr.training.punctuation_data import IGNORED, Noise, NoiseConfig, Words, make_batch, sound_alikes
 from asr.training.run import read_experiment, run_task

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.punctuation.model import PunctuationModel
+from asr.punctuation import PunctuationModel
 from asr.transcription.punctuate import LOOKAHEAD, PunctuatedStream, punctuate
 from asr.transcription.result import Segment, Transcript, Word
 from asr.transcription.writers import as_json, cues, render

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import AudioError
-from asr.punctuation.model import PunctuationModel, save_punctuation
+from asr.punctuation import PunctuationModel, save_punctuation
 from asr.transcription.readable import Readable, write_figures
 from asr.transcription.result import Failure, Segment, Transcript, Word
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.punctuation.model import (
+from asr.punctuation import (
     CAPITALIZED,
     COMMA,
     LOWER,

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asr.config import validate
 from asr.errors import ModelError, UsageError
-from asr.io import parse_json, write_whole
+from asr.io import parse_json, write_text
 from asr.nn.rnn import Packing, Recurrent
 from asr.text.case import capitalize
 from asr.text.tokenizer import Tokenizer, load_tokenizer
@@ -212,9 +212,7 @@ def save_punctuation(
         "training": dict(facts or {}),
         "mixed": model.mixed,
     }
-    with write_whole(folder / "config.json") as file:
-        json.dump(description, file, ensure_ascii=False, indent=1)
-        file.write("\n")
+    write_text(folder / "config.json", json.dumps(description, ensure_ascii=False, indent=1) + "\n")
 
 
 def load_punctuation(folder: Path | str) -> PunctuationModel:
