@@ -28,6 +28,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     try:
         return load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except (SafetensorError, ValueError, KeyError) as error:

@@ -24,13 +24,13 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.config import validate
 from asr.errors import DataError, ModelError, UsageError
 from asr.former_names import modernize_keys
-from asr.io import parse_json, write_whole
+from asr.io import parse_json, write_text
 from asr.lm.ngram import Ints
 from asr.lm.rnn_steps import Steps
 from asr.nn.rnn import run_stack
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
-from asr.weights import write_weights
+from asr.weights import load_weights, write_weights
 
 BOUNDARY = 0
 PADDING = -1
@@ -298,16 +298,11 @@ def save_recurrent(
         "normalizer": model.normalizer,
         "training": facts or {},
     }
-    with write_whole(folder / "config.json") as file:
-        json.dump(description, file, indent=1)
-        file.write("\n")
+    write_text(folder / "config.json", json.dumps(description, indent=1) + "\n")
 
 
 def load_recurrent(folder: Path | str) -> RecurrentModel:
     """Load what `save_recurrent` wrote. Raises `ModelError` naming what is missing, torn or something else."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     try:
         description = modernize_keys(dict(parse_json((folder / "config.json").read_text(encoding="utf-8"))))
@@ -318,18 +313,17 @@ def load_recurrent(folder: Path | str) -> RecurrentModel:
         network = RecurrentNetwork(
             validate(RecurrentConfig, description["network"], str(folder)), description["vocabulary"]
         )
-        weights = load_file(folder / "model.safetensors")
-        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
         normalizer = str(description["normalizer"])
         get_normalizer(normalizer)
-        model = RecurrentModel(network.eval(), load_tokenizer(folder), normalizer)
     except FileNotFoundError as error:
         hint = "Train a recurrent language model with `asr train`, `task: rnn_lm`."
         if (folder / "best" / "config.json").is_file():
             hint = f"The model of that training is {folder / 'best'}."
         raise ModelError(f"{error.filename or folder} is missing", hint) from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, UsageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
         raise ModelError(f"the language model {folder} is damaged: {error}") from error
-    if len(model.tokenizer.vocabulary) != description["vocabulary"]:
+    load_weights(network, folder / "model.safetensors")
+    tokenizer = load_tokenizer(folder)
+    if len(tokenizer.vocabulary) != description["vocabulary"]:
         raise ModelError(f"the tokenizer in {folder} does not belong to the network beside it")
-    return model
+    return RecurrentModel(network.eval(), tokenizer, normalizer)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from asr.errors import DataError, ModelError
-from asr.io import parse_json, write_whole
+from asr.io import parse_json, write_text, write_whole
 
 BLANK = 0
 BLANK_PIECE = "<blank>"
@@ -39,9 +39,8 @@ class Tokenizer(ABC):
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` (and `tokenizer.model` for sentencepiece) into a model folder."""
-        with write_whole(folder / "tokenizer.json") as file:
-            json.dump({"kind": self.kind, "vocabulary": self.vocabulary}, file, ensure_ascii=False, indent=1)
-            file.write("\n")
+        description = {"kind": self.kind, "vocabulary": self.vocabulary}
+        write_text(folder / "tokenizer.json", json.dumps(description, ensure_ascii=False, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
