@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asr.decoding.config import DecodingConfig as DecodingConfig
+from asr.decoding.greedy import Hypothesis as Hypothesis
 from asr.decoding.greedy import greedy as greedy
+from asr.decoding.greedy import spell as spell
 from asr.decoding.hotwords import Hotword as Hotword
-from asr.decoding.hypothesis import Hypothesis as Hypothesis
-from asr.decoding.hypothesis import spell as spell
 
 if TYPE_CHECKING:
     from asr.decoding.beam_search import BeamDecoder as BeamDecoder

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.config import DecodingConfig
+from asr.decoding.greedy import Hypothesis, spell
 from asr.decoding.hotwords import Hotword, HotwordStates, PronunciationTable, build_states, fit_to_alphabet
-from asr.decoding.hypothesis import Hypothesis, spell
 from asr.decoding.kernels import COMPILER
 from asr.decoding.kernels.beam import Limits, search, trace
 from asr.decoding.kernels.fusion import Fusion, Memo, Rules
 from asr.decoding.kernels.look_ahead import LookAhead, build_look_ahead
 from asr.decoding.lexicon_trie import BOUNDARY, LexiconTrie, Pieces, alphabet_of, build_pieces, build_trie
-from asr.decoding.prior import without_prior
 from asr.errors import UsageError
 from asr.lm.lookup import Ngrams, lookup_arrays, read_only
 from asr.lm.ngram import CONTROL_WORDS, UNKNOWN_ID
@@ -159,6 +158,40 @@ class BeamDecoder:
     def _without_last_word(self, tokens: list[int]) -> list[int]:
         begins = [number for number, token in enumerate(tokens) if self.vocabulary[token].startswith(WORD_START)]
         return tokens[: begins[-1]] if begins else []
+
+
+RAREST = 1e-6
+"""No piece is taken for rarer: one that was never heard would otherwise win everywhere."""
+
+
+def measure_prior(log_probs: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """The log-probability (V,) of each piece on average over the steps of utterances (T, V), natural log.
+
+    Raises `ValueError` when there is no step.
+    """
+    total, steps = np.zeros(1), 0
+    for each in log_probs:
+        total = total + np.exp(each.astype(np.float64)).sum(axis=0)
+        steps += len(each)
+    if steps == 0:
+        raise ValueError("no prior without speech")
+    return np.log(np.maximum(total / steps, RAREST))
+
+
+def without_prior(log_probs: NDArray[np.float32], prior: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Scores (T, V): log p(piece | sound) − `weight` · log p(piece), the latter being the prior (V,).
+
+    CTC learns p(piece | sound), and in it p(piece): where the sound says little, the blank and the frequent pieces win.
+    The language model knows better how frequent words are, and what both say would count twice. So hybrid recognizers
+    get from posteriors to likelihoods (Bourlard and Morgan 1994) and Miao et al. 2015 do for CTC, whose prior includes
+    the blank. Without a language model, frequent pieces are right to win.
+
+    In each step the scores are moved so that the best is as high as the best was: what pruning compares with stays what
+    it is, and to move all scores of a step changes no choice.
+    """
+    scores: NDArray[np.float32] = log_probs - np.float32(weight) * prior
+    scores += log_probs.max(axis=1, keepdims=True) - scores.max(axis=1, keepdims=True)
+    return scores
 
 
 def _rules(config: DecodingConfig, closed: bool, phones: bool, model: NgramModel | None, most_earned: float) -> Rules:

@@ -1,18 +1,37 @@
-"""Greedy decoding: the most probable token of every frame, repeats and blanks removed (best-path decoding).
+"""What every decoder returns, and the simplest: the best token of every frame, repeats and blanks removed.
 
-Graves et al., "Connectionist Temporal Classification", 2006, section 3.2. The fast path: a whole batch at once, on
+Best-path decoding: Graves et al., "Connectionist Temporal Classification", 2006, section 3.2. A whole batch at once, on
 whatever device the log-probabilities live. It is beam search's special case of one path in place of a sum over all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.hypothesis import Hypothesis
-from asr.text.tokenizer import BLANK
+from asr.text.tokenizer import BLANK, pieces_to_text
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One hypothesis of an utterance. `score = acoustic + language`, natural logarithms; the larger, the better."""
+
+    tokens: tuple[int, ...]
+    frames: tuple[int, ...]  # output frame (not seconds) in which each token begins, one per token
+    score: float
+    acoustic: float  # log-probability of the frames' alignments that this hypothesis gathers
+    language: float = 0.0  # weighted language model, word bonus and hotwords; 0 without them
+    text: str = ""  # filled in by decoders that know the vocabulary
+    posteriors: tuple[float, ...] = ()  # of each word of the text, where the search was asked (`word_posteriors`)
+
+
+def spell(vocabulary: Sequence[str], tokens: Iterable[int]) -> str:
+    """The text of `tokens`: pieces joined, `▁` read as a blank, runs of blanks folded, ends stripped."""
+    return pieces_to_text(vocabulary[token] for token in tokens)
 
 
 def greedy(log_probs: Any, lengths: Any) -> list[Hypothesis]:

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.greedy import Hypothesis
 
 
 class SentenceModel(Protocol):

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.decoding import DecodingConfig, greedy, spell
-from asr.decoding.beam_search import BeamDecoder
-from asr.decoding.prior import measure_prior
+from asr.decoding.beam_search import BeamDecoder, measure_prior
 from asr.decoding.rescoring import SentenceModel, in_doubt
 from asr.errors import DataError
 from asr.evaluation.decode import Example, Floats

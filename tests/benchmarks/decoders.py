@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding import DecodingConfig, greedy, spell
-from asr.decoding.prior import measure_prior
+from asr.decoding.beam_search import measure_prior
 from asr.lm.ngram import NgramModel
 from asr.scoring import score
 from tests.benchmarks.peers import MAKERS, Decode, Task

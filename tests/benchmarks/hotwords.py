@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import validate
-from asr.decoding import BeamDecoder, DecodingConfig, Hotword
-from asr.decoding.hypothesis import Hypothesis
+from asr.decoding import BeamDecoder, DecodingConfig, Hotword, Hypothesis
 from asr.lm.ngram import UNKNOWN_ID, NgramModel
 from tests.benchmarks.decoders import BUNDLED, Speech, real_speech, word_error_rate
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decoding import BeamDecoder, DecodingConfig
-from asr.decoding.prior import RAREST, measure_prior, without_prior
+from asr.decoding.beam_search import RAREST, measure_prior, without_prior
 from asr.errors import UsageError
 from tests.decoding.conftest import random_log_probs
 from tests.decoding.reference import EXACT

@@ -8,7 +8,7 @@ from itertools import chain
 
 import pytest
 
-from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.greedy import Hypothesis
 from asr.decoding.rescoring import in_doubt, merge_nbests, rescore_nbest, word_posteriors
 
 
