@@ -87,9 +87,9 @@ def prepare(
     with open_resume_log(out_dir / f".{name}.measured") as (log, known):
         finished = _finish_all(drafts, normalizer, log, known, found)
         utterances = list(track(finished, len(drafts)) if track else finished)
-    if not utterances:
-        raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
-    return save(name, utterances, out_dir, official=official, problems=found)
+        if utterances:
+            return save(name, utterances, out_dir, official=official, problems=found)
+    raise DataError(f"{name}: not one usable utterance", "\n  ".join(found[:5]))
 
 
 def save(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -254,6 +255,20 @@ def test_interrupted_and_taken_up_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(measured) == [recordings[1], *recordings[4:]]
     assert [one.duration for one in read_manifest(done.manifest)] == [0.25, 0.5, 0.25, 0.25, 0.25, 0.25]
     assert [path.name for path in out.iterdir()] == ["my-part.jsonl"]
+
+
+def test_what_was_measured_outlives_a_manifest_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tone(tmp_path / "mine" / "a.wav")
+    (tmp_path / "mine" / "a.txt").write_text("words")
+    monkeypatch.setattr("asr.corpus.prepare.write_manifest", Mock(side_effect=AsrError("no space")))
+    with pytest.raises(AsrError, match="no space"):
+        prepare_folder(tmp_path / "mine", tmp_path / "out")
+    monkeypatch.undo()
+    monkeypatch.setattr("asr.corpus.prepare.measure", Mock(side_effect=AssertionError("measured again")))
+    assert prepare_folder(tmp_path / "mine", tmp_path / "out").utterances == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.jsonl"]
 
 
 def published(half: str) -> list[str]:
