@@ -33,16 +33,6 @@ class AudioCache:
     def __init__(self, spans: list[np.ndarray]) -> None:
         self._spans = spans
 
-    @classmethod
-    def load(cls, folder: Path, lengths: Sequence[int]) -> AudioCache:
-        """Map the shards of `folder`, whose utterances have `lengths` samples."""
-        spans: list[np.ndarray] = []
-        for first in range(0, len(lengths), SHARD):
-            part = lengths[first : first + SHARD]
-            shard = _map(folder / f"{first // SHARD:05d}.pcm", sum(part))
-            spans += np.split(shard, np.cumsum(part[:-1]))
-        return cls(spans)
-
     def __len__(self) -> int:
         return len(self._spans)
 
@@ -75,19 +65,19 @@ def open_cache(
     """
     folder = root / f"{name}-{_fingerprint(utterances, sample_rate)}"
     make_folder(folder)
-    lengths: list[int] = []
+    spans: list[np.ndarray] = []
     failures: list[str] = []
     with ThreadPoolExecutor(processors()) as pool:
         for first in range(0, len(utterances), SHARD):
             part = utterances[first : first + SHARD]
             stem = folder / f"{first // SHARD:05d}"
             marks = [_mark(utterance.audio) for utterance in part]
-            index = _shard_index(stem, marks)
-            if index is None:
-                index = _decode_shard(part, marks, stem, sample_rate, pool, failures)
-            lengths += index
+            lengths = _shard_index(stem, marks)
+            if lengths is None:
+                lengths = _decode_shard(part, marks, stem, sample_rate, pool, failures)
+            spans += np.split(_map(stem.with_suffix(".pcm"), sum(lengths)), np.cumsum(lengths[:-1]))
             if progress is not None:
-                progress(len(lengths), len(utterances))
+                progress(len(spans), len(utterances))
     if failures:
         listed = "\n  ".join(failures[:20])
         more = f"\n  … and {len(failures) - 20} more" if len(failures) > 20 else ""
@@ -95,7 +85,7 @@ def open_cache(
             f"{len(failures)} recordings cannot be read:\n  {listed}{more}",
             "Prepare the manifest again to leave them out.",
         )
-    return AudioCache.load(folder, lengths)
+    return AudioCache(spans)
 
 
 def _decode_shard(

@@ -17,29 +17,18 @@ from asr.corpus.prepare import Preparation, Size, Track, alternate, numbered_lin
 from asr.errors import DataError, UsageError
 from asr.text.normalize import librispeech
 
-# Utterances and words as published; where no word count is known to us, none is checked.
-SIZES = {
-    "dev-clean": Size(2_703, 54_402),
-    "dev-other": Size(2_864, 50_948),
-    "test-clean": Size(2_620, 52_576),
-    "test-other": Size(2_939, 52_343),
-    "train-clean-100": Size(28_539),
-    "train-clean-360": Size(104_014),
-    "train-other-500": Size(148_688),
-    "train-clean-5": Size(1_519),
-    "dev-clean-2": Size(1_089, 20_138),
-}
-# The MD5 sums that OpenSLR publishes (resources/12/md5sum.txt and resources/31/md5sum.txt).
-CHECKSUMS = {
-    "dev-clean": (12, "42e2234ba48799c1f50f24a7926300a1"),
-    "dev-other": (12, "c8d0bcc9cca99d4f8b62fcc847357931"),
-    "test-clean": (12, "32fa31d27d2e1cad72775fee3f4849a9"),
-    "test-other": (12, "fb5a50374b501bb3bac4815ee91d3135"),
-    "train-clean-100": (12, "2a93770f6d5c6c964bc36631d331a522"),
-    "train-clean-360": (12, "c0e676e450a7ff2f54aeade5171606fa"),
-    "train-other-500": (12, "d1a0fd59409feb2c614ce4d30c387708"),
-    "train-clean-5": (31, "5df7d4e78065366204ca6845bb08f490"),
-    "dev-clean-2": (31, "6d7ab67ac6a1d2c993d050e16d61080d"),
+# Utterances and words as published; where no word count is known to us, none is checked. Then the number of the corpus
+# at OpenSLR, and the MD5 sum published there (resources/12/md5sum.txt and resources/31/md5sum.txt).
+PARTS = {
+    "dev-clean": (Size(2_703, 54_402), 12, "42e2234ba48799c1f50f24a7926300a1"),
+    "dev-other": (Size(2_864, 50_948), 12, "c8d0bcc9cca99d4f8b62fcc847357931"),
+    "test-clean": (Size(2_620, 52_576), 12, "32fa31d27d2e1cad72775fee3f4849a9"),
+    "test-other": (Size(2_939, 52_343), 12, "fb5a50374b501bb3bac4815ee91d3135"),
+    "train-clean-100": (Size(28_539), 12, "2a93770f6d5c6c964bc36631d331a522"),
+    "train-clean-360": (Size(104_014), 12, "c0e676e450a7ff2f54aeade5171606fa"),
+    "train-other-500": (Size(148_688), 12, "d1a0fd59409feb2c614ce4d30c387708"),
+    "train-clean-5": (Size(1_519), 31, "5df7d4e78065366204ca6845bb08f490"),
+    "dev-clean-2": (Size(1_089, 20_138), 31, "6d7ab67ac6a1d2c993d050e16d61080d"),
 }
 MIRROR = "https://www.openslr.org/resources"
 # Divided by speaker into a half to tune on and a half to report, when complete.
@@ -53,16 +42,16 @@ def download_librispeech(
 
     `mirror` is the address above `12/` and `31/`. Raises `UsageError` for an unknown part or none at all.
     """
-    unknown = [part for part in parts if part not in CHECKSUMS]
+    unknown = [part for part in parts if part not in PARTS]
     if unknown or not parts:
         raise UsageError(
             f"unknown part {unknown[0]!r}" if unknown else "--download needs to know which parts",
-            f"Name them with --part; there are {', '.join(CHECKSUMS)}.",
+            f"Name them with --part; there are {', '.join(PARTS)}.",
         )
     root = root.parent if root.name == "LibriSpeech" else root
     folders = []
     for part in parts:
-        number, md5 = CHECKSUMS[part]
+        _, number, md5 = PARTS[part]
         archive = Archive(f"{mirror.rstrip('/')}/{number}/{part}.tar.gz", f"md5:{md5}", f"LibriSpeech/{part}")
         folders.append(download(archive, root, report))
     return folders
@@ -91,7 +80,8 @@ def prepare_librispeech(
         problems: list[str] = []
         chapters = sorted(folder.glob("*/*/*.trans.txt"))
         drafts = [draft for chapter in chapters for draft in _read_chapter(chapter, genders, problems)]
-        done = prepare(part, drafts, out_dir, librispeech, official=SIZES.get(part), problems=problems, track=track)
+        official = PARTS[part][0] if part in PARTS else None
+        done = prepare(part, drafts, out_dir, librispeech, official=official, problems=problems, track=track)
         yield done
         if part == HALVED and done.completeness == "complete":
             yield from _halves(done, out_dir)

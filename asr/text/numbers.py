@@ -75,12 +75,8 @@ def cardinal(number: int) -> str:
     return f"{cardinal(count)} {name}" + (f" {cardinal(rest)}" if rest else "")
 
 
-def ordinal(number: int) -> str:
-    """`21` → `twenty-first`."""
-    return _as_ordinal(cardinal(number))
-
-
 def _as_ordinal(words: str) -> str:
+    """`twenty-one` → `twenty-first`."""
     head, last = re.fullmatch(r"(.*?)([a-z]+)", words).groups()  # type: ignore[union-attr]
     if last in _IRREGULAR_ORDINALS:
         return head + str(_IRREGULAR_ORDINALS[last])
