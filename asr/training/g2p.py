@@ -13,9 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
-from asr.lexicon.build import Dictionary, read_cmudict
 from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, G2PConfig, load_g2p, pad_words
-from asr.lexicon.lexicon import G2P_FILE
+from asr.lexicon.lexicon import G2P_FILE, Dictionary, read_cmudict
 from asr.lexicon.phones import SYMBOLS, letters_of
 from asr.model.ctc import needed_steps, pad_targets
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig

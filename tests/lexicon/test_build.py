@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.errors import DataError, ModelError, UsageError
 from asr.lexicon import load_lexicon
-from asr.lexicon.build import find_g2p, read_cmudict
 from asr.lexicon.g2p import G2P, G2PConfig
+from asr.lexicon.lexicon import find_g2p, read_cmudict
 
 ENTRIES = {
     "cat": [["K", "AE1", "T"]],

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from asr.errors import DataError
-from asr.lexicon.build import Dictionary
 from asr.lexicon.g2p import G2P, G2PConfig, load_g2p
+from asr.lexicon.lexicon import Dictionary
 from asr.trainer.distributed import World
 from asr.trainer.logger import read_metrics
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
