@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,93 +68,90 @@ def count_ngrams(tokens: Tokens, order: int, cutoffs: Sequence[int], part: int =
         raise UsageError(f"a text of {len(ids):,} words is too long", f"At most {MOST_POSITIONS:,} can be counted.")
     with TemporaryDirectory(prefix="asr-counts-") as name:
         folder = Path(name)
-        table, nothing = _Table(folder, 1), np.zeros(n_words, np.int32)
-        table.append(nothing, np.arange(n_words, dtype=np.int32), nothing, tokens.counts.astype(np.int32))
+        table, nothing = _Table.new(folder, 1), np.zeros(n_words, np.int32)
+        _append(table, nothing, np.arange(n_words, dtype=np.int32), nothing, tokens.counts.astype(np.int32))
         place, rank_at = np.zeros(1, np.int32), ids
         orders: list[OrderCounts] = []
         for cutoff in [-1, *cutoffs[: order - 1]]:
-            highest = len(orders) == order - 1
-            if highest:
-                preceded = None
-            else:
-                longer, preceded, rank_at = _next_order(ids, rank_at, table, n_words, part, folder)
-            counts, place = _reduce(table, place, preceded, cutoff, part)
+            longer, preceded, own = None, None, len(orders) + 1
+            if own < order:
+                longer, preceded, rank_at = _next_order(ids, rank_at, own + 1, len(table.word), n_words, part, folder)
+            counts, place = _reduce(table, place, preceded, own, cutoff, part)
             orders.append(counts)
-            table.remove()
-            if not highest:
-                table = longer
+            _remove(table)
+            table = longer or table
     return orders
 
 
-class _Table:
-    """All distinct n-grams of one order, sorted, in files: rank of the prefix, last word, rank of the suffix, count."""
+class _Table(NamedTuple):
+    """All distinct n-grams of one order, sorted, in files."""
 
-    def __init__(self, folder: Path, order: int) -> None:
-        self.order = order
-        self.columns = [Column(folder / f"{order}.{name}") for name in ("prefix", "word", "suffix", "count")]
+    prefix: Column  # its rank
+    word: Column  # the last one
+    suffix: Column  # its rank
+    counts: Column
 
-    def __len__(self) -> int:
-        return len(self.columns[0])
+    @classmethod
+    def new(cls, folder: Path, order: int) -> _Table:
+        return cls(*(Column(folder / f"{order}.{name}") for name in cls._fields))
 
-    def append(self, *values: NDArray[np.int32]) -> None:
-        for column, part in zip(self.columns, values, strict=True):
-            column.append(part)
 
-    def read(self, where: slice) -> list[NDArray[np.int32]]:
-        return [column[where] for column in self.columns]
+class _Run(NamedTuple):
+    """The distinct n-grams of a part of the text, sorted, in files; `rank` grows while they are merged."""
 
-    def remove(self) -> None:
-        for column in self.columns:
-            column.remove()
+    key: Column
+    counts: Column
+    suffix: Column
+    rank: Column
+
+    @classmethod
+    def new(cls, folder: Path, name: str) -> _Run:
+        return cls(
+            *(Column(folder / f"{name}.{each}", np.int64 if each == "key" else np.int32) for each in cls._fields)
+        )
+
+
+def _append(columns: Sequence[Column], *values: NDArray[Any]) -> None:
+    for column, part in zip(columns, values, strict=True):
+        column.append(part)
+
+
+def _remove(columns: Sequence[Column]) -> None:
+    for column in columns:
+        column.remove()
 
 
 def _next_order(
-    ids: Ints | Column, rank_at: Ints | Column, shorter: _Table, n_words: int, part: int, folder: Path
+    ids: Ints | Column, rank_at: Ints | Column, order: int, shorter: int, n_words: int, part: int, folder: Path
 ) -> tuple[_Table, Ints, Column]:
-    """The n-grams one word longer than those of `shorter`, whose ranks stand in `rank_at` (T,) where each ends.
+    """The n-grams of `order`, from the `shorter` ones of the order below, whose ranks `rank_at` (T,) has at their ends.
 
-    Also how many different words stand before each n-gram of `shorter`, and the ranks (T,) of the longer ones, -1
-    where none ends.
+    Also how many different words stand before each of the latter, and the ranks (T,) of the former, -1 where none ends.
     """
-    table = _Table(folder, shorter.order + 1)
-    preceded = np.zeros(len(shorter), np.int32)
-    in_run = Column(folder / f"{table.order}.in_run")
+    table = _Table.new(folder, order)
+    preceded = np.zeros(shorter, np.int32)
+    in_run = Column(folder / f"{order}.in_run")
     runs: list[_Run] = []
     for span in spans(len(ids), part):
-        run, places = _sorted_run(ids, rank_at, span, n_words, folder / f"{table.order}.run{len(runs)}")
-        runs.append(run)
-        in_run.append(places)
+        runs.append(_Run.new(folder, f"{order}.run{len(runs)}"))
+        in_run.append(_fill_run(runs[-1], ids, rank_at, span, n_words))
     for keys, counts, suffixes in _merged(runs, part):
         prefixes, words = np.divmod(keys, n_words)
-        table.append(prefixes.astype(np.int32), words.astype(np.int32), suffixes, counts)
+        _append(table, prefixes.astype(np.int32), words.astype(np.int32), suffixes, counts)
         np.add.at(preceded, suffixes, 1)
-    rank = Column(folder / f"{table.order}.rank")
+    rank = Column(folder / f"{order}.rank")
     for span, run in zip(spans(len(ids), part), runs, strict=True):
         places, ranks = in_run[span], run.rank[:]
         rank.append(np.where(places < 0, -1, ranks[places]) if len(ranks) else places)
-        run.remove()
+        _remove(run)
     in_run.remove()
     if isinstance(rank_at, Column) and rank_at is not ids:
         rank_at.remove()
     return table, preceded, rank
 
 
-class _Run:
-    """The distinct n-grams of a part of the text, sorted, in files; `rank` grows while they are merged."""
-
-    def __init__(self, path: Path) -> None:
-        self.key = Column(path.with_suffix(path.suffix + "-key"), np.int64)
-        self.count = Column(path.with_suffix(path.suffix + "-count"))
-        self.suffix = Column(path.with_suffix(path.suffix + "-suffix"))
-        self.rank = Column(path.with_suffix(path.suffix + "-rank"))
-
-    def remove(self) -> None:
-        for column in (self.key, self.count, self.suffix, self.rank):
-            column.remove()
-
-
-def _sorted_run(ids: Ints | Column, rank_at: Ints | Column, span: slice, n_words: int, path: Path) -> tuple[_Run, Ints]:
-    """The n-grams that end inside `span`; and for each position of it the place in the run, -1 where none ends."""
+def _fill_run(run: _Run, ids: Ints | Column, rank_at: Ints | Column, span: slice, n_words: int) -> Ints:
+    """Find the n-grams that end inside `span`; for each position of it the place in the run, -1 where none ends."""
     words = ids[span]
     # An n-gram ends wherever a shorter one ends just before, unless a sentence begins here.
     before = rank_at[max(0, span.start - 1) : span.stop - 1]
@@ -163,14 +161,11 @@ def _sorted_run(ids: Ints | Column, rank_at: Ints | Column, span: slice, n_words
     keys = before[here].astype(np.int64) * n_words + words[here]
     by_key = np.argsort(keys)
     starts, places = _distinct(keys[by_key], by_key)
-    run = _Run(path)
     example = by_key[starts]
-    run.key.append(keys[example])
-    run.count.append(np.diff(starts, append=len(keys)))
-    run.suffix.append(rank_at[span][here[example]])
+    _append(run[:3], keys[example], np.diff(starts, append=len(keys)), rank_at[span][here[example]])
     in_run = np.full(len(words), -1, np.int32)
     in_run[here] = places
-    return run, in_run
+    return in_run
 
 
 def _distinct(ordered: Longs, by_key: Longs) -> tuple[Longs, Ints]:
@@ -195,7 +190,7 @@ def _merged(runs: Sequence[_Run], part: int) -> Iterator[tuple[Longs, Ints, Ints
         starts, place = _distinct(keys[by_key], by_key)
         if not len(starts):
             continue
-        counts = np.concatenate([run.count[span] for run, span in zip(runs, ranges, strict=True)])
+        counts = np.concatenate([run.counts[span] for run, span in zip(runs, ranges, strict=True)])
         suffixes = np.concatenate([run.suffix[span] for run, span in zip(runs, ranges, strict=True)])
         example = by_key[starts]
         yield keys[example], np.add.reduceat(counts[by_key], starts), suffixes[example]
@@ -218,7 +213,9 @@ def _ranges(runs: Sequence[_Run], part: int) -> Iterator[list[slice]]:
         yield [slice(edge[index], edge[index + 1]) for edge in edges]
 
 
-def _reduce(table: _Table, below: Ints, preceded: Ints | None, cutoff: int, part: int) -> tuple[OrderCounts, Ints]:
+def _reduce(
+    table: _Table, below: Ints, preceded: Ints | None, order: int, cutoff: int, part: int
+) -> tuple[OrderCounts, Ints]:
     """What stays of a table, and the place of each of its n-grams in what stays, -1 where it is left out.
 
     `below` is the same of the order below; `preceded` the number of different words before each n-gram, None at the
@@ -227,15 +224,15 @@ def _reduce(table: _Table, below: Ints, preceded: Ints | None, cutoff: int, part
     contexts = int(np.sum(below >= 0))
     sums = np.zeros((5, contexts), np.int64)  # total, seen (3), left out
     counts_of_counts = np.zeros(COUNTS_OF_COUNTS, np.int64)
-    place = np.empty(len(table), np.int32)
+    place = np.empty(len(table.word), np.int32)
     kept: list[list[NDArray[np.integer]]] = [[np.zeros(0, np.int32)] for _ in range(5)]
     done = 0
-    for span in spans(len(table), part):
-        prefix, word, suffix, count = table.read(span)
+    for span in spans(len(table.word), part):
+        prefix, word, suffix, count = (column[span] for column in table)
         adjusted = count
         if preceded is not None:
             adjusted = np.where(preceded[span] == 0, count, preceded[span])
-        if table.order == 1:
+        if order == 1:
             adjusted = np.where(word == BEGIN_ID, 0, adjusted)
         stays = count > cutoff
         counts_of_counts += np.bincount(np.minimum(adjusted, COUNTS_OF_COUNTS - 1), minlength=COUNTS_OF_COUNTS)
