@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -87,7 +88,7 @@ class G2P(nn.Module):
             log_probs, lengths = self(letters.to(self.phones.weight.device), lengths.to(self.phones.weight.device))
             best = log_probs.argmax(-1).tolist()
             for index, path, steps in zip(batch, best, lengths.tolist(), strict=True):
-                predictions[index] = _collapse(path[:steps])
+                predictions[index] = "".join(SYMBOLS[phone - 1] for phone, _ in groupby(path[:steps]) if phone != BLANK)
         self.train(was_training)
         return predictions
 
@@ -120,9 +121,3 @@ def pad_words(words: Sequence[str]) -> tuple[Tensor, Tensor]:
     longest = max(lengths)
     ids = [[_IDS[letter] for letter in word.ljust(longest)] for word in words]
     return torch.tensor(ids, dtype=torch.long), torch.tensor(lengths)
-
-
-def _collapse(path: Sequence[int]) -> str:
-    """What CTC reads off a path: repetitions are one phone, blanks are none."""
-    before = [BLANK, *path[:-1]]
-    return "".join(SYMBOLS[now - 1] for now, last in zip(path, before, strict=True) if now not in (BLANK, last))

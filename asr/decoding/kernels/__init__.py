@@ -9,18 +9,10 @@ import numpy as np
 
 from asr.nn.numba_cache import Compiler
 
-_ASR = Path(__file__).parents[2]
-_SOURCES = (
-    "decoding/kernels/*.py",
-    "decoding/hotwords.py",
-    "decoding/lexicon_trie.py",
-    "lm/lookup.py",
-)
+_DECODING = Path(__file__).parents[1]
+_OTHERS = [_DECODING / "hotwords.py", _DECODING / "lexicon_trie.py", _DECODING.with_name("lm") / "lookup.py"]
 
-COMPILER = Compiler(
-    "the decoder",
-    sorted(path for pattern in _SOURCES for path in _ASR.glob(pattern)),
-)
+COMPILER = Compiler("the decoder", [*sorted(_DECODING.glob("kernels/*.py")), *_OTHERS])
 inner, kernel = COMPILER.inner, COMPILER.kernel
 
 
