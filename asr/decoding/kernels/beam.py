@@ -165,13 +165,13 @@ def run(frames: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Work
             continue
         for at in range(len(tokens)):
             of_token[tokens[at]] = probs[at]
-        hold(prefixes, count, candidates, space.scores, of_token)
-        found = grow(prefixes, count, candidates, space.scores, tokens, probs, limits, reference, pieces, fusion)
+        hold(space, count)
+        found = grow(space, count, tokens, probs, limits, reference, pieces, fusion)
         for at in range(len(tokens)):
             of_token[tokens[at]] = 0.0
         for number in range(found):
             candidates.slots[candidates.taken[number]] = -1
-        kept, nodes, leader = keep_best(candidates, found, space.scores, prefixes, limits, space.history, nodes, time)
+        kept, nodes, leader = keep_best(space, found, limits, nodes, time)
         if kept == 0:  # a closed lexicon has no word for what is heard: as if the frame had not been
             continue
         count = kept
@@ -232,16 +232,17 @@ def rest(prefixes: Array, count: int) -> None:
 
 
 @inner
-def hold(prefixes: Array, count: int, candidates: Candidates, scores: Array, of_token: Array) -> None:
+def hold(space: Workspace, count: int) -> None:
     """Every prefix stays as it is, by a blank or by its last token held."""
+    candidates, of_token = space.candidates, space.of_token
     for index in range(count):
-        candidates.records[index] = prefixes[index]
+        candidates.records[index] = space.prefixes[index]
         new = candidates.records[index]
         total = new.blank + new.token
         new.token = new.token * of_token[new.last] if new.last >= 0 else 0.0
         new.blank = total * of_token[BLANK]
         new.share = new.blank + new.token
-        scores[0, index] = new.share * new.weight
+        space.scores[0, index] = new.share * new.weight
         slot = find(candidates, new.key, new.last)
         candidates.slots[slot] = index
         candidates.taken[index] = slot
@@ -249,10 +250,8 @@ def hold(prefixes: Array, count: int, candidates: Candidates, scores: Array, of_
 
 @inner
 def grow(
-    prefixes: Array,
+    space: Workspace,
     count: int,
-    candidates: Candidates,
-    scores: Array,
     tokens: Array,
     probs: Array,
     limits: Limits,
@@ -265,6 +264,7 @@ def grow(
     The most probable tokens come first, so that what they bring forth spares the search most of what follows: a new
     text is only looked at if it could still be among the best.
     """
+    prefixes, candidates, scores = space.prefixes, space.candidates, space.scores
     found = count
     beginning = 0  # tokens that begin a word
     for at in range(len(tokens)):
@@ -362,24 +362,16 @@ def cutoff(scores: Array, found: int, limits: Limits) -> float:
 
 
 @inner
-def keep_best(
-    candidates: Candidates,
-    found: int,
-    scores: Array,
-    prefixes: Array,
-    limits: Limits,
-    history: Array,
-    nodes: int,
-    time: int,
-) -> tuple[int, int, int]:
+def keep_best(space: Workspace, found: int, limits: Limits, nodes: int, time: int) -> tuple[int, int, int]:
     """Copy the best candidates into `prefixes` and note new ones in the history. Returns count, nodes, best one."""
+    prefixes, scores, history = space.prefixes, space.scores, space.history
     floor = cutoff(scores, found, limits)
     count, leader, best = 0, 0, 0.0
     for index in range(found):
         score = scores[0, index]
         if score < floor or score == 0.0 or count == limits.beam_size:
             continue
-        prefixes[count] = candidates.records[index]
+        prefixes[count] = space.candidates.records[index]
         kept = prefixes[count]
         if kept.node < 0:
             history[nodes, 0], history[nodes, 1] = kept.parent, kept.last
