@@ -131,51 +131,31 @@ def _relative(audio: Path, base: Path) -> str:
 
 def describe_utterances(utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
     """Name and value of each fact, as `asr info` prints them; looks whether the recordings are there."""
+    import numpy as np
+
     words = Counter(word for utterance in utterances for word in utterance.text.split())
-    return [
+    facts = [
         ("utterances", f"{len(utterances):,}"),
         ("hours", f"{math.fsum(utterance.duration for utterance in utterances) / 3600:.2f}"),
         ("words", f"{words.total():,} ({len(words):,} distinct)"),
         ("distinct texts", f"{len({utterance.text for utterance in utterances}):,}"),
         ("characters", "".join(sorted({letter for word in words for letter in word}))),
-        *_speakers(utterances),
-        *_durations(utterances),
-        *_levels(utterances),
-        *_missing(utterances),
     ]
-
-
-def _speakers(utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
     minutes: dict[str, float] = defaultdict(float)
     for utterance in utterances:
         if utterance.speaker is not None:
             minutes[utterance.speaker] += utterance.duration / 60
-    if not minutes:
-        return []
-    most = max(minutes, key=minutes.__getitem__)
-    return [("speakers", f"{len(minutes):,} (most speech: {most}, {minutes[most]:.1f} min)")]
-
-
-def _durations(utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
-    if not utterances:
-        return []
-    import numpy as np
-
-    least, median, high, most = np.percentile([utterance.duration for utterance in utterances], [0, 50, 95, 100])
-    return [("duration", f"{least:.2f} to {most:.2f} s, median {median:.2f}, 95 % below {high:.2f}")]
-
-
-def _levels(utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
+    if minutes:
+        talker = max(minutes, key=minutes.__getitem__)
+        facts.append(("speakers", f"{len(minutes):,} (most speech: {talker}, {minutes[talker]:.1f} min)"))
+    if utterances:
+        least, median, high, most = np.percentile([utterance.duration for utterance in utterances], [0, 50, 95, 100])
+        facts.append(("duration", f"{least:.2f} to {most:.2f} s, median {median:.2f}, 95 % below {high:.2f}"))
     given = [utterance.extra.get("level_db") for utterance in utterances]
-    levels = [float(level) for level in given if isinstance(level, int | float)]
-    if not levels:
-        return []
-    import numpy as np
-
-    least, median, most = np.percentile(levels, [0, 50, 100])
-    return [("level", f"{least:.0f} to {most:.0f} dBFS, median {median:.0f}")]
-
-
-def _missing(utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
-    missing = [audio for audio in dict.fromkeys(utterance.audio for utterance in utterances) if not audio.exists()]
-    return [("missing audio", f"{len(missing):,} files, the first {missing[0]}")] if missing else []
+    if levels := [float(level) for level in given if isinstance(level, int | float)]:
+        least, median, most = np.percentile(levels, [0, 50, 100])
+        facts.append(("level", f"{least:.0f} to {most:.0f} dBFS, median {median:.0f}"))
+    recordings = dict.fromkeys(utterance.audio for utterance in utterances)
+    if missing := [audio for audio in recordings if not audio.exists()]:
+        facts.append(("missing audio", f"{len(missing):,} files, the first {missing[0]}"))
+    return facts
