@@ -23,7 +23,7 @@ import numpy.typing as npt
 import soundfile
 from wordless import at_level
 
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.errors import AudioError, DataError

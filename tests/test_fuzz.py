@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.audio.read import probe_audio
+from asr.audio.stream import probe_audio
 from asr.corpus.manifest import read_manifest, write_manifest
 from asr.errors import AsrError
 from asr.lm.arpa import write_arpa

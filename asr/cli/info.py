@@ -49,6 +49,6 @@ def facts(thing: str) -> list[tuple[str, str]]:
         from asr.corpus.manifest import describe_utterances, read_manifest
 
         return describe_utterances(read_manifest(path))
-    from asr.audio.read import probe_audio
+    from asr.audio.stream import probe_audio
 
     return probe_audio(path).rows()

@@ -96,7 +96,7 @@ def _decode_shard(
     pool: ThreadPoolExecutor,
     failures: list[str],
 ) -> list[int]:
-    from asr.audio.read import read_audio
+    from asr.audio.stream import read_audio
 
     def decode(utterance: Utterance) -> np.ndarray | str:
         try:

@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio.read import probe_audio, read_audio
+from asr.audio.stream import probe_audio, read_audio
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.errors import AsrError, AudioError
 from asr.io import fingerprint_files, write_whole
 from asr.transcription.adaptation import adapt, spread
-from asr.transcription.batching import batches, windows
-from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
+from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk, batches, windows
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Failure
 

@@ -24,9 +24,8 @@ from asr.audio.segmentation import Chunk
 from asr.decoding.lexicon_trie import alphabet_of
 from asr.errors import AsrError
 from asr.serve.recording import Hotwords, Recording
-from asr.transcription.batching import batches
 from asr.transcription.decoder import DecodeOptions
-from asr.transcription.reader import EndOfAudio, Request, RequestChunk, end_after, read_chunks
+from asr.transcription.reader import EndOfAudio, Request, RequestChunk, batches, end_after, read_chunks
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Segment
 

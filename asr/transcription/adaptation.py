@@ -20,8 +20,7 @@ from asr.audio.source import Samples
 from asr.corpus.dataset import pad_waveforms
 from asr.model.crf import crf_losses
 from asr.model.ctc import needed_steps, pad_targets, sequence_losses
-from asr.transcription.batching import batches
-from asr.transcription.reader import AudioReader, Request, RequestChunk
+from asr.transcription.reader import AudioReader, Request, RequestChunk, batches
 
 if TYPE_CHECKING:
     from asr.model.acoustic import AcousticModel

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from asr.audio.read import read_audio
 from asr.audio.source import AudioInput, Samples
-from asr.audio.stream import Channel
+from asr.audio.stream import Channel, read_audio
 from asr.errors import UsageError
 from asr.transcription.result import Word
 

@@ -39,11 +39,20 @@ from asr.nn.precision import Arithmetic, chosen, int8_is_fast
 from asr.nn.rnn import Recurrent
 from asr.punctuation import PunctuationModel
 from asr.text.case import Case
-from asr.transcription.batching import BATCH_SECONDS, LARGEST_WINDOW, STREAM_WINDOW, batches, windows
 from asr.transcription.confidence import Search, load_confidence, word_features
 from asr.transcription.decoder import Decode, DecodeOptions, best_path, make_decode, plan_search
 from asr.transcription.punctuate import PunctuatedStream, load_punctuation_for, punctuate
-from asr.transcription.reader import AudioReader, EndOfAudio, Request, RequestChunk
+from asr.transcription.reader import (
+    BATCH_SECONDS,
+    LARGEST_WINDOW,
+    STREAM_WINDOW,
+    AudioReader,
+    EndOfAudio,
+    Request,
+    RequestChunk,
+    batches,
+    windows,
+)
 from asr.transcription.result import Failure, Segment, Transcript, Word
 from asr.transcription.timestamps import keep_apart, spell_words, time_words
 

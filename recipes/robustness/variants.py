@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest
 from asr.features import distortion

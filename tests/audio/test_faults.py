@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.read import read_audio
-from asr.audio.stream import AudioStream
+from asr.audio.stream import AudioStream, read_audio
 from asr.errors import AudioError, UsageError
 from tests.audio.recordings import FORMATS, chirp, encode, hear
 

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.read import probe_audio, read_audio
+from asr.audio.stream import probe_audio, read_audio
 from asr.audio.wav import find_repair
 from asr.errors import AudioError
 from tests.audio.recordings import hear

@@ -75,7 +75,7 @@ def put_load(
     process: subprocess.Popen[str], port: int, expected: dict[Path, str], clients: int, seconds: float
 ) -> Load:
     """`clients` that ask for file after file for so many seconds."""
-    from asr.audio.read import probe_audio
+    from asr.audio.stream import probe_audio
 
     load, lock, files = Load(), threading.Lock(), list(expected)
     lengths = {path: probe_audio(path).duration for path in files}

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.corpus.librispeech import prepare_librispeech
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.scoring import score

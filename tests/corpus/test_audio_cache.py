@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.corpus import audio_cache
 from asr.corpus.audio_cache import open_cache
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest

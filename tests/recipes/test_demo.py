@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from demo import main
 
-from asr.audio.read import probe_audio
+from asr.audio.stream import probe_audio
 from asr.text.normalize import librispeech
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.serve.app import Service
 from asr.serve.engine import Engine, warm_up
 from asr.serve.settings import ServeOptions

@@ -16,7 +16,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from asr.audio.read import probe_audio
+from asr.audio.stream import probe_audio
 from asr.cli.main import app
 from asr.corpus.dataset import BatchConfig
 from asr.corpus.manifest import Utterance, read_manifest, write_manifest

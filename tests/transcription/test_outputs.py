@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.errors import AudioError
 from asr.transcription.outputs import collect, seconds_of
 from asr.transcription.reader import Request

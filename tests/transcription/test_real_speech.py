@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import asr
-from asr.audio.read import read_audio
+from asr.audio.stream import read_audio
 from asr.corpus.librispeech import prepare_librispeech
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.evaluation.calibration import measure_quality

@@ -9,8 +9,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.read import probe_audio, read_audio
-from asr.audio.stream import AudioStream
+from asr.audio.stream import AudioStream, probe_audio, read_audio
 from asr.errors import AudioError, UsageError
 from tests.audio.recordings import FORMATS, chirp, encode, hear
 
