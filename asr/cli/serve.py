@@ -44,7 +44,7 @@ def serve(
     """
     decode = search.decode_options()
     try:
-        from asr.serve.settings import MEGABYTE, ServeOptions
+        from asr.serve.security import MEGABYTE, ServeOptions
 
         options = ServeOptions(host, port, token, round(max_upload * MEGABYTE), queue, live, tuple(cors or ()))
         from asr.serve.app import Service

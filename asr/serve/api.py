@@ -1,4 +1,4 @@
-"""OpenAI's audio API: the fields of a request, checked, and transcripts in the shapes of its answers.
+"""OpenAI's audio API: the fields of a request, checked, and transcripts and problems in the shapes of its answers.
 
 Text and subtitles come from the writers that every command uses.
 """
@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from asr.serve.problems import ApiError
-from asr.serve.upload import Upload
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from asr.errors import AsrError, AudioError, UsageError
 from asr.transcription.result import Segment, Transcript, Word
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
 ALIASES = ("default", "whisper-1")
 """Names of the model that every server answers to: its own, and the one that many clients cannot be told to change."""
+
+
+@dataclass
+class Upload:
+    """The fields of a form by name, each with its values in order, and what the client called its file."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    file_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,36 @@ def _refused(param: str, message: str) -> ApiError:
     return ApiError(400, message, "invalid_value", param)
 
 
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_MOST = 50
+_LONGEST = 40
+_COMMON = frozenset(
+    """a about after again all also am an and any are as at be because been before being between both but by can come
+    could did do does done down each even every few first for from get give go good got had has have having he her here
+    hers him his how i if in into is it its just know last like little look made make man many may me men might mine
+    more most much must my never new no not now of off oh old on once one only or other our ours out over own people
+    said same say see shall she should so some such take than that the their theirs them then there these they thing
+    think this those three through time to too two under until up upon us very was way we well went were what when
+    where which while who whom whose why will with within without would year yes yet you your yours""".split()  # noqa: SIM905 — a list of strings would be twenty times as long
+)
+
+
+def hotwords_of(prompt: str, keywords: Iterable[str], letters: Iterable[str]) -> tuple[str, ...]:
+    """What to expect: each of `keywords`, and the words of `prompt` that are not too common to need it.
+
+    A prompt is often a sentence, and *the* would be heard everywhere if it were expected. Words that the model cannot
+    spell with its `letters` are left out, and so is what goes beyond fifty words, from the front: the end of a prompt
+    is nearest to what is said next.
+    """
+    words = [word.replace("’", "'") for word in _WORD.findall(prompt)]
+    words = [word for word in words if word.lower() not in _COMMON and 2 < len(word) <= _LONGEST]
+    phrases = (" ".join(_WORD.findall(phrase.replace("’", "'"))) for phrase in keywords)
+    wanted = [*words, *(phrase[: _LONGEST * 2] for phrase in phrases if phrase)]
+    known = {form for letter in letters for form in (letter, letter.lower(), letter.upper())} | {" "}
+    spelled = {word.upper(): None for word in wanted if known.issuperset(word)}
+    return tuple(sorted(list(spelled)[-_MOST:]))
+
+
 TEXT_FORMATS = {
     "text": ("txt", "text/plain; charset=utf-8"),
     "srt": ("srt", "application/x-subrip; charset=utf-8"),
@@ -195,3 +237,65 @@ def live_segment(number: int, segment: Segment, provisional: bool = False) -> di
         "text": segment.text,
         "words": [word_record(word) for word in segment.words],
     }
+
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class ApiError(Exception):
+    """A request that cannot be served: HTTP `status`, what is wrong and what to do, and the field at fault."""
+
+    def __init__(
+        self, status: int, message: str, code: str, param: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """The reason and the mend, as OpenAI's API writes them."""
+        kind = _KINDS.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+    def response(self) -> Response:
+        """The error as a response."""
+        return JSONResponse(self.body(), self.status, self.headers)
+
+
+def of_recording(error: AsrError, path: str, name: str) -> ApiError:
+    """What ended the recording at `path`, which its owner calls `name`; the path is nobody's business.
+
+    What is no fault of the recording or of what was asked for is the server's own.
+    """
+    text = (f"{error.message}. {error.hint}" if error.hint else error.message).replace(path, name)
+    if isinstance(error, AudioError):
+        return ApiError(400, text, "invalid_audio", "file")
+    return (
+        ApiError(400, text, "invalid_value") if isinstance(error, UsageError) else ApiError(500, text, "internal_error")
+    )
+
+
+async def handle_api_error(request: Request, error: Exception) -> Response:
+    """Answer with an `ApiError`."""
+    assert isinstance(error, ApiError)
+    return error.response()
+
+
+async def handle_http_error(request: Request, error: Exception) -> Response:
+    """Answer where there is no such page, or not with such a method."""
+    status = getattr(error, "status_code", 500)
+    if status == 404:
+        message = f"there is nothing at {request.url.path[:200]}; docs/serving.md lists what there is"
+        return ApiError(404, message, "not_found").response()
+    if status == 405:
+        message = f"{request.url.path[:200]} does not take {request.method}"
+        return ApiError(405, message, "method_not_allowed", headers=getattr(error, "headers", None)).response()
+    return ApiError(status, str(getattr(error, "detail", error)), "invalid_request").response()
+
+
+async def handle_fault(request: Request, error: Exception) -> Response:
+    """Answer after a bug: the client learns that it was one, the log has the rest."""
+    return ApiError(500, "the server made a mistake; its log tells more", "internal_error").response()

@@ -23,13 +23,11 @@ from asr.config import validate
 from asr.errors import AsrError
 from asr.html import read_page
 from asr.io import parse_json
-from asr.serve.api import check_model
+from asr.serve.api import ApiError, check_model, handle_api_error, handle_fault, handle_http_error
 from asr.serve.engine import Engine
 from asr.serve.live import LiveSessions
 from asr.serve.metrics import CONTENT_TYPE, Metrics
-from asr.serve.problems import ApiError, handle_api_error, handle_fault, handle_http_error
-from asr.serve.security import Guard
-from asr.serve.settings import ServeOptions
+from asr.serve.security import Guard, ServeOptions
 from asr.serve.transcriptions import Transcriptions
 from asr.serve.upload import TemporaryFolder
 from asr.transcription.result import Transcript
@@ -122,7 +120,8 @@ class Service:
         return JSONResponse({"status": state, "model": self.model}, 503 if self.is_draining else 200)
 
     async def _metrics_page(self, request: Request) -> Response:
-        text = self.metrics.render(self._transcriptions.waiting, self.options.queue, self.engine.busy_seconds)
+        waiting, limit = self._transcriptions.waiting, self.options.queue
+        text = self.metrics.render(waiting, limit, self.engine.live_sessions, self.engine.busy_seconds)
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _file(self, request: Request) -> Response:

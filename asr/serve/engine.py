@@ -9,13 +9,13 @@ and one whose client has left is done with after the batch that it is in. Live s
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from asr.audio.segmentation import Chunk
 from asr.decoding.lexicon_trie import alphabet_of
 from asr.errors import AsrError
-from asr.serve.recording import Hotwords, Recording
+from asr.serve.api import hotwords_of
 from asr.transcription.decoder import DecodeOptions
 from asr.transcription.reader import EndOfAudio, Request, RequestChunk, batches, end_after, read_chunks
 from asr.transcription.recognizer import Recognizer
@@ -39,15 +39,42 @@ _DECODERS = 4
 """Searches for other hotwords that are kept; each holds a lexicon."""
 
 
-@dataclass
+Hotwords = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _Work:
-    """A chunk to recognize and where its segment goes."""
+    """A chunk to recognize, by whom, and the segment that comes of it: None where nothing is said."""
 
     chunk: Chunk
     recognizer: Recognizer
     urgent: bool
-    deliver: Callable[[Segment | None], None]
-    fail: Callable[[AsrError], None]
+    future: Future[Segment | None] = field(default_factory=Future)
+
+
+@dataclass(eq=False)
+class Recording:
+    """A recording on its way through the engine, whose lock guards all that more than one thread touches."""
+
+    path: Path
+    put: Callable[[Future[Segment | None] | EndOfAudio], None]
+    """Called by the engine's threads, in order: with what will be known of each chunk, then with the end."""
+    hotwords: Hotwords = ()
+    cancelled: bool = False
+    """Nobody waits for it any more."""
+    chunks: deque[_Work] = field(default_factory=deque)
+    """What is read ahead and not yet taken."""
+    reading: bool = False
+    has_ended: bool = False
+    """Whether nothing stands behind the last chunk."""
+    source: Generator[RequestChunk | EndOfAudio] | None = None
+    recognizer: Recognizer | None = None
+    """The one that expects its hotwords, once it is made."""
+
+    def close(self) -> None:
+        """Let go of the file. Not while it is being read."""
+        if self.source is not None:
+            self.source.close()
 
 
 class Engine:
@@ -66,7 +93,7 @@ class Engine:
         self._making = threading.Lock()
         self._change = threading.Condition()
         self._recordings: deque[Recording] = deque()
-        self._live: deque[tuple[_Work, Future[Segment | None]]] = deque()
+        self._live: deque[_Work] = deque()
         self._closed = False
         self._readers = ThreadPoolExecutor(threads or 2, "asr-reader")
         self._searcher = ThreadPoolExecutor(1, "asr-search")
@@ -87,7 +114,7 @@ class Engine:
         return self._clock.count()
 
     def submit(self, recording: Recording) -> None:
-        """Take on a recording; its callbacks tell how it goes."""
+        """Take on a recording; what comes of it is put where it says."""
         with self._change:
             self._recordings.append(recording)
             self._read_on(recording)
@@ -110,12 +137,11 @@ class Engine:
 
     def recognize(self, chunk: Chunk, recognizer: Recognizer | None = None) -> Future[Segment | None]:
         """What is said in one chunk of live speech, ahead of all recordings, by one whom `prepare` has made."""
-        future: Future[Segment | None] = Future()
-        work = _Work(chunk, recognizer or self.recognizer, True, future.set_result, future.set_exception)
+        work = _Work(chunk, recognizer or self.recognizer, urgent=True)
         with self._change:
-            self._live.append((work, future))
+            self._live.append(work)
             self._change.notify_all()
-        return future
+        return work.future
 
     def close(self) -> None:
         """End the threads; what has not been delivered never is."""
@@ -130,8 +156,8 @@ class Engine:
 
     def _read_on(self, recording: Recording) -> None:
         """Have a reader fill up what is read ahead. Call with the lock held."""
-        waiting = sum(len(chunk.samples) for chunk in recording.chunks)
-        if not (recording.reading or recording.end or self._closed or waiting >= _AHEAD * self._rate):
+        waiting = sum(len(work.chunk.samples) for work in recording.chunks)
+        if not (recording.reading or recording.has_ended or self._closed or waiting >= _AHEAD * self._rate):
             recording.reading = True
             self._readers.submit(self._read, recording)
 
@@ -139,16 +165,18 @@ class Engine:
         try:
             # Made here, where it keeps nobody else waiting, and once.
             recording.recognizer = recording.recognizer or self.prepare(recording.hotwords)
-            end = self._fill(recording)
+            end = self._fill(recording, recording.recognizer)
         except Exception as error:
             end = end_after(error, 0, str(recording.path))
         with self._change:
-            recording.reading, recording.end = False, end
+            recording.reading, recording.has_ended = False, end is not None
             if recording.cancelled:
                 recording.close()
+            elif end is not None:
+                recording.put(end)
             self._change.notify_all()
 
-    def _fill(self, recording: Recording) -> EndOfAudio | None:
+    def _fill(self, recording: Recording, recognizer: Recognizer) -> EndOfAudio | None:
         """Read some seconds ahead; the end of the recording, where that comes before."""
         recording.source = recording.source or read_chunks(
             0, Request(recording.path), self._rate, self.recognizer.segmentation, lambda: not recording.cancelled
@@ -159,8 +187,10 @@ class Engine:
             if isinstance(item, EndOfAudio):
                 return item
             seconds += len(item.chunk.samples) / self._rate
+            work = _Work(item.chunk, recognizer, urgent=False)
+            recording.put(work.future)
             with self._change:
-                recording.chunks.append(item.chunk)
+                recording.chunks.append(work)
                 self._change.notify_all()
         return None
 
@@ -182,44 +212,33 @@ class Engine:
                 if window := self._window():
                     return window
                 self._change.wait()
-            for _, future in self._live:
-                future.cancel()
+            for work in self._live:
+                work.future.cancel()
             return None
 
     def _let_go(self) -> None:
-        """Drop the recordings that are done, and those that nobody waits for. Call with the lock held."""
+        """Drop the recordings that are taken to their end, and those that nobody waits for. Call with the lock held."""
         for recording in list(self._recordings):
-            if recording.cancelled or recording.is_done:
+            if recording.cancelled or (recording.has_ended and not recording.chunks):
                 self._recordings.remove(recording)
-                recording.finish()
                 if not recording.reading:
                     recording.close()
 
     def _window(self) -> list[_Work]:
         """Chunks in turn from all recordings, those first that waited longest. Call with the lock held."""
-        window = [work for work, future in self._live if future.set_running_or_notify_cancel()]
+        window = [work for work in self._live if work.future.set_running_or_notify_cancel()]
         self._live.clear()
         limit = (_LIVE_WINDOW if self.live_sessions else _WINDOW) * self._rate
         samples = 0
         while samples < limit and any(recording.chunks for recording in self._recordings):
             recording = self._recordings[0]
             self._recordings.rotate(-1)
-            if recording.chunks:
-                window.append(self._work(recording))
-                samples += len(window[-1].chunk.samples)
+            if recording.chunks and (work := recording.chunks.popleft()).future.set_running_or_notify_cancel():
+                window.append(work)
+                samples += len(work.chunk.samples)
         for recording in self._recordings:
             self._read_on(recording)
         return window
-
-    def _work(self, recording: Recording) -> _Work:
-        number, chunk = recording.take()
-
-        def fail(error: AsrError) -> None:
-            recording.end = EndOfAudio(0, str(recording.path), error=error)
-            recording.finish()
-
-        recognizer = recording.recognizer or self.recognizer
-        return _Work(chunk, recognizer, False, lambda segment: recording.deliver(number, segment), fail)
 
     def _recognize(self, batch: list[RequestChunk], works: list[_Work], recognizer: Recognizer) -> None:
         self._room.acquire()
@@ -231,27 +250,26 @@ class Engine:
             return
 
         def search() -> None:
-            problem: Exception | None = None
             try:
                 segments = recognizer.search(batch, views, words=True)
-                for work, segment in zip(works, segments, strict=True):
-                    work.deliver(segment)
             except Exception as error:
-                problem = error
-            self._done(works, problem)
+                self._done(works, error)
+            else:
+                self._done(works, segments)
 
         self._searcher.submit(search)
 
-    def _done(self, works: list[_Work], error: Exception | None) -> None:
-        """Make room for the next batch; `error` is what went wrong with this one."""
-        if error is not None:
-            fault = error if isinstance(error, AsrError) else AsrError(f"{type(error).__name__}: {error}")
+    def _done(self, works: list[_Work], outcome: list[Segment | None] | Exception) -> None:
+        """Tell what came of a batch, and make room for the next one."""
+        if isinstance(outcome, Exception):
+            fault = outcome if isinstance(outcome, AsrError) else AsrError(f"{type(outcome).__name__}: {outcome}")
             for work in works:
-                work.fail(fault)
+                work.future.set_exception(fault)
+        else:
+            for work, segment in zip(works, outcome, strict=True):
+                work.future.set_result(segment)
         self._clock.count(-1)
         self._room.release()
-        with self._change:
-            self._change.notify_all()
 
 
 class _BusyClock:
@@ -276,33 +294,3 @@ def warm_up(recognizer: Recognizer) -> None:
     """Have a recognizer compile and allocate what a first recording would have to wait for."""
     noise = np.random.default_rng(0).normal(0, 0.01, 2 * recognizer.model.sample_rate)
     recognizer.transcribe(noise.astype(np.float32))
-
-
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_MOST = 50
-_LONGEST = 40
-_COMMON = frozenset(
-    """a about after again all also am an and any are as at be because been before being between both but by can come
-    could did do does done down each even every few first for from get give go good got had has have having he her here
-    hers him his how i if in into is it its just know last like little look made make man many may me men might mine
-    more most much must my never new no not now of off oh old on once one only or other our ours out over own people
-    said same say see shall she should so some such take than that the their theirs them then there these they thing
-    think this those three through time to too two under until up upon us very was way we well went were what when
-    where which while who whom whose why will with within without would year yes yet you your yours""".split()  # noqa: SIM905 — a list of strings would be twenty times as long
-)
-
-
-def hotwords_of(prompt: str, keywords: Iterable[str], letters: Iterable[str]) -> tuple[str, ...]:
-    """What to expect: each of `keywords`, and the words of `prompt` that are not too common to need it.
-
-    A prompt is often a sentence, and *the* would be heard everywhere if it were expected. Words that the model cannot
-    spell with its `letters` are left out, and so is what goes beyond fifty words, from the front: the end of a prompt
-    is nearest to what is said next.
-    """
-    words = [word.replace("’", "'") for word in _WORD.findall(prompt)]
-    words = [word for word in words if word.lower() not in _COMMON and 2 < len(word) <= _LONGEST]
-    phrases = (" ".join(_WORD.findall(phrase.replace("’", "'"))) for phrase in keywords)
-    wanted = [*words, *(phrase[: _LONGEST * 2] for phrase in phrases if phrase)]
-    known = {form for letter in letters for form in (letter, letter.lower(), letter.upper())} | {" "}
-    spelled = {word.upper(): None for word in wanted if known.issuperset(word)}
-    return tuple(sorted(list(spelled)[-_MOST:]))

@@ -22,9 +22,8 @@ from asr.io import parse_json
 from asr.serve.api import live_segment
 from asr.serve.engine import Engine
 from asr.serve.metrics import Metrics
-from asr.serve.security import bearer, token_matches
+from asr.serve.security import ServeOptions, bearer, token_matches
 from asr.serve.segmenter import LiveSegmenter
-from asr.serve.settings import ServeOptions
 from asr.transcription.punctuate import PunctuatedStream
 from asr.transcription.recognizer import Recognizer
 from asr.transcription.result import Segment
@@ -64,7 +63,6 @@ class LiveSessions:
             if self._engine.live_sessions >= self._options.live:
                 raise RefusedError("busy", f"{self._options.live} people speak already; try again in a moment", 1013)
             self._engine.live_sessions += 1
-            self._metrics.live_sessions += 1
             self._metrics.live_total += 1
             try:
                 rate, recognizer = await self._start(websocket)
@@ -75,7 +73,6 @@ class LiveSessions:
                     self._metrics.audio_seconds += session.seconds
             finally:
                 self._engine.live_sessions -= 1
-                self._metrics.live_sessions -= 1
         except (RefusedError, AsrError) as error:
             problem = RefusedError("internal_error", error.message, 1011) if isinstance(error, AsrError) else error
             with suppress(WebSocketDisconnect, RuntimeError):

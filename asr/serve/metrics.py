@@ -17,14 +17,13 @@ class Metrics:
         """Answered requests by path and status."""
         self.audio_seconds = 0.0
         """Sound that has been transcribed."""
-        self.live_sessions = 0
         self.live_total = 0
         self.cancelled = 0
         """Requests whose client left before the answer."""
         self._started = monotonic()
 
-    def render(self, queue: int, capacity: int, busy_seconds: float) -> str:
-        """All as text; `queue` requests of at most `capacity` at present, `busy_seconds` of the recognizer so far."""
+    def render(self, queue: int, capacity: int, live: int, busy_seconds: float) -> str:
+        """All as text: `queue` requests of at most `capacity` and `live` sessions at present, `busy_seconds` so far."""
         speed = self.audio_seconds / busy_seconds if busy_seconds else 0.0
         single = [
             ("asr_requests_cancelled_total", "counter", "Requests whose client left early.", self.cancelled),
@@ -33,7 +32,7 @@ class Metrics:
             ("asr_times_real_time", "gauge", "Seconds of sound for each second at work, since the start.", speed),
             ("asr_queue_length", "gauge", "Requests being served or waiting.", queue),
             ("asr_queue_capacity", "gauge", "Requests that may wait before others are refused.", capacity),
-            ("asr_live_sessions", "gauge", "Open live sessions.", self.live_sessions),
+            ("asr_live_sessions", "gauge", "Open live sessions.", live),
             ("asr_live_sessions_total", "counter", "Live sessions opened.", self.live_total),
             ("asr_uptime_seconds", "gauge", "Seconds since the start.", monotonic() - self._started),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,15 +14,25 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from asr.serve.api import TEXT_FORMATS, Wanted, as_json, delta_event, done_event, event_bytes, read_fields
-from asr.serve.engine import Engine
+from asr.errors import AsrError
+from asr.serve.api import (
+    TEXT_FORMATS,
+    ApiError,
+    Wanted,
+    as_json,
+    delta_event,
+    done_event,
+    event_bytes,
+    of_recording,
+    read_fields,
+)
+from asr.serve.engine import Engine, Recording
 from asr.serve.metrics import Metrics
-from asr.serve.problems import ApiError, of_recording
-from asr.serve.recording import Recording
-from asr.serve.settings import ServeOptions
+from asr.serve.security import ServeOptions
 from asr.serve.upload import TemporaryFolder, receive_upload
 from asr.transcription.punctuate import PunctuatedStream, punctuate
 from asr.transcription.reader import EndOfAudio
+from asr.transcription.recognizer import without_overlap
 from asr.transcription.result import Segment, Transcript
 from asr.transcription.writers import render
 
@@ -90,18 +101,16 @@ class Transcriptions:
     async def _events(self, job: _Job, first: Segment | EndOfAudio, wanted: Wanted) -> AsyncIterator[bytes]:
         """The transcript as server-sent events, a segment each, then all of it."""
         segments: list[Segment] = []
-        item: Segment | EndOfAudio | None = first
+        item = first
+        coming: asyncio.Future[Segment | EndOfAudio] | None = None
         try:
-            while not isinstance(item, EndOfAudio):
-                if item is None:
+            while isinstance(item, Segment):
+                segments.append(item)
+                yield delta_event(len(segments) - 1, item, wanted)
+                coming = asyncio.ensure_future(job.next())
+                while not (await asyncio.wait((coming,), timeout=_KEEP_ALIVE))[0]:
                     yield b": still at work\n\n"
-                else:
-                    segments.append(item)
-                    yield delta_event(len(segments) - 1, item, wanted)
-                try:
-                    item = await asyncio.wait_for(job.next(), _KEEP_ALIVE)
-                except asyncio.TimeoutError:
-                    item = None
+                item = coming.result()
             transcript = job.as_transcript(segments, item)
             self._metrics.audio_seconds += transcript.duration
             yield done_event(transcript, wanted)
@@ -110,6 +119,9 @@ class Transcriptions:
         except (asyncio.CancelledError, GeneratorExit):
             self._metrics.cancelled += 1
             raise
+        finally:
+            if coming is not None:
+                coming.cancel()
 
 
 class _EventStream(StreamingResponse):
@@ -130,39 +142,52 @@ class _Job:
     def __init__(self, engine: Engine, path: Path, name: str, hotwords: tuple[str, ...]) -> None:
         loop = asyncio.get_running_loop()
 
-        def put(item: Segment | EndOfAudio) -> None:
+        def put(item: Future[Segment | None] | EndOfAudio) -> None:
             loop.call_soon_threadsafe(self._items.put_nowait, item)
 
         self._engine = engine
         self._name = name
-        self._items: asyncio.Queue[Segment | EndOfAudio] = asyncio.Queue()
+        self._items: asyncio.Queue[Future[Segment | None] | EndOfAudio] = asyncio.Queue()
+        self._said_until = 0.0
         self._punctuation = engine.recognizer.punctuation
         self._stream = PunctuatedStream(self._punctuation)
         self._shown: deque[Segment | EndOfAudio] = deque()
-        self._recording = Recording(path, put, put, hotwords)
+        self._recording = Recording(path, put, hotwords)
         engine.submit(self._recording)
 
     async def next(self) -> Segment | EndOfAudio:
         """The next segment as it is shown, or the end. Raises `ApiError` where a fault ends the recording."""
         while not self._shown:
-            item = await self._items.get()
+            item = await self._recognized()
             self._shown += self._stream.feed(item) if isinstance(item, Segment) else [*self._stream.finish(), item]
         item = self._shown.popleft()
         return item.in_case("sentence") if isinstance(item, Segment) else self._checked(item)
+
+    async def transcript(self) -> Transcript:
+        """All of it. Raises `ApiError`."""
+        segments: list[Segment] = []
+        while isinstance(item := await self._recognized(), Segment):
+            segments.append(item)
+        transcript = self.as_transcript(segments, self._checked(item))
+        return (await asyncio.to_thread(punctuate, transcript, self._punctuation)).in_case("sentence")
+
+    async def _recognized(self) -> Segment | EndOfAudio:
+        """The next segment in the model's own case, or the end."""
+        while not isinstance(item := await self._items.get(), EndOfAudio):
+            try:
+                segment = await asyncio.wrap_future(item)
+            except AsrError as error:
+                return EndOfAudio(0, self._name, error=error)
+            if segment is not None:
+                segment = without_overlap(segment, self._said_until)
+                self._said_until = segment.end
+                return segment
+        return item
 
     def _checked(self, end: EndOfAudio) -> EndOfAudio:
         if end.error is not None:
             raise of_recording(end.error, str(self._recording.path), self._name)
         return end
-
-    async def transcript(self) -> Transcript:
-        """All of it. Raises `ApiError`."""
-        segments: list[Segment] = []
-        while isinstance(item := await self._items.get(), Segment):
-            segments.append(item)
-        self._checked(item)
-        transcript = await asyncio.to_thread(punctuate, self.as_transcript(segments, item), self._punctuation)
-        return transcript.in_case("sentence")
 
     def as_transcript(self, segments: list[Segment], end: EndOfAudio) -> Transcript:
         """What has come, put together."""

@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -21,20 +20,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from asr.errors import AsrError
-from asr.serve.problems import ApiError
-from asr.serve.settings import MEGABYTE, ServeOptions
+from asr.serve.api import ApiError, Upload
+from asr.serve.security import MEGABYTE, ServeOptions
 
 _MAX_FIELDS = 64
 _MAX_FIELD = 64_000
 _MAX_HEADERS = 8_000
-
-
-@dataclass
-class Upload:
-    """The fields of a form by name, each with its values in order, and what the client called its file."""
-
-    fields: dict[str, list[str]] = field(default_factory=dict)
-    file_name: str | None = None
 
 
 async def receive_upload(request: Request, target: Path, options: ServeOptions) -> Upload:

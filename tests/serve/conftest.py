@@ -14,8 +14,8 @@ pytest.importorskip("uvicorn", reason="needs the packages of the extra `serve`")
 
 from asr.serve.app import Service
 from asr.serve.engine import Engine
+from asr.serve.security import ServeOptions
 from asr.serve.server import Server, bind, make_server
-from asr.serve.settings import ServeOptions
 from asr.transcription.decoder import DecodeOptions
 from asr.transcription.recognizer import load_model
 from tests.audio.recordings import encode, noisy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import srt
 import webvtt
 
+from asr.errors import UsageError
+from asr.serve.api import hotwords_of
 from asr.transcription.writers import render
 from tests.serve.conftest import Running
 
@@ -163,6 +166,36 @@ def test_a_stream_of_a_torn_file_brings_all_that_came_before(
     assert "mine.wav is cut short" in last["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "param"),
+    [
+        (MemoryError("no room"), 500, "internal_error", None),
+        (UsageError("nobody can tell how the hotword 'QQ' is spoken"), 400, "invalid_value", None),
+    ],
+)
+def test_only_a_fault_of_the_recording_is_called_one(
+    serve_with: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    speech: bytes,
+    fault: Exception,
+    status: int,
+    code: str,
+    param: Any,
+) -> None:
+    import httpx
+
+    server = serve_with()
+
+    def fail(batch: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(server.service.engine.recognizer, "views", fail)
+    answer = httpx.post(f"{server.address}/v1/audio/transcriptions", files={"file": ("a.wav", speech)}, timeout=60)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, param)
+    assert str(fault) in error["message"]
+
+
 def test_health_and_metrics(server: Running, client: Any) -> None:
     import re
 
@@ -176,3 +209,27 @@ def test_health_and_metrics(server: Running, client: Any) -> None:
     assert 'asr_requests_total{path="/v1/audio/transcriptions",status="200"}' in text
     assert float(re.search(r"^asr_audio_seconds_total (.+)$", text, re.MULTILINE)[1]) > 3
     assert "asr_queue_length 0" in text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "keywords", "expected"),
+    [
+        ("", [], ()),
+        ("The Gryffindor team with Hermione", [], ("GRYFFINDOR", "HERMIONE", "TEAM")),
+        ("Gryffindor, gryffindor!", [], ("GRYFFINDOR",)),
+        ("it is 5 o'clock", [], ("O'CLOCK",)),
+        ("O’Brien", [], ("O'BRIEN",)),
+        ("naïve Müller Smith", [], ("SMITH",)),
+        ("<script>alert(1)</script>", [], ("ALERT", "SCRIPT")),
+        ("", ["new york", "  ", "the", "a=9"], ("A", "NEW YORK", "THE")),
+        ("x" * 500, [], ()),
+    ],
+)
+def test_hotwords(prompt: str, keywords: list[str], expected: tuple[str, ...]) -> None:
+    assert hotwords_of(prompt, keywords, [*string.ascii_uppercase, "'", "▁"]) == expected
+
+
+def test_a_long_prompt_keeps_its_end() -> None:
+    names = [f"Name{'abcdefghij'[i // 10]}{'abcdefghij'[i % 10]}" for i in range(100)]
+    kept = hotwords_of(" ".join(names), [], string.ascii_uppercase)
+    assert set(kept) == {name.upper() for name in names[50:]}

@@ -16,7 +16,7 @@ import pytest
 from asr.audio.stream import read_audio
 from asr.serve.app import Service
 from asr.serve.engine import Engine, warm_up
-from asr.serve.settings import ServeOptions
+from asr.serve.security import ServeOptions
 from asr.transcription.recognizer import load_model
 from asr.transcription.writers import render
 from tests.serve.conftest import Running, running

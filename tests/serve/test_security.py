@@ -12,9 +12,8 @@ import httpx
 import pytest
 
 from asr.errors import UsageError
-from asr.serve.security import POLICY, token_matches
+from asr.serve.security import POLICY, ServeOptions, is_loopback, token_matches
 from asr.serve.server import bind
-from asr.serve.settings import ServeOptions, is_loopback
 from asr.serve.upload import display_name
 from tests.serve.conftest import Running
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from asr.serve.problems import ApiError
-from asr.serve.settings import ServeOptions
+from asr.serve.api import ApiError
+from asr.serve.security import ServeOptions
 from asr.serve.upload import TemporaryFolder, receive_upload
 
 ROOT = Path(__file__).resolve().parents[2]
