@@ -32,8 +32,8 @@ from asr.serve.security import ServeOptions
 from asr.serve.upload import TemporaryFolder, receive_upload
 from asr.transcription.punctuate import PunctuatedStream, punctuate
 from asr.transcription.reader import EndOfAudio
-from asr.transcription.recognizer import without_overlap
 from asr.transcription.result import Segment, Transcript
+from asr.transcription.timestamps import without_overlap
 from asr.transcription.writers import render
 
 T = TypeVar("T")

@@ -31,21 +31,15 @@ Floats = npt.NDArray[np.float32]
 
 
 class Decode(Protocol):
-    """From log-probabilities (B, T, V), natural log, and the valid steps of each to its best hypothesis.
+    """From views of B utterances, each with natural log-probabilities (T, V) of all, to the best hypothesis of each.
 
-    They are those of phones where the search reads these (`SearchPlan.decodes_phones`). With `posteriors` it says how
-    probable each word is, where it knows others. `others` are further views of the B utterances, of the valid steps
-    (T', V) alone: each view is searched for itself, and the best hypothesis of all wins.
+    They are those of phones where the search reads these (`SearchPlan.decodes_phones`). Each view is searched for
+    itself, and the best hypothesis of all wins. With `posteriors` it says how probable each word is, where it knows
+    others.
     """
 
-    def __call__(
-        self,
-        log_probs: Floats,
-        lengths: list[int],
-        posteriors: bool = False,
-        others: Sequence[Sequence[Floats]] = (),
-    ) -> list[Hypothesis]:
-        """One hypothesis for each of the B rows."""
+    def __call__(self, views: Sequence[Sequence[Floats]], posteriors: bool = False) -> list[Hypothesis]:
+        """One hypothesis for each of the B utterances."""
 
 
 FAST_BEAM = 100
@@ -158,14 +152,11 @@ def make_decode(
     language_model = load_language_model(plan.language_model) if plan.language_model is not None else None
     decoder = make_decoder(model, config.of_one_view(), language_model, gather_hotwords(plan.hotwords))
 
-    def decode(
-        log_probs: Floats, lengths: list[int], posteriors: bool = False, others: Sequence[Sequence[Floats]] = ()
-    ) -> list[Hypothesis]:
+    def decode(views: Sequence[Sequence[Floats]], posteriors: bool = False) -> list[Hypothesis]:
         count = config.nbest if recurrent or posteriors else 1
-        nbests = decoder.decode_batch(log_probs, lengths, count, threads)
+        nbests, *others = (decoder.decode_many(view, count, threads) for view in views)
         if others:
-            further = [decoder.decode_many(view, count, threads) for view in others]
-            nbests = [merge_nbests(lists, count) for lists in zip(nbests, *further, strict=True)]
+            nbests = [merge_nbests(lists, count) for lists in zip(nbests, *others, strict=True)]
         if recurrent:
             nbests = rescore_nbest(
                 nbests, recurrent, config.rescore_weight, config.rescore_word_score, config.nbest_threshold
@@ -196,12 +187,10 @@ def make_decoder(
     return BeamDecoder(VOCABULARY, config, language_model, hotwords, pronunciations=pronunciations)
 
 
-def best_path(
-    log_probs: Floats, lengths: list[int], posteriors: bool = False, others: Sequence[Sequence[Floats]] = ()
-) -> list[Hypothesis]:
+def best_path(views: Sequence[Sequence[Floats]], posteriors: bool = False) -> list[Hypothesis]:
     """Greedy search as a `Decode`; it knows one hypothesis of one view, and nothing of how probable its words are."""
-    del posteriors, others
-    return greedy(log_probs, lengths)
+    del posteriors
+    return [greedy(log_probs[None], [len(log_probs)])[0] for log_probs in views[0]]
 
 
 def rescorer_folder(folder: Path, options: DecodeOptions) -> Path | None:

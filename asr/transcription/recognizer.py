@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import os
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -27,13 +27,14 @@ from torch import nn
 from asr.audio.segmentation import SegmentationConfig
 from asr.audio.source import AudioInput
 from asr.audio.stream import Channel
+from asr.corpus.dataset import pad_waveforms
 from asr.decoding import Hypothesis
 from asr.errors import UsageError
 from asr.former_names import KEYS
 from asr.lexicon.phones import VOCABULARY as PHONES
 from asr.model.acoustic import AcousticModel
 from asr.model.bundle import SavedModel, load_saved_model
-from asr.model.forced_alignment import TokenAlignment, align_tokens
+from asr.model.forced_alignment import align_tokens
 from asr.nn.machine import processors, release_unused
 from asr.nn.precision import Arithmetic, chosen, int8_is_fast
 from asr.nn.rnn import Recurrent
@@ -54,7 +55,7 @@ from asr.transcription.reader import (
     windows,
 )
 from asr.transcription.result import Failure, Segment, Transcript, Word
-from asr.transcription.timestamps import keep_apart, spell_words, time_words
+from asr.transcription.timestamps import spell_words, time_words, without_overlap
 
 Floats = npt.NDArray[np.float32]
 Audio = AudioInput | npt.NDArray[Any] | Iterable[npt.NDArray[Any]]
@@ -120,7 +121,8 @@ class Recognizer:
 
     def _search_with(self, decode: Decode, phones: bool, search: Search | None, views: int) -> None:
         self.confidence = load_confidence(self.model.path, search)
-        self._decode = decode
+        self.decode = decode
+        """From `views` of the chunks of a batch to the best hypothesis of each."""
         self._views = views
         self.reads_phones = phones
         speech = self.model.lexicon if phones else None
@@ -225,11 +227,7 @@ class Recognizer:
         A step of the network is several frames of features, and where it begins is chance: each view makes other
         mistakes. By default as many as the search reads.
         """
-        signals = [each.chunk.samples for each in batch]
-        lengths = torch.tensor([len(signal) for signal in signals])
-        waveforms = torch.zeros(len(signals), int(lengths.max()))
-        for row, signal in enumerate(signals):
-            waveforms[row, : len(signal)] = torch.from_numpy(signal)
+        waveforms, lengths = pad_waveforms([each.chunk.samples for each in batch])
         count = self._views if count is None else count
         shifts = [view * self._network.encoder.subsampling_factor // count for view in range(count)]
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
@@ -305,46 +303,26 @@ class Recognizer:
         The first view says when.
         """
         hypotheses = self.decode(views, words)
-        padded, steps = _padded(views[0])
-        alignments = align_tokens(padded, steps, [hypothesis.tokens for hypothesis in hypotheses]) if words else None
-        return [
-            self._segment(each, hypotheses[row], steps[row], alignments[row] if alignments else None)
-            for row, each in enumerate(batch)
-        ]
+        return [self._segment(*each, words) for each in zip(batch, hypotheses, views[0], strict=True)]
 
-    def decode(self, views: list[list[Floats]], posteriors: bool = False) -> list[Hypothesis]:
-        """The best hypothesis of each chunk of a batch, given its `views`; with `posteriors` of its words."""
-        emissions, *others = views
-        return self._decode(*_padded(emissions), posteriors=posteriors, others=others)
-
-    def _segment(
-        self, part: RequestChunk, hypothesis: Hypothesis, steps: int, alignment: TokenAlignment | None
-    ) -> Segment | None:
+    def _segment(self, part: RequestChunk, hypothesis: Hypothesis, emissions: Floats, words: bool) -> Segment | None:
         text = hypothesis.text if self.reads_phones else self.model.tokenizer.decode(hypothesis.tokens)
         if not text:
             return None
         chunk, rate = part.chunk, self.model.sample_rate
         begin = (chunk.start + chunk.before) / rate
         end = (chunk.start + len(chunk.samples) - chunk.after) / rate
-        words: tuple[Word, ...] = ()
+        (alignment,) = align_tokens(emissions[None], [len(emissions)], [hypothesis.tokens]) if words else (None,)
+        timed: tuple[Word, ...] = ()
         if alignment is not None:
             texts, spans = spell_words(hypothesis.tokens, self.vocabulary)
             texts = text.split() if self.reads_phones else texts
-            seconds = (begin + np.arange(steps + 1) * self.model.frame_seconds).tolist()
+            seconds = (begin + np.arange(len(emissions) + 1) * self.model.frame_seconds).tolist()
             confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
             features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
-            words = time_words(texts, spans, alignment, seconds, end, confidence, features)
-            begin, end = words[0].start, words[-1].end
-        return Segment(round(begin, 3), round(end, 3), text, words, part.channel)
-
-
-def _padded(emissions: Sequence[Floats]) -> tuple[Floats, list[int]]:
-    """Emissions (T, V) of any lengths as one array (B, T, V), and their steps."""
-    steps = [len(log_probs) for log_probs in emissions]
-    padded = np.zeros((len(emissions), max(steps), emissions[0].shape[1]), dtype=np.float32)
-    for row, log_probs in enumerate(emissions):
-        padded[row, : len(log_probs)] = log_probs
-    return padded, steps
+            timed = time_words(texts, spans, alignment, seconds, end, confidence, features)
+            begin, end = timed[0].start, timed[-1].end
+        return Segment(round(begin, 3), round(end, 3), text, timed, part.channel)
 
 
 @dataclass(frozen=True)
@@ -400,14 +378,6 @@ class _Timeline:
         if seconds > before:
             self._reached[request] = seconds
             self._on_progress(seconds - before)
-
-
-def without_overlap(segment: Segment, now: float) -> Segment:
-    """The segment without overlap with what ended `now`."""
-    if segment.start >= now:
-        return segment
-    words = keep_apart(segment.words, now)
-    return replace(segment, start=now, end=words[-1].end if words else max(now, segment.end), words=words)
 
 
 def _chosen(precision: Arithmetic, device: torch.device) -> Literal["float32", "bfloat16", "int8"]:

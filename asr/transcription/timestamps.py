@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from asr.model.forced_alignment import TokenAlignment
 from asr.text.tokenizer import WORD_START
-from asr.transcription.result import Word
+from asr.transcription.result import Segment, Word
 
 # CTC marks a token by a peak of a step or two. Measured against the onset and end of the energy of utterances, the
 # peak of a first piece begins with the word (median 10 ms early), that of a last piece ends 40 ms before its word.
@@ -67,3 +67,11 @@ def keep_apart(words: Sequence[Word], now: float) -> tuple[Word, ...]:
         now = round(max(word.end, start + _BRIEFEST), 3)
         kept.append(replace(word, start=start, end=now))
     return tuple(kept)
+
+
+def without_overlap(segment: Segment, now: float) -> Segment:
+    """The segment without overlap with what ended `now`."""
+    if segment.start >= now:
+        return segment
+    words = keep_apart(segment.words, now)
+    return replace(segment, start=now, end=words[-1].end if words else max(now, segment.end), words=words)

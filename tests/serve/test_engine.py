@@ -18,8 +18,8 @@ from asr.errors import AudioError
 from asr.serve.engine import Engine, Recording
 from asr.transcription.decoder import DecodeOptions
 from asr.transcription.reader import EndOfAudio
-from asr.transcription.recognizer import without_overlap
 from asr.transcription.result import Segment
+from asr.transcription.timestamps import without_overlap
 from tests.audio.recordings import encode, noisy
 
 

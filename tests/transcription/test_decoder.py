@@ -46,7 +46,11 @@ def folder(tiny_model: Path, tiny_rnn_lm: Path, tmp_path: Path) -> Path:
 
 
 def read(model: Path, heard: np.ndarray, **options: Any) -> list[Hypothesis]:
-    return make_decode(load_saved_model(model), plan_search(model, DecodeOptions(**options)))(heard, STEPS)
+    return make_decode(load_saved_model(model), plan_search(model, DecodeOptions(**options)))([rows(heard)])
+
+
+def rows(heard: np.ndarray) -> list[np.ndarray]:
+    return [log_probs[:length] for log_probs, length in zip(heard, STEPS, strict=True)]
 
 
 @pytest.mark.parametrize(("weight", "bonus"), [(0.0, 0.0), (0.7, 0.0), (3.0, 0.0), (0.7, 4.0)])
@@ -90,19 +94,18 @@ def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_l
     assert read(folder, heard) == read(folder, heard, **wanted)
     assert read(folder, heard) != read(folder, heard, rescore_weight=0.0)
     plain = make_decode(load_saved_model(folder), plan_search(folder, DecodeOptions(beam_size=20, rescore="none")))(
-        heard, STEPS
+        [rows(heard)]
     )
     assert read(folder, heard, beam_size=20, lm="none") == plain
 
 
 def test_the_best_of_all_views_wins(tiny_model: Path, heard: np.ndarray) -> None:
     decode = make_decode(load_saved_model(tiny_model), plan_search(tiny_model, DecodeOptions(beam_size=40, views=2)))
-    views = [heard, heard[:, ::-1].copy()]
-    rows = [[log_probs[row, :length] for row, length in enumerate(STEPS)] for log_probs in views]
-    alone = [decode(log_probs, STEPS) for log_probs in views]
+    views = [rows(heard), rows(heard[:, ::-1].copy())]
+    alone = [decode([view]) for view in views]
     best = [max(pair, key=lambda hypothesis: hypothesis.score) for pair in zip(*alone, strict=True)]
-    assert decode(views[0], STEPS, others=[rows[1]]) == best
-    assert decode(views[0], STEPS, others=[rows[0]]) == alone[0]
+    assert decode(views) == best
+    assert decode([views[0], views[0]]) == alone[0]
     assert best not in alone
     assert alone[0] == read(tiny_model, heard, beam_size=20)  # they share the beam
 

@@ -55,7 +55,7 @@ def test_phones_spell_what_the_search_says(tiny_phone_model):
     path = ["ð", "ʌ", "▁", "n", "O", "z", "▁", "b", "r", "U", "n"]
     log_probs = np.full((1, len(path), len(VOCABULARY)), np.log(1e-3), np.float32)
     log_probs[0, np.arange(len(path)), [VOCABULARY.index(sign) for sign in path]] = np.log(0.96)
-    (hypothesis,) = make_decode(model, plan_search(model.path))(log_probs, [len(path)])
+    (hypothesis,) = make_decode(model, plan_search(model.path))([log_probs])
     assert hypothesis.text in ("THE KNOWS BROWN", "THE NOSE BROWN")
     assert [VOCABULARY[token] for token in hypothesis.tokens] == path
     assert [hypothesis.tokens for hypothesis in greedy(log_probs, [len(path)])] == [hypothesis.tokens]
@@ -68,9 +68,7 @@ def test_a_hotword_that_nobody_listed_is_spoken_as_the_speller_guesses(tiny_phon
     path = ["z", "ɔ", "r", "k"]
     log_probs = np.full((1, len(path), len(VOCABULARY)), np.log(1e-3), np.float32)
     log_probs[0, np.arange(len(path)), [VOCABULARY.index(sign) for sign in path]] = np.log(0.96)
-    (hypothesis,) = make_decode(model, plan_search(model.path, DecodeOptions(hotwords=["zork=5"])))(
-        log_probs, [len(path)]
-    )
+    (hypothesis,) = make_decode(model, plan_search(model.path, DecodeOptions(hotwords=["zork=5"])))([log_probs])
     assert hypothesis.text == "ZORK"
     with pytest.raises(UsageError, match="hotword 'QQ' is spoken"):
         make_decode(model, plan_search(model.path, DecodeOptions(hotwords=["QQ"])))

@@ -256,9 +256,9 @@ class TestSearch:
     def test_a_model_that_cannot_decide_takes_the_hotword(self, tiny_model):
         model, log_probs = undecided(tiny_model)
         (keen,) = make_decode(model, plan_search(model.path, DecodeOptions(beam_size=20, hotwords=["OVER=50"])))(
-            log_probs, [12]
+            [log_probs]
         )
-        (plain,) = make_decode(model, plan_search(model.path, DecodeOptions(beam_size=20)))(log_probs, [12])
+        (plain,) = make_decode(model, plan_search(model.path, DecodeOptions(beam_size=20)))([log_probs])
         assert "OVER" in keen.text.split()
         assert "OVER" not in plain.text.split()
 
@@ -271,7 +271,7 @@ class TestSearch:
         model, log_probs = undecided(folder)
 
         def text(**options: object) -> str:
-            return make_decode(model, plan_search(model.path, DecodeOptions(**options)))(log_probs, [12])[0].text
+            return make_decode(model, plan_search(model.path, DecodeOptions(**options)))([log_probs])[0].text
 
         assert "FOX" in text().split()
         assert "FOX" not in text(greedy=True).split()
