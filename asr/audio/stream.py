@@ -105,20 +105,16 @@ class AudioStream:
         self.level = Level()
         self._loudest = 0.0  # of any channel, before they are mixed
         with ExitStack() as opening:
-            self._source = opening.enter_context(open_source(audio))
+            self.source: Source = opening.enter_context(open_source(audio))
+            """The open recording: name, format, own sample rate, channels."""
             self._check()
             if not 0 <= offset < math.inf or not 0 <= (duration or 0) < math.inf:
                 what = f"from {offset} s on" if duration is None else f"from {offset} s on for {duration} s"
-                raise AudioError(f"{self._source.name} cannot be read {what}")
-            self._start = round(offset * self._source.sample_rate)
-            self._length = math.inf if duration is None else round(duration * self._source.sample_rate)
-            self._block = max(1, round(block_seconds * self._source.sample_rate))
+                raise AudioError(f"{self.source.name} cannot be read {what}")
+            self._start = round(offset * self.source.sample_rate)
+            self._length = math.inf if duration is None else round(duration * self.source.sample_rate)
+            self._block = max(1, round(block_seconds * self.source.sample_rate))
             self._opening = opening.pop_all()
-
-    @property
-    def source(self) -> Source:
-        """The open recording: name, format, own sample rate, channels."""
-        return self._source
 
     def __enter__(self) -> AudioStream:
         return self
@@ -131,7 +127,7 @@ class AudioStream:
         self._opening.close()
 
     def __iter__(self) -> Iterator[Samples]:
-        rate = self._source.sample_rate
+        rate = self.source.sample_rate
         resampler = (
             None if rate == self.sample_rate else soxr.ResampleStream(rate, self.sample_rate, 1, "float32", "HQ")
         )
@@ -139,7 +135,7 @@ class AudioStream:
             mono = self._pick(block)
             if mono.size and not float(np.abs(mono).max()) < _LOUDEST:  # NaN is not smaller either
                 raise AudioError(
-                    f"{self._source.name} holds samples that are no sound (NaN, infinite, or beyond all measure)",
+                    f"{self.source.name} holds samples that are no sound (NaN, infinite, or beyond all measure)",
                     "Write it again from its source.",
                 )
             if resampler is not None:
@@ -151,23 +147,23 @@ class AudioStream:
     def notices(self) -> list[str]:
         """What a person should know about the recording, a phrase each; complete once the stream has ended."""
         notices = []
-        if self._source.channels > 1 and self.channel == "mix":
-            notices.append(f"has {self._source.channels} channels, mixed to one (--channel N takes one of them)")
-        if self._source.sample_rate <= _TELEPHONE_RATE:
-            notices.append(f"is telephone speech ({self._source.sample_rate} Hz); expect more errors")
+        if self.source.channels > 1 and self.channel == "mix":
+            notices.append(f"has {self.source.channels} channels, mixed to one (--channel N takes one of them)")
+        if self.source.sample_rate <= _TELEPHONE_RATE:
+            notices.append(f"is telephone speech ({self.source.sample_rate} Hz); expect more errors")
         if self.level.is_silent and self._loudest >= SILENCE:
-            return [*self._source.notices, *notices, "is silent, because its channels cancel out: take one of them"]
-        return [*self._source.notices, *notices, *self.level.notices()]
+            return [*self.source.notices, *notices, "is silent, because its channels cancel out: take one of them"]
+        return [*self.source.notices, *notices, *self.level.notices()]
 
     def _check(self) -> None:
-        channels = self._source.channels
+        channels = self.source.channels
         if self.channel == "mix":
             return
         if not isinstance(self.channel, int):
             raise UsageError(f"channel must be a number from 1 or 'mix', not {self.channel!r}")
         if not 1 <= self.channel <= channels:
             have = "only one channel" if channels == 1 else f"{channels} channels, counted from 1"
-            raise AudioError(f"{self._source.name} has {have}: there is no channel {self.channel}")
+            raise AudioError(f"{self.source.name} has {have}: there is no channel {self.channel}")
 
     def _pick(self, block: Samples) -> Samples:
         if block.shape[1] == 1:
@@ -180,7 +176,7 @@ class AudioStream:
 
     def _blocks(self) -> Iterator[tuple[Samples, bool]]:
         """(N, C) blocks at the recording's own rate, the last one marked."""
-        source, seen, left = self._source, self._start, self._length
+        source, seen, left = self.source, self._start, self._length
         if self._start:
             source.seek(self._start)
         while left > 0:

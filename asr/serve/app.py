@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from asr.config import validate
 from asr.errors import AsrError
@@ -34,8 +34,6 @@ from asr.transcription.result import Transcript
 from asr.transcription.writers import FORMATS
 
 _LARGEST_TRANSCRIPT = 20_000_000
-_PATHS = ("/v1/audio/transcriptions", "/v1/models", "/formats", "/health", "/metrics", "/live")
-"""What is counted by name; all else is "other", so that strangers cannot fill the counter."""
 
 
 class Service:
@@ -92,7 +90,7 @@ class Service:
 
         app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan)
         # Around it and not among its middleware, outside of which Starlette answers after a bug.
-        return _Counter(Guard(app, self.options, lambda: self.is_draining), self.metrics)
+        return Guard(app, self.options, lambda: self.is_draining, self.metrics)
 
     async def _models(self, request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._record()]})
@@ -157,21 +155,3 @@ def _page_files() -> dict[str, tuple[str, str]]:
         "/style.css": ("text/css", read_page("base.css") + read_own("page.css")),
         "/page.js": ("text/javascript", read_own("page.js")),
     }
-
-
-class _Counter:
-    """Counts answers by path and status."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def counting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                path = scope["path"]
-                name = next((known for known in _PATHS if path == known or path.startswith(f"{known}/")), "other")
-                self._metrics.requests[name, message["status"]] += 1
-            await send(message)
-
-        await self._app(scope, receive, counting if scope["type"] == "http" else send)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from time import monotonic
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_PATHS = ("/v1/audio/transcriptions", "/v1/models", "/formats", "/health", "/metrics", "/live")
+"""What is counted by name; all else is "other", so that strangers cannot fill the counter."""
 
 
 class Metrics:
@@ -21,6 +23,11 @@ class Metrics:
         self.cancelled = 0
         """Requests whose client left before the answer."""
         self._started = monotonic()
+
+    def count_answer(self, path: str, status: int) -> None:
+        """One more request for `path` is answered with that status."""
+        name = next((known for known in _PATHS if path == known or path.startswith(f"{known}/")), "other")
+        self.requests[name, status] += 1
 
     def render(self, queue: int, capacity: int, live: int, busy_seconds: float) -> str:
         """All as text: `queue` requests of at most `capacity` and `live` sessions at present, `busy_seconds` so far."""

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asr.errors import UsageError
 from asr.serve.api import ApiError
+from asr.serve.metrics import Metrics
 
 MEGABYTE = 1_000_000
 
@@ -101,17 +102,18 @@ def bearer(headers: Headers) -> str | None:
 
 
 class Guard:
-    """The outermost layer: turns away who may not ask, and gives every answer its security headers.
+    """The outermost layer: turns away who may not ask, counts the answers, and gives each its security headers.
 
     A page on the web must not be able to use the server of somebody who visits it. Its requests carry its own origin,
     which is refused; and where only this machine is served, so is a host name that is not this machine's, behind which
     such a page hides by DNS rebinding.
     """
 
-    def __init__(self, app: ASGIApp, options: ServeOptions, is_draining: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, options: ServeOptions, is_draining: Callable[[], bool], metrics: Metrics) -> None:
         self._app = app
         self._options = options
         self._is_draining = is_draining
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -121,6 +123,8 @@ class Guard:
         problem = self._problem(scope)
 
         async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.count_answer(scope["path"], message["status"])
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in _HEADERS.items():
