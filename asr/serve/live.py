@@ -17,7 +17,7 @@ import soxr
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asr.audio.segmentation import Chunk
-from asr.errors import AsrError
+from asr.errors import AsrError, UsageError
 from asr.io import parse_json
 from asr.serve.api import live_segment
 from asr.serve.engine import Engine
@@ -107,7 +107,10 @@ class LiveSessions:
         if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
             raise RefusedError("invalid_keywords", "keywords must be a list of texts")
         hotwords = self._engine.hotwords_of("", keywords)
-        return rate, await asyncio.to_thread(self._engine.prepare, hotwords)
+        try:
+            return rate, await asyncio.to_thread(self._engine.prepare, hotwords)
+        except UsageError as error:
+            raise RefusedError("invalid_keywords", error.message) from error
 
 
 class _Session:

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from asr.audio.source import AudioInput, Samples
+from asr.audio.source import AudioInput, Samples, audio_name
 from asr.audio.stream import Channel, read_audio
-from asr.errors import UsageError
+from asr.errors import AudioError, UsageError
 from asr.transcription.result import Word
 
 RATE = 16000
@@ -30,6 +30,8 @@ def draw_recording(audio: AudioInput, words: Sequence[Word] = (), channel: Chann
         raise UsageError("a picture needs matplotlib", "In the project's folder: .venv/bin/pip install -e '.[train]'")
     samples = read_audio(audio, RATE, channel)
     seconds = len(samples) / RATE
+    if not seconds:
+        raise AudioError(f"{audio_name(audio)} holds no sound")
     if seconds > LONGEST:
         raise UsageError(f"{seconds:.0f} s are too long for a picture", f"Cut it to {LONGEST:.0f} s.")
     return _draw(samples, seconds, words)
@@ -42,6 +44,7 @@ def _draw(samples: Samples, seconds: float, words: Sequence[Word]) -> bytes:
 
     figure = Figure(figsize=(min(60.0, max(7.0, _INCHES_A_SECOND * seconds)), 4.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
+    samples = np.pad(samples, (0, max(0, _FRAMES - len(samples))))
     librosa.display.waveshow(samples, sr=RATE, ax=upper, color="#1f4e9c")
     mel = librosa.feature.melspectrogram(y=samples, sr=RATE, n_fft=_FRAMES, hop_length=_HOP, n_mels=80)
     decibels = librosa.power_to_db(mel, ref=np.max)
@@ -62,7 +65,7 @@ def _draw(samples: Samples, seconds: float, words: Sequence[Word]) -> bytes:
             fontsize=8,
             rotation=30,
         )
-    upper.set(xlabel="", ylabel="waveform", xlim=(0, max(seconds, 1e-3)))
+    upper.set(xlabel="", ylabel="waveform", xlim=(0, seconds))
     lower.set(xlabel="seconds", ylabel="Hz")
     upper.spines[["top", "right"]].set_visible(False)
     target = io.BytesIO()

@@ -68,8 +68,8 @@ def as_ctm(transcript: Transcript) -> str:
     return "".join(
         f"{name} {segment.channel or transcript.channel or 1} "
         f"{part.start:.3f} {part.end - part.start:.3f} {part.text} {word.confidence:.3f}\n"
-        for segment in transcript.segments
-        for word in segment.plain().words
+        for segment in transcript.plain().segments
+        for word in segment.words or _spread(segment.text, segment.start, segment.end)
         for part in _spread(word.text, word.start, word.end)  # a figure stands for several words
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr.errors import UsageError
 from tests.audio.recordings import noisy
 from tests.serve.conftest import Running
 
@@ -79,6 +80,24 @@ def test_other_sample_rates_are_resampled(server: Running) -> None:
 
 def test_resampling_holds_nothing_back_at_the_end(server: Running) -> None:
     assert talk(server, np.repeat(spoken(1.0), 3), rate=48000)[-1] == {"type": "done", "duration": 2.25}
+
+
+def test_who_expects_what_nobody_can_pronounce_is_told(
+    serve_with: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve_with()
+
+    def fail(hotwords: object) -> None:
+        raise UsageError("nobody can tell how the hotword 'QQ' is spoken")
+
+    monkeypatch.setattr(server.service.engine, "prepare", fail)
+    with connect(server) as socket:
+        socket.send('{"type": "start", "keywords": ["QQ"]}')
+        told = json.loads(socket.recv(30))
+        assert (told["code"], told["message"]) == ("invalid_keywords", "nobody can tell how the hotword 'QQ' is spoken")
+        with pytest.raises(exceptions.ConnectionClosed) as closed:
+            socket.recv(30)
+        assert closed.value.rcvd.code == 1008
 
 
 def test_a_fault_in_the_network_is_told(serve_with: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from asr.cli.main import app
-from asr.errors import UsageError
+from asr.errors import AudioError, UsageError
 from asr.transcription.picture import LONGEST, draw_recording
 from tests.audio.recordings import encode, noisy
 
@@ -34,6 +34,13 @@ def test_an_alignment_and_a_recording_are_drawn(tmp_path: Path, tiny_model: Path
     words, plain = ((tmp_path / name).read_bytes() for name in ("words.png", "plain.png"))
     assert size(words)[0] == size(plain)[0] > 700
     assert words != plain
+
+
+@pytest.mark.filterwarnings("error")
+def test_next_to_nothing_is_drawn_and_nothing_refused() -> None:
+    assert size(draw_recording(encode(noisy(0.005, 1), 16000)))[0] > 700
+    with pytest.raises(AudioError, match="the audio holds no sound"):
+        draw_recording(encode(np.zeros(0, np.float32), 16000))
 
 
 def test_what_cannot_be_seen_or_has_no_place_is_refused(tmp_path: Path) -> None:

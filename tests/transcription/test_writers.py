@@ -189,3 +189,8 @@ def test_a_figure_in_a_ctm_is_the_words_that_were_spoken() -> None:
         "a 1 0.200 0.646 THIRTY 0.800",
         "a 1 0.846 0.554 THREE 0.800",
     ]
+
+
+def test_a_ctm_of_segments_alone_has_their_words() -> None:
+    alone = Transcript("a.wav", 3.0, (Segment(1.0, 2.0, "Good day.", raw="GOOD DAY"),))
+    assert FORMATS["ctm"](alone) == "a 1 1.000 0.556 GOOD 0.000\na 1 1.556 0.444 DAY 0.000\n"
