@@ -159,8 +159,9 @@ class AudioReader:
 
     Iterating gives the chunks and the end of the first recording, then of the second, and so on; unless `in_order`,
     whatever is ready, and what has been read to its end before all else, so that no short recording waits for a long
-    one. At most about `ahead` seconds of sound wait in memory: a thread with more to give waits, unless the recording
-    whose turn it is has nothing left to give (so that no two threads can wait for each other).
+    one. None comes now and then for as long as nothing is ready. At most about `ahead` seconds of sound wait in memory:
+    a thread with more to give waits, unless the recording whose turn it is has nothing left to give (so that no two
+    threads can wait for each other).
     """
 
     def __init__(
@@ -190,36 +191,29 @@ class AudioReader:
         for thread in self._threads:
             thread.start()
 
-    def __iter__(self) -> Iterator[RequestChunk | EndOfAudio]:
-        return (item for item in self.items() if item is not None)
-
-    def items(self) -> Iterator[RequestChunk | EndOfAudio | None]:
-        """What iterating gives, and None now and then for as long as nothing is ready."""
-
+    def __iter__(self) -> Iterator[RequestChunk | EndOfAudio | None]:
         def is_ready() -> bool:
             return self._number_ready() is not None or self._turn == self._total
 
+        patience = 0.0
         while True:
+            item = None
             with self._change:
-                ready = is_ready()
-            while not ready:
-                yield None
-                with self._change:
-                    ready = self._change.wait_for(is_ready, _PATIENCE)
-            with self._change:
-                number = self._number_ready()
-                if number is None:
-                    if self._fault is not None:
-                        raise self._fault
-                    return
-                item = self._queues[number].popleft()
-                if isinstance(item, RequestChunk):
-                    self._waiting_samples -= len(item.chunk.samples)
-                else:
-                    del self._queues[number]
-                    self._turn = min(self._queues, default=self._taken)
-                self._change.notify_all()
+                if self._change.wait_for(is_ready, patience):
+                    number = self._number_ready()
+                    if number is None:
+                        if self._fault is not None:
+                            raise self._fault
+                        return
+                    item = self._queues[number].popleft()
+                    if isinstance(item, RequestChunk):
+                        self._waiting_samples -= len(item.chunk.samples)
+                    else:
+                        del self._queues[number]
+                        self._turn = min(self._queues, default=self._taken)
+                    self._change.notify_all()
             yield item
+            patience = 0.0 if item else _PATIENCE
 
     def _number_ready(self) -> int | None:
         """The recording to go on with, if anything of it is there."""

@@ -72,13 +72,12 @@ class Recognizer:
         *,
         device: str = "auto",
         threads: int | None = None,
-        decode: Decode = best_path,
         precision: Arithmetic = "auto",
         segmentation: SegmentationConfig | None = None,
         phones: bool = False,
         search: Search | None = None,
     ) -> None:
-        """`phones` says that `decode` reads phones and spells words with them, `search` which calibration is its."""
+        """A greedy search reads what the network writes, or its `phones`; `search` says which calibration is its."""
         # oneDNN keeps a routine, with its memory, for each shape that it meets, and every batch has another.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
         self.model = model
@@ -92,7 +91,7 @@ class Recognizer:
         self._network = _in_precision(model.network.to(self.device).eval(), self.precision, self._half)
         self._threads = threads or processors()
         self._workers = min(self._threads, _MOST_WORKERS)
-        self._search_with(decode, phones, search, views=1)
+        self._search_with(best_path, phones, search, views=1)
 
     def with_search(self, search: DecodeOptions) -> Recognizer:
         """The same network, searched in another way: with other hotwords, say. Errors as in `load_model`."""
@@ -266,7 +265,7 @@ class Recognizer:
         timeline = _Timeline(rate, on_progress)
         at_work: deque[_Window] = deque()
         try:
-            for window in windows(reader.items(), rate, largest):
+            for window in windows(reader, rate, largest):
                 if window:
                     at_work.append(self._begin(window, words, pool))
                 # An empty window comes while nothing is ready to read: what is done by then need not wait.

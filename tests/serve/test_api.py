@@ -83,7 +83,7 @@ def test_a_stream_begins_before_the_recording_is_done(client: Any, recognizer: A
     """Minutes are never one batch, so the first event must come while there is work left."""
     from tests.audio.recordings import encode, noisy
 
-    (tmp_path / "long.wav").write_bytes(encode(noisy(200.0, 5), 16000))
+    (tmp_path / "long.wav").write_bytes(encode(noisy(100.0, 5), 16000))
     began = time.monotonic()
     events = client.audio.transcriptions.create(file=tmp_path / "long.wav", model="tiny", stream=True)
     texts, first, last = [], 0.0, None

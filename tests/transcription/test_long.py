@@ -56,7 +56,7 @@ def test_the_first_segment_comes_before_the_last_is_read(tiny_model, tmp_path):
     import asr
 
     path = tmp_path / "long.flac"
-    write_minutes(path, 12)
+    write_minutes(path, 6)
     recognizer = asr.load_model(tiny_model, threads=1)
     stream = recognizer.stream(path, words=False)
     first = next(stream)
@@ -64,7 +64,7 @@ def test_the_first_segment_comes_before_the_last_is_read(tiny_model, tmp_path):
     path.unlink()  # an open file may go; its reader must not notice
     seconds = [segment.start for segment in stream]
     assert seconds == sorted(seconds)
-    assert seconds[-1] > 11 * 60
+    assert seconds[-1] > 5 * 60
 
 
 def test_a_long_recording_cut_in_pieces_has_no_gap_or_overlap(tiny_model, tmp_path):
