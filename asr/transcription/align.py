@@ -50,9 +50,9 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str, channel: Channel
     if alignment is None:
         raise DataError(f"{name} is too short for {len(words)} words in {end.duration:.1f} s")
     texts = [word.text for word in words]
-    confidence = recognizer.confidence(texts, spans, alignment, ())
-    features = word_features(texts, spans, alignment) if recognizer.keeps_features else None
-    timed = time_words(texts, spans, alignment, seconds, end.duration, confidence, features)
+    features = word_features(texts, spans, alignment)
+    kept = features if recognizer.keeps_features else None
+    timed = time_words(texts, spans, alignment, seconds, end.duration, recognizer.confidence(features), kept)
     segments, first = [], 0
     for line in lines:
         here = timed[first : first + len(line)]

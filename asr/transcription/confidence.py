@@ -28,12 +28,8 @@ from asr.model.forced_alignment import TokenAlignment
 Floats = npt.NDArray[np.float64]
 Search = Literal["beam", "fast", "greedy", "align"]
 """The ways to search that are calibrated: the model's own, two quicker ones, and forced alignment."""
-Spans = Sequence[tuple[int, int]]
-Confidence = Callable[[Sequence[str], Spans, TokenAlignment, Sequence[float]], Floats]
-"""From words, the span of tokens of each, their alignment and their posteriors to a confidence (W,) in [0, 1].
-
-Posteriors (`word_posteriors`) are empty where the search knew one hypothesis only.
-"""
+Confidence = Callable[[Floats], Floats]
+"""From the `word_features` of words to the confidence (W,) of each, in [0, 1]."""
 
 FEATURES = (
     *("least", "sum", "exp_least", "exp_sum", "pieces", "letters", "steps", "pace", "path"),
@@ -69,13 +65,7 @@ class Calibration:
         if len(self.low) != len(self.high) or len(self.low) not in (0, count):
             raise ValueError("low and high do not belong to the features")
 
-    def __call__(
-        self, texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
-    ) -> Floats:
-        """The confidence of each word (W,)."""
-        return self.predict(word_features(texts, spans, alignment, posteriors))
-
-    def predict(self, features: Floats) -> Floats:
+    def __call__(self, features: Floats) -> Floats:
         """σ(bias + w · expanded features): (W, F) → (W,)."""
         features = np.clip(features, self.low, self.high) if self.low else features
         distances = (features - np.array(self.center)) / np.array(self.spread)
@@ -107,18 +97,21 @@ def load_confidence(folder: Path, search: Search | None = "beam") -> Confidence:
     return calibrations.get(search, least_certain)
 
 
-def least_certain(
-    texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
-) -> Floats:
+def least_certain(features: Floats) -> Floats:
     """The probability of each word's least certain piece."""
-    del texts, posteriors
-    return np.exp([float(alignment.log_probs[first:last].min()) for first, last in spans])
+    return features[:, FEATURES.index("exp_least")]
 
 
 def word_features(
-    texts: Sequence[str], spans: Spans, alignment: TokenAlignment, posteriors: Sequence[float] = ()
+    texts: Sequence[str],
+    spans: Sequence[tuple[int, int]],
+    alignment: TokenAlignment,
+    posteriors: Sequence[float] = (),
 ) -> Floats:
-    """The features (W, F) of each word, in the order of `FEATURES`."""
+    """The features (W, F) of words, in the order of `FEATURES`, from the span of tokens of each and their alignment.
+
+    Posteriors (`word_posteriors`) are empty where the search knew one hypothesis only.
+    """
     rows = []
     path = alignment.score / max(1, len(texts))  # how well the whole text fits the sound
     shares = posteriors if len(posteriors) == len(texts) else [1.0] * len(texts)

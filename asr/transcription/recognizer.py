@@ -317,9 +317,9 @@ class Recognizer:
             texts, spans = spell_words(hypothesis.tokens, self.vocabulary)
             texts = text.split() if self.reads_phones else texts
             seconds = (begin + np.arange(len(emissions) + 1) * self.model.frame_seconds).tolist()
-            confidence = self.confidence(texts, spans, alignment, hypothesis.posteriors)
-            features = word_features(texts, spans, alignment, hypothesis.posteriors) if self.keeps_features else None
-            timed = time_words(texts, spans, alignment, seconds, end, confidence, features)
+            features = word_features(texts, spans, alignment, hypothesis.posteriors)
+            kept = features if self.keeps_features else None
+            timed = time_words(texts, spans, alignment, seconds, end, self.confidence(features), kept)
             begin, end = timed[0].start, timed[-1].end
         return Segment(round(begin, 3), round(end, 3), text, timed, part.channel)
 
