@@ -232,7 +232,7 @@ class Summary:
     elapsed: float = 0.0
     skipped: int = 0
     failures: list[Failure] = field(default_factory=list)
-    notices: dict[str, int] = field(default_factory=dict)
+    notices: Counter[str] = field(default_factory=Counter)
     """How many recordings each kind of notice concerns."""
 
     def __str__(self) -> str:
@@ -292,7 +292,10 @@ def deliver(
             summary.files += 1
             summary.seconds += outcome.duration
             for notice in outcome.notices:
-                _note(outcome.name, notice, note, summary)
+                kind = notice.split(" (")[0]
+                summary.notices[kind] += 1
+                if summary.notices[kind] == 1:
+                    note(f"{outcome.name} {notice}")
     finally:
         summary.elapsed = perf_counter() - began
         for kind, count in summary.notices.items():
@@ -304,10 +307,3 @@ def describe_failure(failure: Failure) -> str:
     """One line (and a hint) that names the recording and the reason."""
     text = str(failure.error)
     return text if failure.name in text else f"{failure.name}: {text}"
-
-
-def _note(name: str, notice: str, note: Callable[[str], None], summary: Summary) -> None:
-    kind = notice.split(" (")[0]
-    summary.notices[kind] = summary.notices.get(kind, 0) + 1
-    if summary.notices[kind] == 1:
-        note(f"{name} {notice}")

@@ -94,10 +94,9 @@ def _spread(
             try:
                 done[number] = ray.get(ready)
             except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError):
-                done[number] = [_lost(request) for request in chunks[number]]
+                done[number] = [
+                    Failure(request.name, AsrError(f"{request.name}: the worker was lost {_ATTEMPTS} times"))
+                    for request in chunks[number]
+                ]
             idle.append(worker)
         yield from done.pop(turn)
-
-
-def _lost(request: Request) -> Failure:
-    return Failure(request.name, AsrError(f"{request.name}: the worker was lost {_ATTEMPTS} times"))

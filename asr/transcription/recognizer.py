@@ -290,11 +290,11 @@ class Recognizer:
         share = sum(len(each.chunk.samples) for each in chunks) / rate / self._workers
         seconds = min(BATCH_SECONDS, max(share, BATCH_SECONDS / 4))
         batched = list(batches(chunks, rate, seconds))
-        return _Window(window, batched, [pool.submit(self._read, batch, words) for batch in batched])
 
-    def _read(self, batch: list[RequestChunk], words: bool) -> list[Segment | None]:
-        """A worker's task."""
-        return self.search(batch, self.views(batch), words)
+        def work(batch: list[RequestChunk]) -> list[Segment | None]:
+            return self.search(batch, self.views(batch), words)
+
+        return _Window(window, batched, [pool.submit(work, batch) for batch in batched])
 
     def search(self, batch: list[RequestChunk], views: list[list[Floats]], words: bool) -> list[Segment | None]:
         """What is said in each chunk of a batch, given its `views`; None where nothing is.

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -342,11 +343,11 @@ def test_reading_goes_on_while_the_network_is_at_work(tiny_model, monkeypatch) -
     """A pause of the source must not be time to wait for what is at work: cores would then wait for the reader."""
     recognizer = asr.load_model(tiny_model, precision="float32", threads=2)
     read_on = threading.Event()
-    search = recognizer._read
+    search = recognizer.search
 
-    def waits(batch: list[RequestChunk], words: bool) -> list[Segment | None]:
+    def waits(batch: list[RequestChunk], views: Any, words: bool) -> list[Segment | None]:
         assert read_on.wait(100), "nobody reads while the first window is at work"
-        return search(batch, words)
+        return search(batch, views, words)
 
     def blocks() -> Iterator[np.ndarray]:
         for number in range(60):
@@ -355,7 +356,7 @@ def test_reading_goes_on_while_the_network_is_at_work(tiny_model, monkeypatch) -
                 read_on.set()
             yield np.concatenate([noisy(2.0, number), np.zeros(16000, np.float32)])
 
-    monkeypatch.setattr(recognizer, "_read", waits)
+    monkeypatch.setattr(recognizer, "search", waits)
     monkeypatch.setattr("asr.transcription.recognizer.AudioReader", partial(AudioReader, ahead=1.0))
     (outcome,) = recognizer.transcribe_many([Request(blocks(), "slow")], words=False)
     assert isinstance(outcome, Transcript)
