@@ -111,21 +111,13 @@ class BeamDecoder:
         texts, history = search(log_probs, self._pieces, fusion, self._limits)
         return [self._hypothesis(text, history, len(log_probs)) for text in texts[:nbest]]
 
-    def decode_batch(
-        self, log_probs: NDArray[np.float32], lengths: Sequence[int], nbest: int = 1, threads: int | None = None
-    ) -> list[list[Hypothesis]]:
-        """`decode` each row of `log_probs` `(B, T, V)`, of which row `b` has `lengths[b]` valid frames, in parallel.
-
-        `threads` is at most the number of cores by default.
-        """
-        return self.decode_many(
-            [row[:length] for row, length in zip(log_probs, lengths, strict=True)], nbest=nbest, threads=threads
-        )
-
     def decode_many(
         self, utterances: Sequence[NDArray[np.float32]], nbest: int = 1, threads: int | None = None
     ) -> list[list[Hypothesis]]:
-        """`decode` utterances `(T, V)` of any lengths in parallel; the kernel leaves Python's lock alone."""
+        """`decode` utterances `(T, V)` of any lengths in parallel; the kernel leaves Python's lock alone.
+
+        `threads` is at most the number of cores by default.
+        """
         threads = min(threads or processors(), len(utterances))
         if threads <= 1:
             return [self.decode(utterance, nbest) for utterance in utterances]

@@ -35,25 +35,13 @@ class TokenAlignment:
     """Natural logarithm of the probability of the whole path."""
 
 
-def align_tokens(
-    log_probs: Floats, lengths: Sequence[int], targets: Sequence[Sequence[int]]
-) -> list[TokenAlignment | None]:
-    """Align each target with its utterance: log_probs (B, T, V), natural log, of which `lengths[b]` steps are valid.
-
-    None where a target does not fit into its steps.
-    """
+def align_tokens(log_probs: Floats, target: Sequence[int]) -> TokenAlignment | None:
+    """Align the tokens `target` with the log_probs (T, V), natural log, of an utterance; None where they do not fit."""
     COMPILER.announce()
-    return [
-        _align(np.ascontiguousarray(row[:length], np.float32), np.asarray(target, np.int64))
-        if needed_steps(target) <= length
-        else None
-        for row, length, target in zip(log_probs, lengths, targets, strict=True)
-    ]
-
-
-def _align(log_probs: Floats, target: Integers) -> TokenAlignment:
-    """Of one utterance (T, V), whose `target` (U,) fits into it."""
     steps, tokens = len(log_probs), len(target)
+    if needed_steps(target) > steps:
+        return None
+    log_probs = np.ascontiguousarray(log_probs, np.float32)
     labels = np.full(2 * tokens + 1, BLANK)
     labels[1::2] = target
     path = np.zeros(steps, np.int64)

@@ -46,7 +46,7 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str, channel: Channel
     if not len(log_probs):
         reason = "; it ".join(["no speech was found in it", *end.notices[-1:]])
         raise DataError(f"{name}: {reason}", "Look at it with `asr info`; --channel N takes one channel.")
-    (alignment,) = align_tokens(log_probs[None], [len(log_probs)], [tokens])
+    alignment = align_tokens(log_probs, tokens)
     if alignment is None:
         raise DataError(f"{name} is too short for {len(words)} words in {end.duration:.1f} s")
     texts = [word.text for word in words]

@@ -311,7 +311,7 @@ class Recognizer:
         chunk, rate = part.chunk, self.model.sample_rate
         begin = (chunk.start + chunk.before) / rate
         end = (chunk.start + len(chunk.samples) - chunk.after) / rate
-        (alignment,) = align_tokens(emissions[None], [len(emissions)], [hypothesis.tokens]) if words else (None,)
+        alignment = align_tokens(emissions, hypothesis.tokens) if words else None
         timed: tuple[Word, ...] = ()
         if alignment is not None:
             texts, spans = spell_words(hypothesis.tokens, self.vocabulary)

@@ -174,13 +174,12 @@ def test_a_closed_vocabulary_gives_something_even_where_no_word_fits(model):
     assert all(word in model.vocabulary for text in texts for word in text.split())
 
 
-def test_batches_and_threads_change_nothing(model):
+def test_threads_change_nothing(model):
     decoder = BeamDecoder(CHARACTERS, language_model=model)
-    lengths = [40, 0, 17, 33, 1]
-    batch = np.stack([random_log_probs(seed, 40, 4, 2.0) for seed in range(5)])
-    alone = [decoder.decode(row[:length], nbest=3) for row, length in zip(batch, lengths, strict=True)]
-    assert decoder.decode_batch(batch, lengths, nbest=3, threads=3) == alone
-    assert decoder.decode_batch(batch, lengths, nbest=3, threads=1) == alone
+    several = [random_log_probs(seed, length, 4, 2.0) for seed, length in enumerate([40, 0, 17, 33, 1])]
+    alone = [decoder.decode(each, nbest=3) for each in several]
+    assert decoder.decode_many(several, nbest=3, threads=3) == alone
+    assert decoder.decode_many(several, nbest=3, threads=1) == alone
 
 
 def test_arrays_in_memory_and_mapped_ones_share_one_compilation(model):

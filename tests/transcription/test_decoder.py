@@ -60,7 +60,7 @@ def test_the_best_is_the_first_of_the_rescored_list(
     decoder = BeamDecoder(
         load_saved_model(tiny_model).tokenizer.vocabulary, DecodingConfig(beam_size=20, word_score=0.0)
     )
-    nbests = decoder.decode_batch(heard, STEPS, nbest=30)
+    nbests = decoder.decode_many(rows(heard), nbest=30)
     threshold = DecodingConfig().nbest_threshold
     wanted = [best for best, *_ in rescore_nbest(nbests, load_recurrent(tiny_rnn_lm), weight, bonus, threshold)]
     found = read(tiny_model, heard, beam_size=20, rescore=tiny_rnn_lm, rescore_weight=weight, rescore_word_score=bonus)
