@@ -128,24 +128,29 @@ def transcribe(
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         show = target.show if isinstance(target, Printer) else _say_nothing
         readable = Readable(model, punctuation and forms != ["ctm"], numbers, show)
+        recognizer = None
+        if engine == "local":
+            from asr.nn.precision import bfloat16_is_fast
+            from asr.transcription.recognizer import load_model
+
+            recognizer = load_model(model, device=device, threads=threads, search=options, precision=precision)
+            if precision == "bfloat16" and not bfloat16_is_fast(recognizer.device):
+                note("this processor was not built for bfloat16: float32 is several times as fast")
+            if adapt:
+                from asr.transcription.adaptation import seconds_to_hear
+
+                note("getting used to the voices")
+                with shown(lambda: seconds_to_hear(seconds_of(requests)), quiet, "s") as advance:
+                    recognizer = recognizer.adapted_to(requests, advance)
         with shown(lambda: seconds_of(requests), quiet or live, "s") as advance:
             outcomes: Iterator[Transcript | Failure]
-            if engine == "ray":
+            if recognizer is None:
                 from asr.transcription.ray_engine import transcribe_with_ray
 
                 outcomes = transcribe_with_ray(
                     requests, model, words=wants_words, device=device, search=options, threads=threads or 1
                 )
             else:
-                from asr.nn.precision import bfloat16_is_fast
-                from asr.transcription.recognizer import load_model
-
-                recognizer = load_model(model, device=device, threads=threads, search=options, precision=precision)
-                if precision == "bfloat16" and not bfloat16_is_fast(recognizer.device):
-                    note("this processor was not built for bfloat16: float32 is several times as fast")
-                if adapt:
-                    note("getting used to the voices")
-                    recognizer = recognizer.adapted_to(requests)
                 outcomes = recognizer.transcribe_many(
                     requests,
                     words=wants_words,

@@ -61,6 +61,11 @@ def adapt(
     return recognizer.with_network(_learned(recognizer, heard, on_progress)) if heard else recognizer
 
 
+def seconds_to_hear(seconds: float | None) -> float | None:
+    """What `on_progress` is told of in all, for recordings of so many seconds."""
+    return None if seconds is None else (1 + PASSES) * min(seconds, LEARNED_SECONDS)
+
+
 def spread(items: Sequence[Item]) -> list[Item]:
     """In an order whose every beginning is evenly spread: by the bits of their numbers, the last one first."""
     bits = len(items).bit_length()

@@ -13,7 +13,7 @@ import asr
 from asr.cli.main import app
 from asr.errors import UsageError
 from asr.model.ctc import pad_targets, sequence_losses
-from asr.transcription.adaptation import PASSES, adapt, spread
+from asr.transcription.adaptation import LEARNED_SECONDS, PASSES, adapt, seconds_to_hear, spread
 from tests.audio.recordings import encode, noisy
 
 VOICE = [noisy(4.0, seed) for seed in range(3)]
@@ -73,6 +73,14 @@ def test_it_stops_when_it_has_heard_enough(recognizer):
     told: list[float] = []
     adapt(recognizer, [asr.Request(noisy(4.0, seed)) for seed in range(5)], 8.0, told.append)
     assert 8.0 * (1 + PASSES) <= sum(told) <= 12.0 * (1 + PASSES)
+
+
+def test_what_is_heard_is_foretold(recognizer):
+    told: list[float] = []
+    recognizer.adapted_to([noisy(2.0, seed) for seed in range(3)], told.append)
+    assert sum(told) == pytest.approx(seconds_to_hear(6.0), abs=0.1)
+    assert seconds_to_hear(1e9) == (1 + PASSES) * LEARNED_SECONDS
+    assert seconds_to_hear(None) is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 100])
