@@ -165,8 +165,8 @@ def test_token_and_origin(serve_with: Callable[..., Running]) -> None:
             socket.send(json.dumps({"type": "start", "token": token}))
             assert json.loads(socket.recv(30))["code"] == "invalid_api_key"
     assert talk(server, spoken(1.0), token="secret")[-1]["type"] == "done"
-    with pytest.raises(exceptions.InvalidStatus):
-        connect(server, origin="http://evil.example")
+    with pytest.raises(exceptions.InvalidStatus), connect(server, origin="http://evil.example"):
+        pass
 
 
 def test_no_more_than_so_many_speak(serve_with: Callable[..., Running]) -> None:
@@ -190,10 +190,10 @@ def test_who_falls_silent_is_sent_away(serve_with: Callable[..., Running]) -> No
 
 
 def test_who_leaves_in_mid_speech_leaves_nothing(server: Running) -> None:
-    socket = connect(server)
-    socket.send('{"type": "start"}')
-    socket.send(pcm(spoken(2.0)))
-    socket.socket.close()
+    with connect(server) as socket:
+        socket.send('{"type": "start"}')
+        socket.send(pcm(spoken(2.0)))
+        socket.socket.close()
     while server.service.engine.live_sessions:
         time.sleep(0.01)
     assert talk(server, spoken(1.0))[-1]["type"] == "done"
