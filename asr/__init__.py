@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asr.scoring import score as score
+    from asr.transcription.adaptation import adapt as adapt
     from asr.transcription.decoder import DecodeOptions as DecodeOptions
     from asr.transcription.reader import Request as Request
     from asr.transcription.recognizer import Recognizer as Recognizer
@@ -33,6 +34,7 @@ _LAZY: dict[str, str] = {
     "Segment": "asr.transcription.result",
     "Transcript": "asr.transcription.result",
     "Word": "asr.transcription.result",
+    "adapt": "asr.transcription.adaptation",
     "load_model": "asr.transcription.recognizer",
     "score": "asr.scoring",
 }

@@ -137,11 +137,11 @@ def transcribe(
             if precision == "bfloat16" and not bfloat16_is_fast(recognizer.device):
                 note("this processor was not built for bfloat16: float32 is several times as fast")
             if adapt:
-                from asr.transcription.adaptation import seconds_to_hear
+                from asr.transcription import adaptation
 
                 note("getting used to the voices")
-                with shown(lambda: seconds_to_hear(seconds_of(requests)), quiet, "s") as advance:
-                    recognizer = recognizer.adapted_to(requests, advance)
+                with shown(lambda: adaptation.seconds_to_hear(seconds_of(requests)), quiet, "s") as advance:
+                    recognizer = adaptation.adapt(recognizer, adaptation.spread(requests), on_progress=advance)
         with shown(lambda: seconds_of(requests), quiet or live, "s") as advance:
             outcomes: Iterator[Transcript | Failure]
             if recognizer is None:

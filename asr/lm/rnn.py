@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
@@ -26,63 +26,17 @@ from asr.errors import DataError, ModelError, UsageError
 from asr.former_names import modernize_keys
 from asr.io import parse_json, write_text
 from asr.lm.ngram import Ints
-from asr.lm.rnn_steps import Steps
-from asr.nn.rnn import run_stack
+from asr.lm.rnn_network import BOUNDARY, PADDING, RecurrentConfig, RecurrentNetwork, Steps
 from asr.text.normalize import get_normalizer
 from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
 from asr.weights import load_weights, write_weights
 
-BOUNDARY = 0
-PADDING = -1
 LONGEST_SAMPLE = 1000
 SCORES_AT_ONCE = 1 << 24
 """Numbers of the output layer in memory at once."""
 MEMORY = 16
 """Tokens after which it does not matter how texts of an n-best list began."""
 KIND = "recurrent language model"
-
-
-@dataclass(frozen=True)
-class RecurrentConfig:
-    """Sizes of the network."""
-
-    embedding: int = 192
-    units: int = 512
-    layers: int = 1
-    dropout: float = 0.1
-
-
-class RecurrentNetwork(nn.Module):
-    """Embedding, GRU and a softmax that shares the embedding's matrix (Press and Wolf 2017)."""
-
-    def __init__(self, config: RecurrentConfig, tokens: int) -> None:
-        super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(tokens, config.embedding)
-        self.gru = nn.GRU(config.embedding, config.units, config.layers, batch_first=True)
-        self.dropout = nn.Dropout(config.dropout)
-        self.project = nn.Linear(config.units, config.embedding)
-        self.bias = nn.Parameter(torch.zeros(tokens))
-        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
-        return self.score(self.encode(ids))
-
-    def encode(self, ids: Tensor) -> Tensor:
-        """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
-        encoded: Tensor = self.dropout(self.project(run_stack(self.dropout(self.embedding(ids)), self.gru)))
-        return encoded
-
-    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
-        scores = self(inputs).float().flatten(0, 1)
-        each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
-        return each.view_as(targets).sum(1)
-
-    def score(self, encoded: Tensor) -> Tensor:
-        """Scores (…, V) of all tokens, from what `encode` gives (…, E)."""
-        return F.linear(encoded, self.embedding.weight, self.bias)
 
 
 def with_other_pieces(origin: RecurrentModel, tokenizer: Tokenizer, dropout: float) -> RecurrentNetwork:

@@ -17,10 +17,7 @@ from torch.nn import functional as F
 from asr.errors import UsageError
 from asr.lm.ngram import Ints
 from asr.lm.rnn import (
-    BOUNDARY,
-    RecurrentConfig,
     RecurrentModel,
-    RecurrentNetwork,
     load_recurrent,
     pad_sentences,
     save_recurrent,
@@ -28,6 +25,7 @@ from asr.lm.rnn import (
     with_other_pieces,
     word_perplexity,
 )
+from asr.lm.rnn_network import BOUNDARY, RecurrentConfig, RecurrentNetwork
 from asr.lm.text import read_sentences
 from asr.nn.rnn import batches_by_length
 from asr.text.normalize import get_normalizer

@@ -24,7 +24,7 @@ from asr.transcription.reader import AudioReader, Request, RequestChunk, batches
 
 if TYPE_CHECKING:
     from asr.model.acoustic import AcousticModel
-    from asr.transcription.recognizer import Recognizer
+    from asr.transcription.recognizer import Audio, Recognizer
 
 Item = TypeVar("Item")
 
@@ -47,16 +47,18 @@ class Heard:
 
 def adapt(
     recognizer: Recognizer,
-    requests: Iterable[Request],
+    audio: Iterable[Audio | Request],
     seconds: float = LEARNED_SECONDS,
     on_progress: Callable[[float], None] = lambda seconds: None,
 ) -> Recognizer:
-    """A recognizer whose network has got used to the recordings; the given one stays as it is.
+    """A recognizer that has got used to the voices and the room of recordings; the given one stays as it is.
 
-    It hears `seconds` of them, and takes no more requests than that needs: give them in the order of `spread`. Those
-    that cannot be read are left out. The same recordings and threads give the same weights. `on_progress` is told of
-    seconds of sound, each of which is heard `1 + PASSES` times.
+    The recordings need no transcripts. `seconds` of them are heard, and no more are taken than that needs: give many
+    in the order of `spread`. Those that cannot be read are left out, and a file object is at its end afterwards. The
+    same recordings and threads give the same weights. `on_progress` is told of seconds of sound, each of which is heard
+    `1 + PASSES` times.
     """
+    requests = (each if isinstance(each, Request) else Request(each) for each in audio)
     heard = list(_first_reading(recognizer, requests, seconds, on_progress))
     return recognizer.with_network(_learned(recognizer, heard, on_progress)) if heard else recognizer
 

@@ -108,20 +108,6 @@ class Recognizer:
         other._network = _in_precision(network.to(self.device).eval(), self.precision, self._half)
         return other
 
-    def adapted_to(
-        self, audio: Iterable[Audio | Request], on_progress: Callable[[float], None] = lambda seconds: None
-    ) -> Recognizer:
-        """A recognizer that has got used to the voices and the room of recordings, which need no transcripts.
-
-        Some 5 minutes of them are heard, and what is learned from these helps with all that is said by the same people
-        in the same place (see `asr.transcription.adaptation`). A file object is at its end afterwards.
-        `on_progress` is told of seconds of sound, each of which is heard several times.
-        """
-        from asr.transcription.adaptation import adapt, spread
-
-        requests = (each if isinstance(each, Request) else Request(each) for each in spread(list(audio)))
-        return adapt(self, requests, on_progress=on_progress)
-
     def _search_with(self, decode: Decode, phones: bool, search: Search | None, views: int) -> None:
         self.confidence = load_confidence(self.model.path, search)
         self.decode = decode

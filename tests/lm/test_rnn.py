@@ -13,10 +13,7 @@ import torch
 
 from asr.errors import DataError, ModelError, UsageError
 from asr.lm.rnn import (
-    BOUNDARY,
-    RecurrentConfig,
     RecurrentModel,
-    RecurrentNetwork,
     load_recurrent,
     pad_sentences,
     save_recurrent,
@@ -24,7 +21,7 @@ from asr.lm.rnn import (
     with_other_pieces,
     word_perplexity,
 )
-from asr.lm.rnn_steps import Steps
+from asr.lm.rnn_network import BOUNDARY, RecurrentConfig, RecurrentNetwork, Steps
 from asr.nn.precision import int8_is_fast
 from asr.text.tokenizer import CharacterTokenizer
 

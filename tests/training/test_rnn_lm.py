@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from asr.errors import DataError, UsageError
-from asr.lm.rnn import RecurrentConfig, RecurrentModel, RecurrentNetwork, load_recurrent, pad_sentences, save_recurrent
+from asr.lm.rnn import RecurrentModel, load_recurrent, pad_sentences, save_recurrent
+from asr.lm.rnn_network import RecurrentConfig, RecurrentNetwork
 from asr.text.tokenizer import CharacterTokenizer
 from asr.trainer.checkpoint import load_checkpoint
 from asr.training import rnn_lm

@@ -45,7 +45,7 @@ def test_it_expects_what_it_recognized_and_changes_little(recognizer):
     texts = [recognizer.transcribe(each, case="upper", punctuation=False).text for each in VOICE]
     assert all(texts)
     before = weights(recognizer)
-    adapted = recognizer.adapted_to(VOICE)
+    adapted = adapt(recognizer, VOICE)
     after = weights(adapted)
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(recognizer).items()), "the model itself"
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -57,15 +57,15 @@ def test_it_expects_what_it_recognized_and_changes_little(recognizer):
 
 
 def test_the_same_recordings_give_the_same_weights(recognizer):
-    first, second = (weights(recognizer.adapted_to(VOICE)) for _ in range(2))
+    first, second = (weights(adapt(recognizer, VOICE)) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_what_cannot_be_read_or_says_nothing_changes_nothing(recognizer, tmp_path):
     torn = tmp_path / "torn.wav"
     torn.write_bytes(b"RIFF")
-    assert recognizer.adapted_to([torn, np.zeros(16000, np.float32)]) is recognizer
-    with_torn, without = (weights(recognizer.adapted_to(audio)) for audio in ([torn, VOICE[0]], [VOICE[0]]))
+    assert adapt(recognizer, [torn, np.zeros(16000, np.float32)]) is recognizer
+    with_torn, without = (weights(adapt(recognizer, audio)) for audio in ([torn, VOICE[0]], [VOICE[0]]))
     assert all(torch.equal(with_torn[name], without[name]) for name in without)
 
 
@@ -77,7 +77,7 @@ def test_it_stops_when_it_has_heard_enough(recognizer):
 
 def test_what_is_heard_is_foretold(recognizer):
     told: list[float] = []
-    recognizer.adapted_to([noisy(2.0, seed) for seed in range(3)], told.append)
+    adapt(recognizer, [noisy(2.0, seed) for seed in range(3)], on_progress=told.append)
     assert sum(told) == pytest.approx(seconds_to_hear(6.0), abs=0.1)
     assert seconds_to_hear(1e9) == (1 + PASSES) * LEARNED_SECONDS
     assert seconds_to_hear(None) is None
@@ -121,7 +121,7 @@ def test_evaluation_adapts_to_each_speaker(tiny_phone_model, tmp_path, monkeypat
     said = {row["id"]: row["pred_text"] for row in map(json.loads, (folder / "hypotheses.jsonl").open())}
     assert list(said) == ["u0", "u1", "u2", "u3"]
     recognizer = asr.load_model(tiny_phone_model)
-    anna = recognizer.adapted_to([tmp_path / "u0.wav", tmp_path / "u2.wav"])
+    anna = adapt(recognizer, [tmp_path / "u0.wav", tmp_path / "u2.wav"])
     for identity, used in [("u0", anna), ("u2", anna), ("u3", recognizer)]:
         text = used.transcribe(tmp_path / f"{identity}.wav", case="upper", punctuation=False).text
         assert said[identity] == text
@@ -140,7 +140,7 @@ def test_transcribe_adapts_to_all_that_it_is_given(tiny_phone_model, tmp_path):
     piped = run("transcribe", "-", *options, input=data)
     assert file.exit_code == piped.exit_code == 0, file.output + piped.output
     assert file.stderr == "asr: getting used to the voices\n"
-    expected = asr.load_model(tiny_phone_model).adapted_to([data]).transcribe(data, case="upper", punctuation=False)
+    expected = adapt(asr.load_model(tiny_phone_model), [data]).transcribe(data, case="upper", punctuation=False)
     assert file.stdout.strip() == piped.stdout.strip() == expected.text
 
     refused = run("transcribe", tmp_path / "talk.wav", *options, "--engine", "ray")

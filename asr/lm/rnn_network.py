@@ -1,25 +1,69 @@
-"""A recurrent language model token by token, for many sentences at once: the speed of rescoring.
-
-What a token brings to the gates of the first layer depends on the token alone, so it is looked up in a table that is
-made once, and a step multiplies nothing but the states. The weights lie ready in the arithmetic of the products.
-"""
+"""The network of a recurrent language model: of whole sentences, to learn, and token by token, to rescore fast."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.nn.gru_int8 import quantized
+from asr.nn.rnn import run_stack
 
-if TYPE_CHECKING:
-    from asr.lm.rnn import RecurrentNetwork
+BOUNDARY = 0
+PADDING = -1
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """Sizes of the network."""
+
+    embedding: int = 192
+    units: int = 512
+    layers: int = 1
+    dropout: float = 0.1
+
+
+class RecurrentNetwork(nn.Module):
+    """Embedding, GRU and a softmax that shares the embedding's matrix (Press and Wolf 2017)."""
+
+    def __init__(self, config: RecurrentConfig, tokens: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(tokens, config.embedding)
+        self.gru = nn.GRU(config.embedding, config.units, config.layers, batch_first=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(config.units, config.embedding)
+        self.bias = nn.Parameter(torch.zeros(tokens))
+        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Scores (B, U, V) of what follows each of the tokens `ids` (B, U), which begin their sentences."""
+        return self.score(self.encode(ids))
+
+    def encode(self, ids: Tensor) -> Tensor:
+        """What the output layer compares with the tokens' embeddings (B, U, E), after each of the tokens (B, U)."""
+        encoded: Tensor = self.dropout(self.project(run_stack(self.dropout(self.embedding(ids)), self.gru)))
+        return encoded
+
+    def losses(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Negative natural-log probability (B,) of sentences, their ends included; see `pad_sentences`."""
+        scores = self(inputs).float().flatten(0, 1)
+        each = F.cross_entropy(scores, targets.flatten(), ignore_index=PADDING, reduction="none")
+        return each.view_as(targets).sum(1)
+
+    def score(self, encoded: Tensor) -> Tensor:
+        """Scores (…, V) of all tokens, from what `encode` gives (…, E)."""
+        return F.linear(encoded, self.embedding.weight, self.bias)
 
 
 class Steps:
-    """The network as it is now, for N sentences at a time; what it learns later is not seen here."""
+    """The network as it is now, for N sentences at a time; what it learns later is not seen here.
+
+    What a token brings to the gates of the first layer depends on the token alone, so it is looked up in a table that
+    is made once, and a step multiplies nothing but the states. The weights lie ready in the arithmetic of the products.
+    """
 
     def __init__(self, network: RecurrentNetwork, dtype: torch.dtype = torch.float32, int8: bool = False) -> None:
         """`dtype` is that of the products, float32 or bfloat16; states (L, N, H) and gates are in float32.
