@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -128,6 +129,7 @@ def transcribe(
         live = isinstance(target, Printer) and target.is_live and engine == "local" and chosen != "split"
         show = target.show if isinstance(target, Printer) else _say_nothing
         readable = Readable(model, punctuation and forms != ["ctm"], numbers, show)
+        total = cache(lambda: seconds_of(requests))
         recognizer = None
         if engine == "local":
             from asr.nn.precision import bfloat16_is_fast
@@ -140,9 +142,9 @@ def transcribe(
                 from asr.transcription import adaptation
 
                 note("getting used to the voices")
-                with shown(lambda: adaptation.seconds_to_hear(seconds_of(requests)), quiet, "s") as advance:
+                with shown(lambda: adaptation.seconds_to_hear(total()), quiet, "s") as advance:
                     recognizer = adaptation.adapt(recognizer, adaptation.spread(requests), on_progress=advance)
-        with shown(lambda: seconds_of(requests), quiet or live, "s") as advance:
+        with shown(total, quiet or live, "s") as advance:
             outcomes: Iterator[Transcript | Failure]
             if recognizer is None:
                 from asr.transcription.ray_engine import transcribe_with_ray
