@@ -16,7 +16,7 @@ from torch import Tensor
 from asr.config import validate
 from asr.errors import ModelError, UsageError
 from asr.former_names import modernize_keys
-from asr.io import write_whole
+from asr.io import write_text
 from asr.lexicon import Lexicon, load_lexicon
 from asr.lexicon.phones import PHONES
 from asr.model.acoustic import AcousticConfig, AcousticModel, parameters
@@ -95,9 +95,7 @@ def save_model(
         "normalizer": normalizer,
         "training": training or {},
     }
-    with write_whole(ModelFolder(folder).config) as file:
-        json.dump(description, file, indent=1, ensure_ascii=False)
-        file.write("\n")
+    write_text(ModelFolder(folder).config, json.dumps(description, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_saved_model(name_or_path: Path | str | None = None) -> SavedModel:
