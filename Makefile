@@ -31,8 +31,9 @@ lint: $(VENV)/.test ## ruff, mypy and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# Two processes, each of 1 GB, share the files out, so that what a file prepares is prepared once.
 test: $(VENV)/.test ## the fast test suite (under 5 minutes on 2 cores)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 # What cannot be installed here (kenlm needs a compiler, say) is skipped by name.
 test-full: $(VENV)/.test ## also what needs Debian packages, a browser, peers or the shared speech

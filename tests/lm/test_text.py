@@ -65,7 +65,7 @@ def test_a_pipe_is_read_from_its_beginning(tmp_path: Path, pack: Callable[[bytes
         ("t.txt", b"fine\nna\xefve\n", "line 2: not UTF-8"),
         ("t.jsonl", b'{"id": "a"}\n', "line 1: not a line of a manifest"),
         ("t.jsonl", b"{", "line 1: not a line of a manifest"),
-        ("t.gz", gzip.compress(TEXT.encode())[:-9], "torn"),
+        ("t.gz", gzip.compress(TEXT.encode(), mtime=0)[:-9], "torn"),
         ("t.bz2", bz2.compress(TEXT.encode())[:-9], "torn"),
     ],
 )
