@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import asr
+from asr.cli.help import GROUPS
+from asr.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 USER_CODE = """
@@ -65,9 +72,40 @@ def test_completion_can_be_shown() -> None:
     assert done.stdout.split() == ["transcribe", "train"]
 
 
-@pytest.mark.parametrize("command", ["transcribe", "evaluate", "score", "align", "train", "info"])
-def test_help_names_every_argument_once_with_plain_dots(command: str) -> None:
-    done = python("-m", "asr", command, "--help")
-    assert done.returncode == 0
-    assert "...}..." not in done.stdout
-    assert "......" not in done.stdout
+def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands of the command line, those within others by both names."""
+    for own, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{own} ")
+        else:
+            yield f"{name}{own}", command
+
+
+COMMANDS = dict(commands(get_command(app)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_every_argument_with_plain_dots(name: str) -> None:
+    text = CliRunner().invoke(app, [*name.split(), "--help"]).output
+    assert re.search(r"\.\.\.\W*\.\.\.", text.partition("\n\n")[0]) is None, text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_tells_the_default_of_every_number(name: str) -> None:
+    command, untold = COMMANDS[name], []
+    context = command.make_context(name, [], resilient_parsing=True)
+    for parameter in command.params:
+        kind = get_type_hints(command.callback, include_extras=False).get(parameter.name)
+        if kind in (int, float, int | None, float | None) and parameter.opts[0] not in ("--overfit", "--prune"):
+            text = parameter.get_help_record(context)
+            untold += [] if text is None or "[default: " in text[1] else [parameter.opts[0]]
+    assert untold == []
+
+
+def test_many_options_are_listed_in_groups() -> None:
+    titles = {"transcribe": "Output Search Text Machine", "score": "Input Output", "lm tune": "Output Search Machine"}
+    for name, groups in titles.items():
+        text = CliRunner().invoke(app, [*name.split(), "--help"]).output
+        assert re.findall(r"^(\w+):$", text, re.MULTILINE) == ["Arguments", "Options", *groups.split()]
+    names = {parameter.name for command in COMMANDS.values() for parameter in command.params}
+    assert {each for group in GROUPS.values() for each in group.split()} <= names

@@ -17,10 +17,15 @@ _FILE_NAME = re.compile(r"\S+\.(txt|text|trn|lab)", re.IGNORECASE)
 
 
 def align(
-    audio: Annotated[str, typer.Argument(help="The recording, or - for standard input.")],
+    audio: Annotated[str, typer.Argument(help="The recording, or - for standard input.", metavar="AUDIO")],
     text: Annotated[str, typer.Argument(help="What is spoken in it, or a file that says it.", metavar="TEXT|FILE")],
     model: Model = None,
-    channel: Annotated[int | None, typer.Option("--channel", help="A channel, counted from 1.", min=1)] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(
+            "--channel", metavar="N", help="A channel, counted from 1.", min=1, show_default="the mean of all"
+        ),
+    ] = None,
     form: Annotated[
         Literal["json", "ctm", "textgrid", "png"], typer.Option("-f", "--format", help="Output format.")
     ] = "json",

@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Model folder, or default for the bundled one.")],
+    model: Annotated[str, typer.Argument(help="Model folder, or default for the bundled one.", metavar="MODEL")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file (.onnx), or a folder for model.onnx.")],
 ) -> None:
     """Write a model as one ONNX file: samples in, log-probabilities out."""

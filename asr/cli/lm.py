@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.options import AnyDevice, Beam, Fast, ModelFolder, Quiet, Rescore, Threads, Views
+from asr.cli.help import GroupedCommand
+from asr.cli.options import OF_MODEL, AnyDevice, Beam, Fast, ModelFolder, Quiet, Rescore, Threads, Views
 from asr.cli.progress import shown
 from asr.errors import UsageError
 
@@ -165,7 +166,7 @@ def sample(
         typer.echo(sample_sentence(loaded, random, temperature))
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def tune(
     model: ModelFolder,
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A development set, never the test set.")],
@@ -175,18 +176,23 @@ def tune(
         Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and the emissions.")
     ] = None,
     utterances: Annotated[
-        int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread (default: all).", min=1)
+        int | None, typer.Option(metavar="N", help="Tune on so many, evenly spread.", min=1, show_default="all")
     ] = None,
     fast: Fast = False,
     beam: Beam = None,
     views: Views = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--token-min-logp", help="Log-probability below which a piece is not tried.", show_default=False),
+        typer.Option(
+            "--token-min-logp",
+            metavar="X",
+            help="Log-probability below which a piece is not tried.",
+            show_default=OF_MODEL,
+        ),
     ] = None,
     nbest: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Hypotheses that the recurrent model rescores.", min=1, show_default=False),
+        typer.Option(metavar="N", help="Hypotheses that the recurrent model rescores.", min=1, show_default=OF_MODEL),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model folder as it is.")] = False,
     device: AnyDevice = "auto",

@@ -32,6 +32,7 @@ from asr.cli import (
     train,
     transcribe,
 )
+from asr.cli.help import GroupedCommand
 from asr.errors import AsrError
 from asr.former_names import modern_options
 
@@ -61,7 +62,7 @@ def start(
     """Transcribe recordings, train recurrent speech recognizers, and read honest WER reports."""
 
 
-app.command("transcribe")(transcribe.transcribe)
+app.command("transcribe", cls=GroupedCommand)(transcribe.transcribe)
 app.command("align")(align.align)
 app.add_typer(
     prepare.app, name="prepare", help="Make manifests of a corpus: LibriSpeech, LJSpeech, your own folder, Kaldi."
@@ -69,11 +70,11 @@ app.add_typer(
 app.command("train")(train.train)
 app.command("average")(average.average)
 app.command("export")(export.export)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", cls=GroupedCommand)(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("info")(info.info)
-app.command("score")(score.score)
-app.command("serve")(serve.serve)
+app.command("score", cls=GroupedCommand)(score.score)
+app.command("serve", cls=GroupedCommand)(serve.serve)
 app.add_typer(lm.app, name="lm", help="Language models: train, measure, tune, sample.")
 app.add_typer(lexicon.app, name="lexicon")
 

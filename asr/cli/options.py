@@ -13,12 +13,18 @@ import typer
 if TYPE_CHECKING:
     from asr.transcription.decoder import DecodeOptions
 
-Model = Annotated[str | None, typer.Option("-m", "--model", help="Model folder; the bundled one if not given.")]
+OF_MODEL = "the model's"  # the default of settings that a model brings
+
+Model = Annotated[
+    str | None, typer.Option("-m", "--model", metavar="MODEL", help="Model folder; the bundled one if not given.")
+]
 ModelFolder = Annotated[str, typer.Argument(metavar="MODEL", help="Model folder, or `default`, the bundled model.")]
 AnyDevice = Annotated[str, typer.Option("--device", help="Where the network runs: auto, cpu or cuda.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where the network runs.")]
 Precision = Literal["auto", "float32", "bfloat16", "int8"]
-Threads = Annotated[int | None, typer.Option("--threads", help="Processor threads.", min=1)]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", help="Processor threads.", min=1, show_default="all")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")]
 EmbedAudio = Annotated[bool, typer.Option("--embed-audio", help="Put the audio into the page.")]
 Fast = Annotated[
@@ -27,19 +33,30 @@ Fast = Annotated[
         "--fast", help="A narrower beam and no rescoring: most of the accuracy in three quarters of the time."
     ),
 ]
-Beam = Annotated[int | None, typer.Option("--beam", help="Beam search that keeps this many hypotheses.", min=1)]
+Beam = Annotated[
+    int | None,
+    typer.Option(
+        "--beam", metavar="N", help="Beam search that keeps this many hypotheses.", min=1, show_default=OF_MODEL
+    ),
+]
 Views = Annotated[
     int | None,
     typer.Option(
-        "--views", help="Hear the sound so often, fractions of a step apart: fewer errors, more time.", min=1, max=4
+        "--views",
+        metavar="N",
+        help="Hear the sound so often, fractions of a step apart: fewer errors, more time.",
+        min=1,
+        max=4,
+        show_default=OF_MODEL,
     ),
 ]
 Rescore = Annotated[
     str | None,
     typer.Option(
         "--rescore",
-        metavar="FOLDER",
-        help="Recurrent model that rescores the beam's best hypotheses, or none; by default the model's own.",
+        metavar="FOLDER|none",
+        help="Recurrent model that rescores the beam's best hypotheses.",
+        show_default=OF_MODEL,
     ),
 ]
 Adapt = Annotated[
@@ -68,16 +85,25 @@ class DecodeArguments:
     fast: Fast = False
     beam_size: Beam = None
     views: Views = None
-    lm: Annotated[str | None, typer.Option("--lm", help="Language model, or none; by default the model's own.")] = None
-    lm_weight: Annotated[float | None, typer.Option("--lm-weight", help="Weight of the language model.")] = None
-    word_score: Annotated[float | None, typer.Option("--word-bonus", help="Added for every word.")] = None
+    lm: Annotated[
+        str | None, typer.Option("--lm", metavar="PATH|none", help="Language model.", show_default=OF_MODEL)
+    ] = None
+    lm_weight: Annotated[
+        float | None,
+        typer.Option("--lm-weight", metavar="A", help="Weight of the language model.", show_default=OF_MODEL),
+    ] = None
+    word_score: Annotated[
+        float | None, typer.Option("--word-bonus", metavar="B", help="Added for every word.", show_default=OF_MODEL)
+    ] = None
     hotwords: Hotwords = None
     rescore: Rescore = None
-    rescore_weight: Annotated[float | None, typer.Option("--rescore-weight", help="Weight of the recurrent model.")] = (
-        None
-    )
+    rescore_weight: Annotated[
+        float | None,
+        typer.Option("--rescore-weight", metavar="A", help="Weight of the recurrent model.", show_default=OF_MODEL),
+    ] = None
     rescore_word_score: Annotated[
-        float | None, typer.Option("--rescore-bonus", help="Added for every word beside it.")
+        float | None,
+        typer.Option("--rescore-bonus", metavar="B", help="Added for every word beside it.", show_default=OF_MODEL),
     ] = None
 
     def decode_options(self) -> DecodeOptions:

@@ -13,7 +13,7 @@ from asr.errors import UsageError
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.", metavar="CONFIG.yaml")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings that replace the file's.", metavar="[key.sub=value]...")
+        list[str] | None, typer.Argument(help="Settings that replace the file's.", metavar="key.sub=value")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in the output folder stopped.")] = False,
     dry_run: Annotated[

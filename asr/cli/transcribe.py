@@ -40,10 +40,18 @@ def transcribe(
     ],
     model: Model = None,
     formats: Annotated[
-        list[Format] | None, typer.Option("-f", "--format", help="Output format, or all; may be given several times.")
+        list[Format] | None,
+        typer.Option(
+            "-f",
+            "--format",
+            metavar="txt|json|srt|vtt|tsv|ctm|all",
+            help="Output format; may be given several times.",
+            show_default="txt",
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the outputs, which mirrors the inputs' tree.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for the outputs, which mirrors the inputs' tree."),
     ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders within folders.")] = False,
     skip_existing: Annotated[
@@ -52,7 +60,12 @@ def transcribe(
     search: DecodeArguments = DecodeArguments(),
     adapt: Adapt = False,
     channel: Annotated[
-        str, typer.Option("--channel", help="A channel counted from 1, mix (their mean), or split (each for itself).")
+        str,
+        typer.Option(
+            "--channel",
+            metavar="N|mix|split",
+            help="A channel counted from 1, mix (their mean), or split (each for itself).",
+        ),
     ] = "mix",
     case: Annotated[
         LetterCase | None, typer.Option("--case", help="Letter case. By default sentence; in ctm the model's own.")
