@@ -6,17 +6,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 import asr
 from asr.cli.help import GROUPS
 from asr.cli.main import app
+from tests.command_line import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 USER_CODE = """
@@ -70,18 +69,6 @@ def test_completion_can_be_shown() -> None:
         check=False,
     )
     assert done.stdout.split() == ["transcribe", "train"]
-
-
-def commands(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """All commands of the command line, those within others by both names."""
-    for own, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{own} ")
-        else:
-            yield f"{name}{own}", command
-
-
-COMMANDS = dict(commands(get_command(app)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
