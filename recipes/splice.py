@@ -42,7 +42,7 @@ REACH = 0.06  # seconds before and behind the bounds of two words in which they 
 Floats = npt.NDArray[np.float32]
 
 
-class Spoken(NamedTuple):
+class Example(NamedTuple):
     """An utterance cut into words: word n is `samples[cuts[n]:cuts[n + 1]]`."""
 
     speaker: str
@@ -80,7 +80,7 @@ def cut(samples: Floats, words: Iterable[Word]) -> list[int]:
     return [*cuts, len(samples)]
 
 
-def read(recognizer: Recognizer, utterance: Utterance) -> Spoken | None:
+def read(recognizer: Recognizer, utterance: Utterance) -> Example | None:
     """An utterance with its cuts; None where its words cannot be found in it."""
     try:
         samples = read_audio(utterance.audio, RATE, offset=utterance.offset, duration=utterance.duration)
@@ -89,13 +89,13 @@ def read(recognizer: Recognizer, utterance: Utterance) -> Spoken | None:
         print(f"{utterance.id}: left out: {error}")
         return None
     samples = np.clip(at_level(samples, LEVEL_DB), -1, 1)  # spans shall be equally loud
-    return Spoken(utterance.speaker or utterance.id, samples, [word.text for word in words], cut(samples, words))
+    return Example(utterance.speaker or utterance.id, samples, [word.text for word in words], cut(samples, words))
 
 
-def splice(spoken: Iterable[Spoken], generator: np.random.Generator) -> Iterator[tuple[str, str, Floats]]:
-    """Speaker, text and samples of new utterances that have every span of all of `spoken` once."""
+def splice(examples: Iterable[Example], generator: np.random.Generator) -> Iterator[tuple[str, str, Floats]]:
+    """Speaker, text and samples of new utterances that have every span of all of `examples` once."""
     by_speaker = defaultdict(list)
-    for one in spoken:
+    for one in examples:
         by_speaker[one.speaker].append(one)
     for speaker, utterances in by_speaker.items():
         spans = [span for one in utterances for span in one.spans(generator)]
@@ -127,12 +127,12 @@ def main() -> None:
     recognizer = load_acoustic_model(asked.model)
     with ThreadPoolExecutor(asked.threads) as pool:
         read_all = pool.map(lambda one: read(recognizer, one), read_manifest(asked.manifest))
-        spoken = [one for one in read_all if one is not None]
+        examples = [one for one in read_all if one is not None]
     asked.folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(asked.seed)
     utterances = []
     for turn in range(asked.times):
-        for number, (speaker, text, samples) in enumerate(splice(spoken, generator)):
+        for number, (speaker, text, samples) in enumerate(splice(examples, generator)):
             name = f"spliced-{turn}-{number:05d}"
             path = (asked.folder / f"{name}.flac").absolute()
             soundfile.write(path, samples, RATE)

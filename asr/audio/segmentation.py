@@ -114,20 +114,20 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
     hop = round(FRAME * rate)
     level = frame_levels(samples, hop)
     speech = _speech_frames(level, config.speech_threshold)
-    margin, longest = round(config.padding_s / FRAME), round(config.max_chunk_s / FRAME)
+    padding, most = round(config.padding_s / FRAME), round(config.max_chunk_s / FRAME)
     if continues:
         speech[0] = True
     if not speech.any():
-        kept = 0 if ended else margin * hop
+        kept = 0 if ended else padding * hop
         return _Stretch(0, 0, len(samples) - kept)
-    first = max(0, int(speech.argmax()) - margin)
-    if not ended and first + longest > len(speech):  # look again from there on, where all of a chunk can be seen
+    first = max(0, int(speech.argmax()) - padding)
+    if not ended and first + most > len(speech):  # look again from there on, where all of a chunk can be seen
         return _Stretch(0, 0, first * hop)
     for begin, end in pauses(speech):
         length, pause = (begin - first) * FRAME, (end - begin) * FRAME
         if begin <= first:
             continue
-        if begin - first + margin > longest:
+        if begin - first + padding > most:
             break
         last = end == len(speech)
         if (
@@ -135,11 +135,11 @@ def _first_stretch(samples: Samples, rate: int, config: SegmentationConfig, cont
             or (pause >= config.min_silence_s and length >= config.min_chunk_s)
             or (last and ended)
         ):
-            stop = min(begin + margin, end)
-            return _Stretch(first * hop, stop * hop, len(samples) if last and ended else max(stop, end - margin) * hop)
-    if ended and len(samples) - first * hop <= longest * hop:
+            stop = min(begin + padding, end)
+            return _Stretch(first * hop, stop * hop, len(samples) if last and ended else max(stop, end - padding) * hop)
+    if ended and len(samples) - first * hop <= most * hop:
         return _Stretch(first * hop, len(samples), len(samples))
-    cut = quietest(level, first + round(0.4 * longest), first + longest) * hop
+    cut = quietest(level, first + round(0.4 * most), first + most) * hop
     return _Stretch(first * hop, cut, cut, forced=True)
 
 
@@ -152,13 +152,13 @@ def frame_levels(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
     return levels
 
 
-def _speech_frames(level: npt.NDArray[np.float64], rise: float) -> npt.NDArray[np.bool_]:
+def _speech_frames(level: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
     """(T,), true where the level is that of speech."""
     audible = level[level > SILENCE_DB]
     if not audible.size:
         return np.zeros(len(level), dtype=np.bool_)
     floor, loud = np.percentile(audible, [5, 95])
-    return np.asarray(level > max(floor + rise * (loud - floor), SILENCE_DB))
+    return np.asarray(level > max(floor + threshold * (loud - floor), SILENCE_DB))
 
 
 def pauses(speech: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -32,7 +32,7 @@ def align(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; printed if not given.")] = None,
 ) -> None:
     """Find the times of the words of a known text, one segment for each of its lines."""
-    spoken = _read_text(text)
+    content = _read_text(text)
 
     if form == "png" and output is None:
         raise UsageError("a picture needs -o, a file to write it to")
@@ -42,7 +42,7 @@ def align(
     from asr.transcription.writers import FORMATS, as_textgrid
 
     recording: str | bytes = sys.stdin.buffer.read() if audio == "-" else audio
-    transcript = align_text(load_acoustic_model(model), recording, spoken, channel or "mix")
+    transcript = align_text(load_acoustic_model(model), recording, content, channel or "mix")
     if output is not None and form == "png":
         from asr.transcription.picture import draw_recording
 

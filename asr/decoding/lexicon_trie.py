@@ -39,7 +39,7 @@ class Pieces(NamedTuple):
     hash: Array  # (2, V) uint64
     power: Array  # (2, V) uint64, _BASE to the number of letters
     boundary: Array  # (2,) uint64, hash and power of a boundary alone
-    spoken: Array  # (V,) bool, false for the blank and for control pieces, which never come out
+    has_letters: Array  # (V,) bool, false for the blank and for control pieces, which never come out
 
 
 def alphabet_of(vocabulary: Sequence[str]) -> list[str]:
@@ -62,7 +62,7 @@ def build_pieces(vocabulary: Sequence[str], alphabet: Sequence[str]) -> Pieces:
         hash=np.array([[code for code, _ in form] for form in forms], np.uint64),
         power=np.array([[power for _, power in form] for form in forms], np.uint64),
         boundary=np.array(_hash_of([BOUNDARY], values), np.uint64),
-        spoken=np.array([bool(letters) for letters in spelled], np.bool_),
+        has_letters=np.array([bool(letters) for letters in spelled], np.bool_),
     )
 
 

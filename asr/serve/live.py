@@ -141,16 +141,16 @@ class _Session:
         """Until the client says stop, leaves, or the server is to stop."""
         await self._websocket.send_json({"type": "ready", "sample_rate": self._rate})
         telling = self._telling = asyncio.ensure_future(self._tell())
-        guessing = asyncio.ensure_future(self._guess())
-        listening = asyncio.ensure_future(self._listen())
+        foretelling = asyncio.ensure_future(self._foretell())
+        receiving = asyncio.ensure_future(self._receive())
         stop = asyncio.ensure_future(stopping.wait())
         try:
-            await asyncio.wait((listening, stop, telling), return_when=asyncio.FIRST_COMPLETED)
-            guessing.cancel()
-            if listening.done():
-                listening.result()
+            await asyncio.wait((receiving, stop, telling), return_when=asyncio.FIRST_COMPLETED)
+            foretelling.cancel()
+            if receiving.done():
+                receiving.result()
             else:
-                listening.cancel()
+                receiving.cancel()
             await self._take_in(b"", last=True)
             await self._hand_on(None)
             await telling
@@ -159,11 +159,11 @@ class _Session:
             await self._websocket.send_json({"type": "done", "duration": round(self.seconds, 3)})
             await self._websocket.close(1012 if stop.done() else 1000)
         finally:
-            for task in (telling, guessing, listening, stop):
+            for task in (telling, foretelling, receiving, stop):
                 task.cancel()
-            await asyncio.gather(telling, guessing, listening, stop, return_exceptions=True)
+            await asyncio.gather(telling, foretelling, receiving, stop, return_exceptions=True)
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         """Take in sound until the client says stop."""
         while True:
             try:
@@ -215,7 +215,7 @@ class _Session:
                     await self._websocket.send_json(live_segment(self._count, shown.in_case("sentence")))
                     self._count += 1
 
-    async def _guess(self) -> None:
+    async def _foretell(self) -> None:
         """Send what is being said, as far as it can be told before its end."""
         seen = 0
         while True:

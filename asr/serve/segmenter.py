@@ -16,23 +16,23 @@ from asr.audio.source import Samples
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """Lengths in seconds, levels in dB."""
+    """When a chunk of live speech ends."""
 
-    longest: float = 15.0
+    max_chunk_s: float = 15.0
     """No chunk is longer, context not counted."""
-    pause: float = 0.6
+    min_silence_s: float = 0.6
     """A pause that ends a chunk."""
-    shortest: float = 0.15
+    min_speech_s: float = 0.15
     """Less speech than this in a chunk is a click, and dropped."""
-    margin: float = 0.25
+    padding_s: float = 0.25
     """Silence left before and behind the speech of a chunk."""
-    context: float = 0.5
+    context_s: float = 0.5
     """Sound from beyond a cut that is not in a pause."""
-    memory: float = 30.0
+    memory_s: float = 30.0
     """From this long the levels of noise and speech are known."""
-    rise: float = 0.3
+    speech_threshold: float = 0.3
     """Speech begins at this part of the way, in dB, from the quietest to the loudest of the memory."""
-    contrast: float = 9.0
+    min_contrast_db: float = 9.0
     """Where the loudest is less than this above the quietest, nobody speaks."""
 
 
@@ -61,8 +61,8 @@ class LiveSegmenter:
             return []
         fresh = frame_levels(self._buffer[len(self._level) * self._hop : whole * self._hop], self._hop)
         self._level = np.concatenate([self._level, fresh])
-        heard = fresh[fresh > SILENCE_DB]
-        self._memory = np.concatenate([self._memory, heard])[-round(self._config.memory / FRAME) :]
+        audible = fresh[fresh > SILENCE_DB]
+        self._memory = np.concatenate([self._memory, audible])[-round(self._config.memory_s / FRAME) :]
         chunks = []
         while (closed := self._close()) is not None:
             chunks += closed
@@ -71,7 +71,7 @@ class LiveSegmenter:
     def open_chunk(self) -> Chunk | None:
         """What has been said since the last pause, if anything."""
         speech = self._speech()
-        if speech.sum() * FRAME < self._config.shortest:
+        if speech.sum() * FRAME < self._config.min_speech_s:
             return None
         return self._chunk(self._first(speech), len(speech), forced=False)
 
@@ -85,21 +85,21 @@ class LiveSegmenter:
         """Close at most one chunk: none closed is [], and None says that more sound is needed."""
         speech, config = self._speech(), self._config
         if not speech.any():
-            self._drop(len(speech) - round(config.context / FRAME))
+            self._drop(len(speech) - round(config.context_s / FRAME))
             return None
-        first, margin = self._first(speech), round(config.margin / FRAME)
+        first, padding = self._first(speech), round(config.padding_s / FRAME)
         for begin, end in pauses(speech):
-            if begin > first and (end - begin) * FRAME >= config.pause:
-                long_enough = speech[:begin].sum() * FRAME >= config.shortest
-                chunk = self._chunk(first, begin + margin, forced=False) if long_enough else None
-                self._drop(max(begin + margin, end - margin))
+            if begin > first and (end - begin) * FRAME >= config.min_silence_s:
+                long_enough = speech[:begin].sum() * FRAME >= config.min_speech_s
+                chunk = self._chunk(first, begin + padding, forced=False) if long_enough else None
+                self._drop(max(begin + padding, end - padding))
                 return [chunk] if chunk else []
-        longest = round(config.longest / FRAME)
-        if len(speech) - first < longest + round(config.context / FRAME):
+        most = round(config.max_chunk_s / FRAME)
+        if len(speech) - first < most + round(config.context_s / FRAME):
             return None
-        cut = quietest(self._level[self._begin :], first + round(0.4 * longest), first + longest)
+        cut = quietest(self._level[self._begin :], first + round(0.4 * most), first + most)
         chunk = self._chunk(first, cut, forced=True)
-        self._drop(cut, keep=round(config.context / FRAME))
+        self._drop(cut, keep=round(config.context_s / FRAME))
         return [chunk]
 
     def _speech(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -110,21 +110,21 @@ class LiveSegmenter:
         # The loudest tenth of a second: a larger share would make a first word after a long silence go unnoticed.
         ordered = np.sort(self._memory)
         floor, loud = ordered[len(ordered) // 20], ordered[-10:][0]
-        if loud - floor < self._config.contrast:
+        if loud - floor < self._config.min_contrast_db:
             return np.zeros(len(level), np.bool_)
-        speech = np.asarray(level > floor + self._config.rise * (loud - floor))
+        speech = np.asarray(level > floor + self._config.speech_threshold * (loud - floor))
         if self._begin and len(speech):
             speech[0] = True  # it goes on from a cut in mid-speech
         return speech
 
     def _first(self, speech: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
-        return max(0, int(speech.argmax()) - round(self._config.margin / FRAME))
+        return max(0, int(speech.argmax()) - round(self._config.padding_s / FRAME))
 
     def _chunk(self, first: int, end: int, *, forced: bool) -> Chunk:
         """Frames `first` to `end` of the open part, with context on the sides that are cuts in mid-speech."""
         before = self._begin * self._hop if first == 0 else 0
         start, stop = (self._begin + first) * self._hop, (self._begin + end) * self._hop
-        after = min(round(self._config.context * self._rate), len(self._buffer) - stop) if forced else 0
+        after = min(round(self._config.context_s * self._rate), len(self._buffer) - stop) if forced else 0
         samples = self._buffer[start - before : stop + after].copy()
         return Chunk(self._position + start - before, samples, before, after)
 

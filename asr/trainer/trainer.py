@@ -161,7 +161,7 @@ class Trainer:
         self._last_saved = self._clock = time.monotonic()
         self._spent = self.state.seconds
         try:
-            with self._stop.listening():
+            with self._stop.heeding():
                 while self.state.epoch < self.config.epochs and not (self._out_of_patience() or self._out_of_time()):
                     self._epoch()
         finally:
@@ -400,7 +400,7 @@ class StopRequest:
         self.requested = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def heeding(self) -> Iterator[None]:
         """Heed signals while the block runs. Outside the main thread, where Python allows no handlers, do nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield

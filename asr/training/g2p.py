@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from asr.errors import DataError, UsageError
 from asr.lexicon.g2p import BLANK, G2P, LONGEST, STEPS, G2PConfig, load_g2p, pad_words
-from asr.lexicon.lexicon import G2P_FILE, Dictionary, read_cmudict
+from asr.lexicon.lexicon import G2P_FILE, Entries, read_cmudict
 from asr.lexicon.phones import SYMBOLS, letters_of
 from asr.model.ctc import needed_steps, pad_targets
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
@@ -65,7 +65,7 @@ class G2PTask:
     """The first pronunciation of each word; validated by the share of held-out words that are predicted wrong."""
 
     def __init__(
-        self, config: G2PExperiment, device: torch.device, quiet: bool = False, words: Dictionary | None = None
+        self, config: G2PExperiment, device: torch.device, quiet: bool = False, words: Entries | None = None
     ) -> None:
         """`words` stand in for CMUdict. Raises `DataError` where no word can be learned from."""
         self.device = device
@@ -119,13 +119,13 @@ class G2PTask:
         write_weights(folder / G2P_FILE, weights)
 
 
-def divide(dictionary: Dictionary, held_out: int, seed: int) -> tuple[Dictionary, Dictionary]:
+def divide(entries: Entries, held_out: int, seed: int) -> tuple[Entries, Entries]:
     """Words to learn from, and `held_out` of more than one letter (at most a tenth of all) to validate on."""
-    candidates = sorted(word for word in dictionary if len(word) > 1)
+    candidates = sorted(word for word in entries if len(word) > 1)
     held_out_words = set(random.Random(seed).sample(candidates, min(held_out, len(candidates) // 10)))
     return (
-        {word: spoken for word, spoken in dictionary.items() if word not in held_out_words},
-        {word: dictionary[word] for word in sorted(held_out_words)},
+        {word: phones for word, phones in entries.items() if word not in held_out_words},
+        {word: entries[word] for word in sorted(held_out_words)},
     )
 
 

@@ -189,8 +189,8 @@ class PunctuationTask:
             raise DataError(f"{self.config.lexicon} has no lexicon")
         counts = np.bincount(self.train.words[:20_000_000], minlength=len(vocabulary) + 1)[1:]
         usual = np.argsort(-counts, kind="stable")[:SPOKEN_WORDS].tolist()
-        spoken = lexicon.lookup(word for word in (vocabulary[number] for number in usual) if word in lexicon)
-        return sound_alikes(vocabulary, counts, {word: phones[0] for word, phones in spoken.items()})
+        found = lexicon.lookup(word for word in (vocabulary[number] for number in usual) if word in lexicon)
+        return sound_alikes(vocabulary, counts, {word: ways[0] for word, ways in found.items()})
 
 
 def _long_enough(folder: Path, window: int) -> Words:

@@ -186,20 +186,20 @@ def _sentences(words: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def sound_alikes(
-    words: Sequence[str], counts: NDArray[np.int64], spoken: Mapping[str, Sequence[str]], most: int = 8
+    words: Sequence[str], counts: NDArray[np.int64], phones_of: Mapping[str, Sequence[str]], most: int = 8
 ) -> NDArray[np.int32]:
     """Words that sound like each of `words` (W,), numbered from 1 → (W + 1, most), the more usual first, 0 for none.
 
-    Two words sound alike when they are the same after a phone is left out of either; `spoken` gives the phones of a
+    Two words sound alike when they are the same after a phone is left out of either; `phones_of` gives the phones of a
     word, for the words that something is known of.
     """
     near: dict[tuple[str, ...], list[int]] = {}
     keys: dict[int, list[tuple[str, ...]]] = {}
     order = np.argsort(-counts, kind="stable").tolist()
     for index in order:
-        if words[index] not in spoken:
+        if words[index] not in phones_of:
             continue
-        phones = tuple(spoken[words[index]])
+        phones = tuple(phones_of[words[index]])
         keys[index + 1] = (
             [phones, *(phones[:at] + phones[at + 1 :] for at in range(len(phones)))] if len(phones) > 1 else [phones]
         )

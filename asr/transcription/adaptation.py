@@ -38,7 +38,7 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True)
-class Heard:
+class Example:
     """A stretch of sound at the network's rate, and the tokens of what was recognized in it."""
 
     samples: Samples
@@ -59,8 +59,8 @@ def adapt(
     `1 + PASSES` times.
     """
     requests = (each if isinstance(each, Request) else Request(each) for each in audio)
-    heard = list(_first_reading(recognizer, requests, seconds, on_progress))
-    return recognizer.with_network(_learned(recognizer, heard, on_progress)) if heard else recognizer
+    examples = list(_first_reading(recognizer, requests, seconds, on_progress))
+    return recognizer.with_network(_learned(recognizer, examples, on_progress)) if examples else recognizer
 
 
 def seconds_to_hear(seconds: float | None) -> float | None:
@@ -77,7 +77,7 @@ def spread(items: Sequence[Item]) -> list[Item]:
 
 def _first_reading(
     recognizer: Recognizer, requests: Iterable[Request], seconds: float, on_progress: Callable[[float], None]
-) -> Iterator[Heard]:
+) -> Iterator[Example]:
     rate, network = recognizer.model.sample_rate, recognizer.model.network
     for batch in batches(_beginning(recognizer, requests, seconds), rate):
         for part, hypothesis in zip(batch, recognizer.decode(recognizer.views(batch)), strict=True):
@@ -85,7 +85,7 @@ def _first_reading(
             own = chunk.samples[chunk.before : len(chunk.samples) - chunk.after]
             # Without its context a chunk may have a step less: too few, once in a while.
             if tokens and needed_steps(tokens) <= int(network.steps(torch.tensor(len(own)))):
-                yield Heard(own, tokens)
+                yield Example(own, tokens)
             on_progress(len(chunk.samples) / rate)
 
 
@@ -106,13 +106,15 @@ def _beginning(recognizer: Recognizer, requests: Iterable[Request], seconds: flo
     return chunks
 
 
-def _learned(recognizer: Recognizer, heard: Sequence[Heard], on_progress: Callable[[float], None]) -> AcousticModel:
+def _learned(
+    recognizer: Recognizer, examples: Sequence[Example], on_progress: Callable[[float], None]
+) -> AcousticModel:
     """A copy of the network that has learned from what was heard."""
     model = recognizer.model
     network = copy.deepcopy(model.network)
     optimizer = torch.optim.AdamW(_prepared(network), lr=RATE, weight_decay=0.0)
     ngram = model.phone_ngram if recognizer.reads_phones else None
-    by_length = sorted(heard, key=lambda each: len(each.samples))
+    by_length = sorted(examples, key=lambda each: len(each.samples))
     groups = [by_length[start : start + TOGETHER] for start in range(0, len(by_length), TOGETHER)]
     padded = [pad_waveforms([each.samples for each in group]) for group in groups]
     features = [network.features(*(tensor.to(recognizer.device) for tensor in pair)) for pair in padded]

@@ -64,7 +64,7 @@ def align_text(recognizer: Recognizer, audio: Audio, text: str, channel: Channel
 @dataclass(frozen=True)
 class _Spelled:
     text: str
-    spoken: str
+    normalized: str
     tokens: list[int]
 
 
@@ -72,12 +72,12 @@ def _tokens(recognizer: Recognizer, line: str) -> list[_Spelled]:
     """The words of a line with their tokens; punctuation by itself is no word."""
     normalize = get_normalizer(recognizer.model.normalizer)
     words = [(word, normalize(word)) for word in line.split()]
-    return [_Spelled(word, spoken, recognizer.encode(spoken)) for word, spoken in words if spoken]
+    return [_Spelled(word, normalized, recognizer.encode(normalized)) for word, normalized in words if normalized]
 
 
 def _between(recognizer: Recognizer, word: _Spelled) -> list[int]:
     """What stands between two words: a boundary among characters and phones, nothing where chunks bear it."""
-    twice = recognizer.encode(f"{word.spoken} {word.spoken}")
+    twice = recognizer.encode(f"{word.normalized} {word.normalized}")
     return twice[len(word.tokens) : len(twice) - len(word.tokens)]
 
 

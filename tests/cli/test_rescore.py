@@ -1,4 +1,4 @@
-"""`--rescore` from the outside: a recurrent model is trained, judges what is recognized, and has its weight tuned."""
+"""`--rescore` from the outside: a recurrent model is trained, rescores what is recognized, and has its weight tuned."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def model(tiny_model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_trained_it_judges_what_is_evaluated_and_transcribed(model: Path, manifest: Path, tmp_path: Path) -> None:
+def test_trained_it_rescores_what_is_evaluated_and_transcribed(model: Path, manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT * 30)
     options = ["tokenizer.kind=characters", "network.units=8", "loop.epochs=1", "batch_tokens=300"]
     (tmp_path / "rnn.yaml").write_text(f"task: rnn_lm\ntrain: [{tmp_path}/text.txt]\noutput: {tmp_path}/rnn\n")

@@ -262,7 +262,7 @@ def test_augmentation_differs_between_epochs_seeds_and_utterances() -> None:
     assert all(one[name] != seed[name] for name in one)
 
 
-def test_plain_epochs_are_heard_as_recorded_and_all_others_as_without_them() -> None:
+def test_warm_up_epochs_are_heard_as_recorded_and_all_others_as_without_them() -> None:
     plain, usual = stream(augment_warmup_epochs=2), stream()
     for epoch in range(2):
         for batch in plain.load(epoch):

@@ -23,7 +23,7 @@ WEIGHTS, BONUSES = (0.0, 0.5, 3.0), (0.0, 2.0)
 
 
 class Knowing:
-    """Judges every text to be as likely as the last, but for what was said."""
+    """Gives every text as high a score as the last, but for what was said."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -78,7 +78,7 @@ def test_the_n_gram_keeps_the_share_that_is_best(examples, tmp_path) -> None:
     assert (tuned.best.lm_weight, tuned.best.before_rescoring().lm_weight) == (4.0, share * 4.0)
 
 
-def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:
+def test_equal_scores_change_nothing(examples, decoder) -> None:
     class Indifferent:
         def rescore_nbests(self, nbests: Sequence[Sequence[str]]) -> list[list[float]]:
             return [[-5.0] * len(texts) for texts in nbests]
@@ -88,7 +88,7 @@ def test_one_without_an_opinion_changes_nothing(examples, decoder) -> None:
     assert (tuned.best.rescore_weight, tuned.best.rescore_word_score) == (0.0, 0.0)
 
 
-def test_each_text_is_judged_once_for_all_weights(examples, decoder) -> None:
+def test_each_text_is_scored_once_for_all_weights(examples, decoder) -> None:
     model = Knowing()
     tune_rescoring(examples, decoder, model, WEIGHTS, BONUSES, (1.0,))
     nbests = decoder.decode_many([each.chunks[0] for each in examples], 15)

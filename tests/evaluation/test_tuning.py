@@ -77,8 +77,8 @@ def test_nothing_said_is_nothing_to_tune_on(decoder):
         tune([Example("", ())], decoder)
 
 
-@pytest.mark.parametrize("name", ["heat_map.svg", "surface.png"])
-def test_the_surface_is_drawn(examples, decoder, tmp_path, name):
+@pytest.mark.parametrize("name", ["heat_map.svg", "heat_map.png"])
+def test_the_heat_map_is_drawn(examples, decoder, tmp_path, name):
     tuning = tune(examples, decoder, weights=(0.0, 0.5), bonuses=(0.0, 2.0))
     draw_heat_map(tuning, tmp_path / name)
     start = (tmp_path / name).read_bytes()[:200]

@@ -30,7 +30,7 @@ letters = st.text(LETTERS, min_size=1, max_size=25)
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(letters, min_size=1, max_size=8))
-def test_a_guess_does_not_depend_on_the_other_words(words: list[str]) -> None:
+def test_a_prediction_does_not_depend_on_the_other_words(words: list[str]) -> None:
     assert G2P_FILE.predict(words) == [G2P_FILE.predict([word])[0] for word in words]
 
 
@@ -78,20 +78,20 @@ def test_letters(word: str, read: str) -> None:
     assert letters_of(word) == read
 
 
-def test_words_without_letters_and_endless_ones_are_not_guessed() -> None:
+def test_words_without_letters_and_endless_ones_are_not_predicted() -> None:
     assert G2P_FILE.predict(["", "'", "'''", "42", "日本", "AB" * 51]) == [""] * 6
     assert G2P_FILE.predict(["AB" * 50]) != [""]
     assert G2P_FILE.predict([]) == []
 
 
-def test_many_words_are_guessed_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_words_are_predicted_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["AN", "ELEPHANT", "THE", "A", "INCOMPREHENSIBLE", "OF", "ANTS"]
     expected = G2P_FILE.predict(words)
     monkeypatch.setattr(g2p_module, "LETTERS_AT_ONCE", 8)
     assert G2P_FILE.predict(words) == expected
 
 
-def test_guessing_in_the_midst_of_training_uses_no_dropout_and_goes_back() -> None:
+def test_predicting_in_the_midst_of_training_uses_no_dropout_and_goes_back() -> None:
     g2p = talkative().train()
     assert g2p.predict(["ELEPHANT"] * 3) == G2P_FILE.predict(["ELEPHANT"] * 3)
     assert g2p.training

@@ -62,11 +62,11 @@ def test_listed_words_and_their_possessives(word: str, spoken: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("word", ["COW", "COW'S", "CATS", "'S", "", "42", "日本", "\ud800"])
-def test_without_a_speller_other_words_are_left_out(word: str) -> None:
+def test_without_a_g2p_model_other_words_are_left_out(word: str) -> None:
     assert KNOWN.lookup([word, "CAT"]) == {"CAT": ("kæt",)}
 
 
-def test_other_words_are_guessed_once_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_words_are_predicted_once_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     predict = G2P.predict
 
@@ -112,7 +112,7 @@ def test_a_word_that_cannot_be_spoken_is_named(lexicon: Lexicon) -> None:
     assert "normalizer" in caught.value.hint
 
 
-def test_restricted_to_lists_what_is_asked_for_guesses_included() -> None:
+def test_restricted_to_lists_what_is_asked_for_predictions_included() -> None:
     whole = Lexicon(LISTED, G2P_FILE)
     part = whole.restricted_to(["CAT", "DOG'S", "COW", "42"])
     assert len(part) == 3
@@ -167,7 +167,7 @@ def test_the_same_words_give_the_same_bytes(tmp_path: Path) -> None:
     assert gzip.decompress(first).decode().startswith("A\tʌ E\nCAFE\tkʌfE\nCAT\tkæt\n")
 
 
-def test_guesses_are_remembered_but_not_saved(folder: Path, tmp_path: Path) -> None:
+def test_predictions_are_remembered_but_not_saved(folder: Path, tmp_path: Path) -> None:
     loaded = load_lexicon(folder)
     assert loaded is not None
     assert loaded.lookup(["COW"])
@@ -187,7 +187,7 @@ def test_a_folder_can_be_saved_over_itself(folder: Path) -> None:
     assert again.lookup([*LISTED, "COW"]) == loaded.lookup([*LISTED, "COW"])
 
 
-def test_without_a_speller_nothing_is_saved(tmp_path: Path) -> None:
+def test_without_a_g2p_model_nothing_is_saved(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no G2P model"):
         KNOWN.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -253,7 +253,7 @@ def test_a_file_without_words_is_a_list_of_none(folder: Path) -> None:
     assert len(loaded) == 0
 
 
-def test_a_speller_that_vanished_later_is_named(folder: Path) -> None:
+def test_a_g2p_model_that_vanished_later_is_named(folder: Path) -> None:
     loaded = load_lexicon(folder)
     assert loaded is not None
     shutil.rmtree(folder / "lexicon")

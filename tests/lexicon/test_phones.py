@@ -81,7 +81,7 @@ def test_owners(word: str, owner: str) -> None:
     assert owner_of(word) == owner
 
 
-def test_nothing_heavy_is_imported_before_a_word_is_guessed() -> None:
+def test_nothing_heavy_is_imported_before_a_word_is_predicted() -> None:
     code = """
 import sys
 from asr.lexicon import Lexicon

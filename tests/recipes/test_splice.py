@@ -42,7 +42,7 @@ def test_cuts_rise_even_where_the_times_of_words_are_none() -> None:
 def spoken(speaker: str, words: list[str], level: float) -> object:
     """Every word is a second at a level that tells its speaker."""
     samples = np.full(RATE * len(words), level, np.float32)
-    return splice.Spoken(speaker, samples, words, [RATE * number for number in range(len(words) + 1)])
+    return splice.Example(speaker, samples, words, [RATE * number for number in range(len(words) + 1)])
 
 
 def test_every_word_of_a_speaker_comes_again_once_and_beside_nobody_else() -> None:

@@ -24,7 +24,7 @@ DICTIONARY = {
 }
 
 
-def guess(words: Sequence[str]) -> list[str]:
+def predict(words: Sequence[str]) -> list[str]:
     return ["zɪŋkO" for _ in words]
 
 
@@ -41,7 +41,7 @@ def guess(words: Sequence[str]) -> list[str]:
     ],
 )
 def test_sentences_in_the_symbols_of_the_synthesizer(sentence: str, american: str, british: str) -> None:
-    phonemize = phonemes.Phonemizer(guess, DICTIONARY)
+    phonemize = phonemes.Phonemizer(predict, DICTIONARY)
     assert phonemize(sentence) == american
     assert phonemize(sentence, british=True) == british
 

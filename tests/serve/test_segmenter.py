@@ -52,7 +52,7 @@ def test_chunks_hold_all_speech_once(bursts: list[float], pause: float, block: i
     samples = spoken(*bursts, pause=pause)
     loud = np.abs(samples) > 0.05
     held = np.zeros(len(samples), int)
-    for chunk in chunks_of(samples, block, LiveConfig(longest=4.0)):
+    for chunk in chunks_of(samples, block, LiveConfig(max_chunk_s=4.0)):
         assert np.array_equal(samples[chunk.start : chunk.start + len(chunk.samples)], chunk.samples)
         held[chunk.start + chunk.before : chunk.start + len(chunk.samples) - chunk.after] += 1
     assert held.max() <= 1

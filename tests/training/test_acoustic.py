@@ -121,7 +121,7 @@ def test_two_equal_views_change_nothing_and_two_masked_ones_do(tmp_path: Path) -
     assert with_it.value.item() > without.value.item()
 
 
-def test_plain_epochs_are_not_masked(tmp_path: Path) -> None:
+def test_warm_up_epochs_are_not_masked(tmp_path: Path) -> None:
     def loss(epoch: int, *settings: str) -> float:
         still = ["acoustic.encoder.dropout=0.0", "loop.precision=float32", "waveform.speeds=[1.1]"]
         subject = task(tmp_path, *still, *settings)

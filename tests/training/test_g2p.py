@@ -10,7 +10,7 @@ import torch
 
 from asr.errors import DataError
 from asr.lexicon.g2p import G2P, G2PConfig, load_g2p
-from asr.lexicon.lexicon import Dictionary
+from asr.lexicon.lexicon import Entries
 from asr.trainer.distributed import World
 from asr.trainer.logger import read_metrics
 from asr.trainer.optimizer import OptimizerConfig, ScheduleConfig
@@ -38,7 +38,7 @@ QUICK = LoopConfig(
 )
 
 
-def trained(folder: Path, words: Dictionary = LESSON, **changes: object) -> G2P:
+def trained(folder: Path, words: Entries = LESSON, **changes: object) -> G2P:
     """The best model of a run in `folder`."""
     small = G2PConfig(hidden=24, layers=1, embedding=16, dropout=0.0)
     experiment = replace(G2PExperiment(network=small, batch_words=9, held_out=0, loop=QUICK), **changes)
@@ -109,7 +109,7 @@ def test_words_with_too_few_letters_for_their_phones_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("words", [{}, {"42": ("f",)}], ids=str)
-def test_nothing_to_learn_from(words: Dictionary) -> None:
+def test_nothing_to_learn_from(words: Entries) -> None:
     with pytest.raises(DataError, match="no words to learn"):
         G2PTask(G2PExperiment(), CPU, words=words)
     assert word_accuracy(G2P(G2PConfig(hidden=4, layers=1, embedding=4)), {}) == 0

@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lexicon of every word that four letters can make in the tests' speech, and an ignorant speller."""
+    """Lexicon of every word that four letters can make in the tests' speech, and an ignorant G2P model."""
     folder = tmp_path_factory.mktemp("spoken")
     torch.manual_seed(1)
     sounds = dict(zip("ABCD", "ʌbkd", strict=True))

@@ -30,7 +30,7 @@ STEPS = [14, 9]
 
 
 @pytest.fixture(scope="module")
-def heard(tiny_model: Path) -> np.ndarray:
+def emissions(tiny_model: Path) -> np.ndarray:
     """Steps (2, 14, V) that leave much open."""
     size = len(load_saved_model(tiny_model).tokenizer.vocabulary)
     scores = 2.0 * np.random.default_rng(5).standard_normal((2, 14, size))
@@ -45,69 +45,76 @@ def folder(tiny_model: Path, tiny_rnn_lm: Path, tmp_path: Path) -> Path:
     return model
 
 
-def read(model: Path, heard: np.ndarray, **options: Any) -> list[Hypothesis]:
-    return make_decode(load_saved_model(model), plan_search(model, DecodeOptions(**options)))([rows(heard)])
+def read(model: Path, emissions: np.ndarray, **options: Any) -> list[Hypothesis]:
+    return make_decode(load_saved_model(model), plan_search(model, DecodeOptions(**options)))([rows(emissions)])
 
 
-def rows(heard: np.ndarray) -> list[np.ndarray]:
-    return [log_probs[:length] for log_probs, length in zip(heard, STEPS, strict=True)]
+def rows(emissions: np.ndarray) -> list[np.ndarray]:
+    return [log_probs[:length] for log_probs, length in zip(emissions, STEPS, strict=True)]
 
 
 @pytest.mark.parametrize(("weight", "bonus"), [(0.0, 0.0), (0.7, 0.0), (3.0, 0.0), (0.7, 4.0)])
 def test_the_best_is_the_first_of_the_rescored_list(
-    tiny_model: Path, tiny_rnn_lm: Path, heard: np.ndarray, weight: float, bonus: float
+    tiny_model: Path, tiny_rnn_lm: Path, emissions: np.ndarray, weight: float, bonus: float
 ) -> None:
     decoder = BeamDecoder(
         load_saved_model(tiny_model).tokenizer.vocabulary, DecodingConfig(beam_size=20, word_score=0.0)
     )
-    nbests = decoder.decode_many(rows(heard), nbest=30)
+    nbests = decoder.decode_many(rows(emissions), nbest=30)
     threshold = DecodingConfig().nbest_threshold
     wanted = [best for best, *_ in rescore_nbest(nbests, load_recurrent(tiny_rnn_lm), weight, bonus, threshold)]
-    found = read(tiny_model, heard, beam_size=20, rescore=tiny_rnn_lm, rescore_weight=weight, rescore_word_score=bonus)
+    found = read(
+        tiny_model, emissions, beam_size=20, rescore=tiny_rnn_lm, rescore_weight=weight, rescore_word_score=bonus
+    )
     assert found == wanted
     assert (found == [best for best, *_ in nbests]) == (weight == bonus == 0)
 
 
-def test_only_the_best_readings_are_judged(
-    tiny_model: Path, tiny_rnn_lm: Path, heard: np.ndarray, tmp_path: Path
+def test_only_the_best_hypotheses_are_rescored(
+    tiny_model: Path, tiny_rnn_lm: Path, emissions: np.ndarray, tmp_path: Path
 ) -> None:
     model = shutil.copytree(tiny_model, tmp_path / "model")
     (model / "decoding.json").write_text(json.dumps({"nbest": 1, "rescore_weight": 9.0}))
-    plain, rescored = read(tiny_model, heard, beam_size=20), read(model, heard, beam_size=20, rescore=tiny_rnn_lm)
+    plain, rescored = (
+        read(tiny_model, emissions, beam_size=20),
+        read(model, emissions, beam_size=20, rescore=tiny_rnn_lm),
+    )
     assert rescored == plain
 
 
 def test_what_could_not_win_is_not_rescored(
-    tiny_model: Path, tiny_rnn_lm: Path, heard: np.ndarray, tmp_path: Path
+    tiny_model: Path, tiny_rnn_lm: Path, emissions: np.ndarray, tmp_path: Path
 ) -> None:
     model = shutil.copytree(tiny_model, tmp_path / "model")
-    plain = read(tiny_model, heard, beam_size=20)
+    plain = read(tiny_model, emissions, beam_size=20)
     for threshold, decides in ((0.0, False), (50.0, True)):
         settings = {"nbest_threshold": threshold, "rescore_weight": 9.0, "rescore_word_score": 0.0}
         (model / "decoding.json").write_text(json.dumps(settings))
-        assert (read(model, heard, beam_size=20, rescore=tiny_rnn_lm) != plain) == decides
+        assert (read(model, emissions, beam_size=20, rescore=tiny_rnn_lm) != plain) == decides
 
 
-def test_the_models_own_judge_is_used_with_its_settings(folder: Path, tiny_rnn_lm: Path, heard: np.ndarray) -> None:
+def test_the_models_own_rescorer_is_used_with_its_settings(
+    folder: Path, tiny_rnn_lm: Path, emissions: np.ndarray
+) -> None:
     (folder / "decoding.json").write_text(json.dumps({"rescore_weight": 2.0, "rescore_word_score": 5.0}))
     wanted = {"rescore": tiny_rnn_lm, "rescore_weight": 2.0, "rescore_word_score": 5.0}
-    assert read(folder, heard) == read(folder, heard, **wanted)
-    assert read(folder, heard) != read(folder, heard, rescore_weight=0.0)
+    assert read(folder, emissions) == read(folder, emissions, **wanted)
+    assert read(folder, emissions) != read(folder, emissions, rescore_weight=0.0)
     plain = make_decode(load_saved_model(folder), plan_search(folder, DecodeOptions(beam_size=20, rescore="none")))(
-        [rows(heard)]
+        [rows(emissions)]
     )
-    assert read(folder, heard, beam_size=20, lm="none") == plain
+    assert read(folder, emissions, beam_size=20, lm="none") == plain
 
 
-def test_the_best_of_all_views_wins(tiny_model: Path, heard: np.ndarray) -> None:
+def test_the_best_of_all_views_wins(tiny_model: Path, emissions: np.ndarray) -> None:
     decode = make_decode(load_saved_model(tiny_model), plan_search(tiny_model, DecodeOptions(beam_size=40, views=2)))
-    views = [rows(heard), rows(heard[:, ::-1].copy())]
+    views = [rows(emissions), rows(emissions[:, ::-1].copy())]
     alone = [decode([view]) for view in views]
     best = [max(pair, key=lambda hypothesis: hypothesis.score) for pair in zip(*alone, strict=True)]
     assert decode(views) == best
     assert decode([views[0], views[0]]) == alone[0]
     assert best not in alone
-    assert alone[0] == read(tiny_model, heard, beam_size=20)  # they share the beam
+    assert alone[0] == read(tiny_model, emissions, beam_size=20)  # they share the beam
 
 
 @pytest.mark.parametrize(
@@ -168,7 +175,7 @@ def test_a_fast_search_is_one_and_no_other(options: dict[str, Any]) -> None:
         DecodeOptions(fast=True, **options)
 
 
-def test_a_model_without_a_judge_says_nothing_of_one(tiny_model: Path) -> None:
+def test_a_model_without_a_rescorer_says_nothing_of_one(tiny_model: Path) -> None:
     assert not {"rescore", "rescore_weight", "nbest"} & describe_search(tiny_model, DecodeOptions(beam_size=5)).keys()
     assert make_decode(load_saved_model(tiny_model), plan_search(tiny_model)) is best_path
 
@@ -185,12 +192,12 @@ def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert len((tmp_path / "decoding.json").read_text().splitlines()) < 25, "the prior is on one line"
 
 
-def test_what_balances_a_language_model_is_off_without_one(folder: Path, heard: np.ndarray) -> None:
+def test_what_balances_a_language_model_is_off_without_one(folder: Path, emissions: np.ndarray) -> None:
     vocabulary = load_saved_model(folder).tokenizer.vocabulary
     prior = tuple(np.linspace(-9.0, -0.5, len(vocabulary)).tolist())
-    plain = read(folder, heard, beam_size=20, lm="none")
+    plain = read(folder, emissions, beam_size=20, lm="none")
     write_settings(folder, DecodingConfig(word_score=7.0, prior_weight=1.0, prior=prior))
-    assert read(folder, heard, beam_size=20, lm="none") == plain
+    assert read(folder, emissions, beam_size=20, lm="none") == plain
     described = describe_search(folder, DecodeOptions(beam_size=20, lm="none"))
     assert (described["word_score"], described["prior_weight"]) == (0.0, 0.0)
     assert "prior" not in described
@@ -220,12 +227,12 @@ def test_a_text_is_no_list_of_hotwords() -> None:
         DecodeOptions(hotwords="GRYFFINDOR")
 
 
-def test_a_judge_that_lacks_letters_is_refused_before_the_run(tiny_rnn_lm: Path) -> None:
+def test_a_rescorer_that_lacks_letters_is_refused_before_the_run(tiny_rnn_lm: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot read what the acoustic model writes: 1 Ж\n"):
         load_rescorer(tiny_rnn_lm, ["<blank>", "▁", "É", "A", "a", "'", "1", "Ж"])
 
 
-def test_a_judge_that_is_not_there(tiny_model: Path, tiny_rnn_lm: Path, tmp_path: Path) -> None:
+def test_a_rescorer_that_is_not_there(tiny_model: Path, tiny_rnn_lm: Path, tmp_path: Path) -> None:
     model = load_saved_model(tiny_model)
     with pytest.raises(ModelError, match=r"rnn/config\.json is missing"):
         make_decode(model, plan_search(model.path, DecodeOptions(rescore=tmp_path / "rnn")))

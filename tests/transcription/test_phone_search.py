@@ -61,7 +61,7 @@ def test_phones_spell_what_the_search_says(tiny_phone_model):
     assert [hypothesis.tokens for hypothesis in greedy(log_probs, [len(path)])] == [hypothesis.tokens]
 
 
-def test_a_hotword_that_nobody_listed_is_spoken_as_the_speller_guesses(tiny_phone_model):
+def test_a_hotword_that_nobody_listed_is_spoken_as_the_g2p_model_predicts(tiny_phone_model):
     model = load_saved_model(tiny_phone_model)
     listed = dict.fromkeys(["ZORK"], ("zɔrk",)) | {word: model.lexicon.lookup([word])[word] for word in WORDS}
     model.lexicon.__init__(listed, None)

@@ -91,8 +91,10 @@ class Limits(NamedTuple):
     """What the search may forget."""
 
     beam_size: int  # prefixes kept after each frame
-    threshold: float  # tokens with a smaller log-probability in a frame are not tried there (the best one always is)
-    margin: float  # prefixes that score worse than the best by more than this, natural log, are dropped
+    token_min_logp: (
+        float  # tokens with a smaller log-probability in a frame are not tried there (the best one always is)
+    )
+    beam_threshold: float  # prefixes that score worse than the best by more than this, natural log, are dropped
 
 
 class Candidates(NamedTuple):
@@ -124,7 +126,7 @@ def search(log_probs: Array, pieces: Pieces, fusion: Fusion, limits: Limits) -> 
     frames, size = log_probs.shape
     tokens, probs = np.empty(frames * size, np.int32), np.empty(frames * size)
     begin = np.zeros(frames + 1, np.int64)
-    widest = likely_tokens(log_probs, pieces.spoken, limits.threshold, tokens, probs, begin)
+    widest = likely_tokens(log_probs, pieces.has_letters, limits.token_min_logp, tokens, probs, begin)
     most = int(np.diff(fusion.lexicon.first_word).max(initial=1))  # words that are spelled alike
     ending = int((pieces.start[0] != pieces.start[1]).sum())  # pieces that end a word
     room = limits.beam_size * (1 + widest + (most - 1) * min(widest, ending))
@@ -181,7 +183,9 @@ def run(frames: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Work
 
 
 @kernel
-def likely_tokens(log_probs: Array, spoken: Array, threshold: float, tokens: Array, probs: Array, begin: Array) -> int:
+def likely_tokens(
+    log_probs: Array, has_letters: Array, threshold: float, tokens: Array, probs: Array, begin: Array
+) -> int:
     """The tokens of each frame above the threshold, most probable first; the best one always is among them.
 
     Fills the `Workspace` arrays of these names. Returns the largest number of tokens in one frame.
@@ -193,7 +197,7 @@ def likely_tokens(log_probs: Array, spoken: Array, threshold: float, tokens: Arr
         best, best_token = -np.inf, BLANK
         for token in range(size):
             value = log_probs[time, token]
-            if (value < threshold and value <= best) or not (spoken[token] or token == BLANK):
+            if (value < threshold and value <= best) or not (has_letters[token] or token == BLANK):
                 continue
             if value > best:
                 best, best_token = value, token
@@ -355,7 +359,7 @@ def cutoff(scores: Array, found: int, limits: Limits) -> float:
     for index in range(found):
         floor = max(floor, scores[0, index])
         scores[1, index] = scores[0, index]
-    floor *= math.exp(-limits.margin)
+    floor *= math.exp(-limits.beam_threshold)
     if found > limits.beam_size:
         floor = max(floor, nth_largest(scores[1], found, limits.beam_size))
     return floor

@@ -91,8 +91,8 @@ def words(report: Report) -> str:
     for title, kind, counter in tables:
         items = ""
         for words, count in counter.most_common(LISTED):
-            spoken = f" of {confusions.occurrences[words]:,}" if kind == "W" else ""
-            items += _word(kind, words if kind == "S" else (words,), f"{count:,}{spoken}")
+            of_all = f" of {confusions.occurrences[words]:,}" if kind == "W" else ""
+            items += _word(kind, words if kind == "S" else (words,), f"{count:,}{of_all}")
         cards += [_card(title, f'<ul class="words">{items}</ul>')] if items else []
     if not cards:
         return ""
