@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import asr
 from tests.command_line import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,3 +42,10 @@ def test_a_command_of_a_page_is_understood(line: str) -> None:
     first, *rest = arguments(line)
     name, rest = (first, rest) if first in COMMANDS else (f"{first} {rest[0]}", rest[1:])
     COMMANDS[name].make_context(name, rest)
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_is_recognized() -> None:
+    shown = re.search(r"\$ asr transcribe (\S+)\n +(.+)\n", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown is not None
+    assert asr.load_model(precision="float32").transcribe(ROOT / shown[1]).text == shown[2]
