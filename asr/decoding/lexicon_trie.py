@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decoding.kernels import constant
 from asr.errors import ModelError
+from asr.nn.numba_cache import constant
 from asr.text.tokenizer import BLANK, WORD_START
 
 BOUNDARY = 0  # the letter between two words

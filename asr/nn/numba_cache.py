@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 from asr.io import user_cache
 
@@ -38,6 +39,11 @@ def takes(option: str, value: Any) -> bool:
 # that counts references (_nrt) the search runs twice as fast, and kernels cannot allocate: callers bring the memory.
 _PRIVATE = {"_nrt": False} if takes("_nrt", False) else {}
 _OPTIONS = {"nogil": True, "error_model": "numpy"} | _PRIVATE
+
+
+def constant(value: int) -> int:
+    """A number of type int64: of each plain one numba makes a type, and compiles anew whatever it is passed to."""
+    return cast("int", np.int64(value))
 
 
 class Compiler:

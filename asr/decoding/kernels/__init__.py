@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
-
-import numpy as np
 
 from asr.nn.numba_cache import Compiler
 
@@ -14,8 +11,3 @@ _OTHERS = [_DECODING / "hotwords.py", _DECODING / "lexicon_trie.py", _DECODING.w
 
 COMPILER = Compiler("the decoder", [*sorted(_DECODING.glob("kernels/*.py")), *_OTHERS])
 inner, kernel = COMPILER.inner, COMPILER.kernel
-
-
-def constant(value: int) -> int:
-    """A number of type int64: of each plain one numba makes a type, and compiles anew whatever it is passed to."""
-    return cast("int", np.int64(value))

@@ -156,7 +156,7 @@ def run(frames: int, pieces: Pieces, fusion: Fusion, limits: Limits, space: Work
     """Search through all frames. Returns the number of prefixes left and the log of their probabilities' scale."""
     prefixes, candidates, of_token = space.prefixes, space.candidates, space.of_token
     start(prefixes[0], fusion.rules)
-    count = nodes = np.int64(1)  # see `constant`
+    count = nodes = np.int64(1)  # see `asr.nn.numba_cache.constant`
     scale = reference = 0.0
     for time in range(frames):
         first, end = space.begin[time], space.begin[time + 1]

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.decoding.hotwords import HotwordStates
-from asr.decoding.kernels import constant, inner
+from asr.decoding.kernels import inner
 from asr.decoding.kernels.look_ahead import DEPTH, NO_WORD, LookAhead
 from asr.decoding.lexicon_trie import BOUNDARY, ROOT, LexiconTrie, Pieces
 from asr.lm.lookup import Ngrams, search_children
 from asr.lm.lookup import score as ngram_score
 from asr.lm.ngram import END_ID, UNKNOWN_ID
+from asr.nn.numba_cache import constant
 
 STRANGE = constant(-1)  # lexicon node of a beginning that no known word has: nothing was found (`search_children`)
 _UNKNOWN, _END = constant(UNKNOWN_ID), constant(END_ID)

@@ -99,7 +99,7 @@ def list_beginnings(
     word, bigram_log_prob, _, first_child, _ = ngrams
     size = 0
     for context in range(len(first) - 1):
-        found = np.int64(0)  # see `asr.decoding.kernels.constant`
+        found = np.int64(0)  # see `asr.nn.numba_cache.constant`
         if context + 2 < len(first_child):
             for bigram in range(first_child[1 + context], first_child[2 + context]):
                 value = bigram_log_prob[bigram]
