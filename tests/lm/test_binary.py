@@ -151,8 +151,9 @@ def test_every_cut_and_every_changed_byte_is_noticed(tmp_path: Path) -> None:
         '{"counts": [-5, 9], "parts": {}, "crc32": 0}',
         '{"counts": [1000000000000], "parts": {}, "crc32": 0}',
         '{"counts": [5], "parts": {"words": 1.5, "gap2": -1.5}, "crc32": 0}',
+        '{"counts": [5], "crc32": 0}',
     ],
-    ids=["deep", "text", "negative", "endless", "halves"],
+    ids=["deep", "text", "negative", "endless", "halves", "without parts"],
 )
 def test_headers_that_make_no_sense_are_refused(tmp_path: Path, header: str) -> None:
     path = tmp_path / "lm.ngram"
