@@ -66,21 +66,19 @@ model_folder() {
   if [ "$1" = default ]; then "$python" -c 'from asr.model.folder import BUNDLED; print(BUNDLED)'; else echo "$1"; fi
 }
 language_model() {
-  local file
-  for file in "$1"/lm.*; do
-    if [ -e "$file" ]; then echo "$file"; return; fi
-  done
+  "$python" -c 'import sys
+from asr.model.folder import ModelFolder, model_folder
+print(ModelFolder(model_folder(sys.argv[1])).language_model or "")' "$1"
 }
 # named MODEL: what a model's reports are called: its folder, and that of the experiment that it is in.
 named() { if [ "$1" = default ]; then echo default; else echo "$(basename "$(dirname "$1")")-$(basename "$1")"; fi; }
 # keep_language_models ORIGIN MODEL: they go along with a fine-tuned model, with the weights that were tuned for them, and
 # so does the punctuation.
 keep_language_models() {
-  local origin_folder file
-  origin_folder=$(model_folder "$1")
-  for file in "$origin_folder"/{lm.*,rnn,decoding.json,punctuation}; do
-    [ ! -e "$file" ] || cp -r "$file" "$2/"
-  done
+  "$python" -c 'import sys
+from asr.model.folder import ModelFolder, model_folder
+origin, model = map(ModelFolder, map(model_folder, sys.argv[1:]))
+model.install_those_of(origin)' "$1" "$2"
 }
 
 # training FOLDER SUBCOMMAND ARGUMENT...: start one whose output is the folder, or go on where it stopped. Large pages of

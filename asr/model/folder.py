@@ -106,6 +106,13 @@ class ModelFolder:
             for path in sorted(path for path in rescorer.iterdir() if path.is_file()):
                 _copy_whole(path, self.path / "rnn" / path.name)
 
+    def install_those_of(self, origin: ModelFolder) -> None:
+        """Make the language models of `origin`, the settings tuned for them and its punctuation the folder's own."""
+        self.install(origin.language_model, origin.rescorer)
+        for path in [origin.decoding, *(origin.punctuation.iterdir() if origin.punctuation else ())]:
+            if path.is_file():
+                _copy_whole(path, self.path / path.relative_to(origin.path))
+
 
 def _same(path: Path, other: Path | None) -> bool:
     return other is not None and path.exists() and path.resolve() == other.resolve()

@@ -67,6 +67,7 @@ def test_what_goes_along_with_a_fine_tuned_model(tmp_path: Path) -> None:
         (tmp_path / "origin" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "origin" / name).touch()
     (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned/lm.arpa.gz").touch()  # of another origin, before
     script = tmp_path / "recipes/own_data/keep.sh"
     script.write_text('. "$(dirname "$0")/../common.sh"\nkeep_language_models "$@"\n')
     done = workspace.run("bash", script, "origin", "tuned")
