@@ -210,7 +210,7 @@ def decode(raw: bytes) -> str:
 
 
 def body(text: str, kind: str) -> str:
-    """The book without headers, licences and markup; blank lines part the paragraphs."""
+    """The book without headers, licenses and markup; blank lines part the paragraphs."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if kind == "tei":
         text = re.sub(r"(?s)<teiHeader.*?</teiHeader>|<note\b.*?</note>|<back\b.*?</back>", " ", text)
