@@ -170,7 +170,10 @@ def change_speed(samples: np.ndarray, sample_rate: int, speed: float) -> np.ndar
 
 
 def spec_augment(features: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator) -> Tensor:
-    """Warp, then mask bands and stretches of time in features (B, T, F), independently for each utterance."""
+    """Warp, then mask bands and stretches of time in features (B, T, F), independently for each utterance.
+
+    torchaudio's masks take no generator and know no lengths, by which a mask's share of the time is meant here.
+    """
     batch, steps, size = features.shape
     if config.warp > 1:
         factors = torch.exp((2 * torch.rand(batch, generator=generator) - 1) * math.log(config.warp))

@@ -158,7 +158,10 @@ def stretch(samples: np.ndarray, rate: float, window: int = 512) -> np.ndarray:
 
 
 def _band(samples: np.ndarray, sample_rate: int, band_hz: tuple[float, float]) -> np.ndarray:
-    """What lies between two frequencies; the edges fall off over a tenth of an octave, in one transform."""
+    """What lies between two frequencies; the edges fall off over a tenth of an octave, in one transform.
+
+    As a line's filters do; torchaudio's biquads would pass an octave beyond at a quarter of the amplitude.
+    """
     size = _quick_length(len(samples))
     octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1e-3))
     low, high = np.log2(band_hz)

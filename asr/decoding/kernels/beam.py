@@ -91,9 +91,7 @@ class Limits(NamedTuple):
     """What the search may forget."""
 
     beam_size: int  # prefixes kept after each frame
-    token_min_logp: (
-        float  # tokens with a smaller log-probability in a frame are not tried there (the best one always is)
-    )
+    token_min_logp: float  # tokens less probable in a frame are not tried there (the best one always is)
     beam_threshold: float  # prefixes that score worse than the best by more than this, natural log, are dropped
 
 
