@@ -20,7 +20,7 @@ from asr.audio.segmentation import Chunk
 from asr.errors import AsrError, UsageError
 from asr.io import parse_json
 from asr.serve.api import live_segment
-from asr.serve.engine import Engine
+from asr.serve.engine import Engine, Hotwords
 from asr.serve.metrics import Metrics
 from asr.serve.security import ServeOptions, bearer, token_matches
 from asr.serve.segmenter import LiveSegmenter
@@ -60,12 +60,13 @@ class LiveSessions:
         """Serve one session from its first message to its last."""
         await websocket.accept()
         try:
+            rate, hotwords = await self._start(websocket)
             if self._engine.live_sessions >= self._options.live:
                 raise RefusedError("busy", f"{self._options.live} people speak already; try again in a moment", 1013)
             self._engine.live_sessions += 1
             self._metrics.live_total += 1
             try:
-                rate, recognizer = await self._start(websocket)
+                recognizer = await asyncio.to_thread(self._engine.prepare, hotwords)
                 session = _Session(self._engine, websocket, rate, recognizer, self._options.live_timeout)
                 try:
                     await session.run(self._stopping)
@@ -74,7 +75,9 @@ class LiveSessions:
             finally:
                 self._engine.live_sessions -= 1
         except (RefusedError, AsrError) as error:
-            problem = RefusedError("internal_error", error.message, 1011) if isinstance(error, AsrError) else error
+            problem = error if isinstance(error, RefusedError) else RefusedError("internal_error", error.message, 1011)
+            if isinstance(error, UsageError):
+                problem = RefusedError("invalid_keywords", error.message)
             with suppress(WebSocketDisconnect, RuntimeError):
                 await websocket.send_json(problem.body)
                 await websocket.close(problem.close)
@@ -87,8 +90,8 @@ class LiveSessions:
         while self._engine.live_sessions:
             await asyncio.sleep(_TICK)
 
-    async def _start(self, websocket: WebSocket) -> tuple[int, Recognizer]:
-        """The first message: who it is, the sample rate, and who expects the words. Raises `RefusedError`."""
+    async def _start(self, websocket: WebSocket) -> tuple[int, Hotwords]:
+        """The first message: who it is, the sample rate, and what to expect. Raises `RefusedError`."""
         try:
             start = _read(await asyncio.wait_for(websocket.receive(), 10.0))
         except asyncio.TimeoutError:
@@ -106,11 +109,7 @@ class LiveSessions:
         keywords = start.get("keywords", [])
         if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
             raise RefusedError("invalid_keywords", "keywords must be a list of texts")
-        hotwords = self._engine.hotwords_of("", keywords)
-        try:
-            return rate, await asyncio.to_thread(self._engine.prepare, hotwords)
-        except UsageError as error:
-            raise RefusedError("invalid_keywords", error.message) from error
+        return rate, self._engine.hotwords_of("", keywords)
 
 
 class _Session:

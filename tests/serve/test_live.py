@@ -175,10 +175,17 @@ def test_no_more_than_so_many_speak(serve_with: Callable[..., Running]) -> None:
         first.send('{"type": "start"}')
         first.recv(30)
         with connect(server) as second:
+            second.send('{"type": "start"}')
             assert json.loads(second.recv(30))["code"] == "busy"
     while server.service.engine.live_sessions:
         time.sleep(0.01)
     assert talk(server, spoken(1.0))[-1]["type"] == "done"
+
+
+def test_a_stranger_takes_no_place(serve_with: Callable[..., Running]) -> None:
+    server = serve_with(live=1, token="secret")
+    with connect(server):  # without a token, and without a word
+        assert talk(server, spoken(1.0), token="secret")[-1]["type"] == "done"
 
 
 def test_who_falls_silent_is_sent_away(serve_with: Callable[..., Running]) -> None:
