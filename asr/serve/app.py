@@ -29,7 +29,7 @@ from asr.serve.live import LiveSessions
 from asr.serve.metrics import CONTENT_TYPE, Metrics
 from asr.serve.security import Guard, ServeOptions
 from asr.serve.transcriptions import Transcriptions
-from asr.serve.upload import TemporaryFolder
+from asr.serve.upload import TemporaryFolder, read_blocks
 from asr.transcription.result import Transcript
 from asr.transcription.writers import FORMATS
 
@@ -106,12 +106,9 @@ class Service:
         """A transcript that the page holds, in the format of a file."""
         if (form := request.path_params["form"]) not in FORMATS:
             raise ApiError(404, f"the formats are {', '.join(FORMATS)}, not {form[:60]!r}", "not_found")
-        body = b""
-        async for block in request.stream():
-            body += block
-            if len(body) > _LARGEST_TRANSCRIPT:
-                raise ApiError(413, "the transcript is too long", "transcript_too_large")
-        return PlainTextResponse(await run_in_threadpool(_render, body, form))
+        too_large = ApiError(413, "the transcript is too long", "transcript_too_large")
+        blocks = [block async for block in read_blocks(request, self.options, _LARGEST_TRANSCRIPT, too_large)]
+        return PlainTextResponse(await run_in_threadpool(_render, b"".join(blocks), form))
 
     async def _health(self, request: Request) -> Response:
         state = "stopping" if self.is_draining else "ok"

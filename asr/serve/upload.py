@@ -46,7 +46,7 @@ async def receive_upload(request: Request, target: Path, options: ServeOptions) 
         with target.open("wb") as file:
             form = _Form(file, options)
             parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
-            async for block in _blocks(request, options):
+            async for block in read_blocks(request, options, options.max_upload + MEGABYTE, _too_large(options)):
                 parser.write(block)
                 await form.flush()
             parser.finalize()
@@ -59,8 +59,8 @@ async def receive_upload(request: Request, target: Path, options: ServeOptions) 
     return form.upload
 
 
-async def _blocks(request: Request, options: ServeOptions) -> AsyncIterator[bytes]:
-    """The body as it comes, as long as it keeps coming.
+async def read_blocks(request: Request, options: ServeOptions, most: int, too_large: ApiError) -> AsyncIterator[bytes]:
+    """The body as it comes, as long as it keeps coming. Raises `too_large` for more than `most` bytes.
 
     The time that is allowed grows with what has come, so that neither silence nor a drip holds a place for long.
     """
@@ -77,8 +77,8 @@ async def _blocks(request: Request, options: ServeOptions) -> AsyncIterator[byte
         if block is None:
             return
         received += len(block)
-        if received > options.max_upload + MEGABYTE:
-            raise _too_large(options)
+        if received > most:
+            raise too_large
         yield block
 
 

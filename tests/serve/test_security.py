@@ -167,9 +167,10 @@ def test_an_upload_that_is_too_large(serve_with: Callable[..., Running]) -> None
     assert server.uploads() == []
 
 
-def test_an_upload_that_drips_is_ended(serve_with: Callable[..., Running]) -> None:
+@pytest.mark.parametrize("path", [PATH, "/formats/srt"])
+def test_an_upload_that_drips_is_ended(serve_with: Callable[..., Running], path: str) -> None:
     server = serve_with(upload_patience=0.6)
-    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(f"{head}Content-Length: 50000\r\n\r\n--b\r\n".encode())
@@ -283,6 +284,7 @@ def test_formats_take_transcripts_only(server: Running) -> None:
     for bad in (b"", b"[", b"{}", b"NaN", b"[" * 100_000, [], {**good, "duration": "x"}, {**good, "segments": [{}]}):
         assert ask(bad).status_code == 400
     assert ask(good, "exe").status_code == 404
+    assert ask(b" " * 20_000_001).status_code == 413
     assert ask(json.dumps(good).replace("../x", "\\ud800").encode()).status_code == 400  # half a pair is no text
     infinite = json.dumps(good).replace("1.0", "1e999")
     assert ask(infinite.encode()).status_code == 400
