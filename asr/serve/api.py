@@ -123,7 +123,7 @@ def _refused(param: str, message: str) -> ApiError:
     return ApiError(400, message, "invalid_value", param)
 
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _MOST = 50
 _LONGEST = 40
 _COMMON = frozenset(
@@ -141,16 +141,19 @@ def hotwords_of(prompt: str, keywords: Iterable[str], letters: Iterable[str]) ->
     """What to expect: each of `keywords`, and the words of `prompt` that are not too common to need it.
 
     A prompt is often a sentence, and *the* would be heard everywhere if it were expected. Words that the model cannot
-    spell with its `letters` are left out, and so is what goes beyond fifty words, from the front: the end of a prompt
-    is nearest to what is said next.
+    spell with its `letters` are left out, and so are very long ones, and what goes beyond fifty, from the front: the
+    end of a prompt is nearest to what is said next.
     """
-    words = [word.replace("’", "'") for word in _WORD.findall(prompt)]
-    words = [word for word in words if word.lower() not in _COMMON and 2 < len(word) <= _LONGEST]
-    phrases = (" ".join(_WORD.findall(phrase.replace("’", "'"))) for phrase in keywords)
-    wanted = [*words, *(phrase[: _LONGEST * 2] for phrase in phrases if phrase)]
-    known = {form for letter in letters for form in (letter, letter.lower(), letter.upper())} | {" "}
-    spelled = {word.upper(): None for word in wanted if known.issuperset(word)}
-    return tuple(sorted(list(spelled)[-_MOST:]))
+    known = {form for letter in letters for form in (letter, letter.lower(), letter.upper())}
+
+    def words_of(text: str) -> list[str]:
+        words = _WORD.findall(text.replace("’", "'"))
+        return [word for word in words if len(word) <= _LONGEST and known.issuperset(word)]
+
+    words = [word for word in words_of(prompt) if len(word) > 2 and word.lower() not in _COMMON]
+    phrases = (" ".join(words_of(phrase)) for phrase in keywords)
+    wanted = [*words, *(phrase for phrase in phrases if 0 < len(phrase) <= 2 * _LONGEST)]
+    return tuple(sorted(list(dict.fromkeys(map(str.upper, wanted)))[-_MOST:]))
 
 
 TEXT_FORMATS = {

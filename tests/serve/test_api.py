@@ -223,6 +223,8 @@ def test_health_and_metrics(server: Running, client: Any) -> None:
         ("<script>alert(1)</script>", [], ("ALERT", "SCRIPT")),
         ("", ["new york", "  ", "the", "a=9"], ("A", "NEW YORK", "THE")),
         ("x" * 500, [], ()),
+        ("COVID19 spreads", ["R2D2", "Windows 11", "x²"], ("SPREADS", "WINDOWS")),
+        ("", ["abcdefghi " * 9, "abcdefghi " * 8], ((" ABCDEFGHI" * 8).strip(),)),
     ],
 )
 def test_hotwords(prompt: str, keywords: list[str], expected: tuple[str, ...]) -> None:
