@@ -24,7 +24,9 @@ def serve(
     token: Annotated[
         str | None, typer.Option("--token", help="What clients must send as their API key.", envvar="ASR_TOKEN")
     ] = None,
-    max_upload: Annotated[float, typer.Option("--max-upload", help="Largest recording in MB.", min=0.001)] = 200,
+    max_upload: Annotated[
+        float, typer.Option("--max-upload", help="Largest recording in MB.", min=0.001, max=1e6)
+    ] = 200,
     queue: Annotated[int, typer.Option("--queue", help="Requests that may wait; others are refused.", min=1)] = 32,
     live: Annotated[int, typer.Option("--live", help="People who may speak at one time.", min=1)] = 4,
     cors: Annotated[
@@ -62,7 +64,7 @@ def serve(
 
     recognizer = load_model(model, device=device, threads=threads, search=decode, precision=precision)
     warm_up(recognizer)
-    name = Path(model).name if model not in (None, "default") else "default"
+    name = Path(model or "default").absolute().name
     service = Service(Engine(recognizer, decode, threads), name, options)
 
     server = make_server(service, sock)
