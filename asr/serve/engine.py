@@ -36,7 +36,7 @@ _WINDOW = 240.0
 _LIVE_WINDOW = 30.0
 """The same while somebody speaks: they wait for it."""
 _DECODERS = 4
-"""Searches for other hotwords that are kept; each holds a lexicon."""
+"""Searches for other hotwords that are kept, and that recordings may have at one time; each holds a lexicon."""
 
 
 Hotwords = tuple[str, ...]
@@ -72,7 +72,8 @@ class Recording:
     """The one that expects its hotwords, once it is made."""
 
     def close(self) -> None:
-        """Let go of the file. Not while it is being read."""
+        """Let go of the file and the search. Not while it is being read."""
+        self.recognizer = None
         if self.source is not None:
             self.source.close()
 
@@ -157,9 +158,15 @@ class Engine:
     def _read_on(self, recording: Recording) -> None:
         """Have a reader fill up what is read ahead. Call with the lock held."""
         waiting = sum(len(work.chunk.samples) for work in recording.chunks)
-        if not (recording.reading or recording.has_ended or self._closed or waiting >= _AHEAD * self._rate):
+        busy = recording.reading or recording.has_ended or self._closed
+        if not busy and waiting < _AHEAD * self._rate and self._may_begin(recording):
             recording.reading = True
             self._readers.submit(self._read, recording)
+
+    def _may_begin(self, recording: Recording) -> bool:
+        """Whether it has begun, or its search may be made: others must end first. Call with the lock held."""
+        begun = {each.hotwords for each in self._recordings if each.hotwords and (each.reading or each.recognizer)}
+        return not recording.hotwords or recording.hotwords in begun or len(begun) < _DECODERS
 
     def _read(self, recording: Recording) -> None:
         try:

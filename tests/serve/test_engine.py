@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -141,6 +142,30 @@ def test_each_recording_has_its_search_made_once(recognizer: Any, tmp_path: Path
         engine.submit(each.recording)
     assert all(each.over.wait(120) for each in waiting)
     assert len(made) == len(waiting)
+    engine.close()
+
+
+def test_no_more_searches_are_held_than_there_is_room_for(recognizer: Any, tmp_path: Path) -> None:
+    """Each takes as much memory as a lexicon, so thirty clients with hotwords of their own must not have thirty."""
+    held = WeakSet()
+    most = 0
+
+    class Counting(type(recognizer)):
+        def with_search(self, search: DecodeOptions) -> Any:
+            nonlocal most
+            made = super().with_search(search)
+            held.add(made)
+            most = max(most, len(held))
+            return made
+
+    path = tmp_path / "short.wav"
+    path.write_bytes(encode(noisy(30.0, 1), 16000))
+    engine = Engine(Counting(recognizer.model, precision="float32"), DecodeOptions(), threads=2)
+    waiting = [Waiting(path, (f"FO{first}{second}",)) for first in "XJLAQ" for second in "XJLAQU"]
+    for each in waiting:
+        engine.submit(each.recording)
+    assert all(each.over.wait(120) for each in waiting)
+    assert most < 15
     engine.close()
 
 
