@@ -143,7 +143,7 @@ def perplexity(model: Model, texts: Texts, normalizer: Normalizer = "librispeech
 def sample(
     model: Model,
     count: Annotated[int, typer.Option("-n", "--count", help="How many sentences.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed writes the same.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed writes the same.", min=0)] = 1,
     temperature: Annotated[float, typer.Option("--temperature", min=0.01, help="Below 1: likelier words.")] = 1.0,
 ) -> None:
     """Let a language model write sentences."""

@@ -29,7 +29,7 @@ from asr.lm.text import open_packed
 LN10 = math.log(10.0)
 # What KenLM gives to an unknown word where the file has no `<unk>`; it also stands for the logarithm of 0.
 IMPOSSIBLE = -100.0
-COUNT_LINE = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)$")
+COUNT_LINE = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})$")
 SPECIAL = [UNKNOWN.encode(), BEGIN.encode(), END.encode()]
 ALIASES = {special.upper(): special for special in SPECIAL}
 ROWS_AT_ONCE = 100_000

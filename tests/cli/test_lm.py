@@ -141,6 +141,7 @@ def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
         (["train", "absent.txt", "-o", "x.ngram", "--normalizer", "what"], 2, "librispeech"),
         (["perplexity", "absent.ngram", "absent.txt"], 1, "absent.ngram does not exist"),
         (["sample", "absent.ngram"], 1, "absent.ngram does not exist"),
+        (["sample", "absent.ngram", "--seed", "-1"], 2, "greater than or equal to 0"),
     ],
 )
 def test_faults_are_plain(arguments: list[str], code: int, complaint: str) -> None:

@@ -99,6 +99,7 @@ BROKEN = {
     "torn between sections": (ARPA[: ARPA.index("\\3-grams")], "expected \\\\3-grams:, found the end of the file"),
     "no end": (ARPA.replace("\\end\\", ""), "the end of the file"),
     "count too small": (ARPA.replace("ngram 2=3", "ngram 2=2"), "line 16: expected \\\\3-grams:"),
+    "count without end": (ARPA.replace("ngram 1=5", f"ngram 1={'5' * 5000}"), "no numbers of n-grams"),
     "count too large": (ARPA.replace("ngram 2=3", "ngram 2=4"), "line 18: expected another 2-gram"),
     "order skipped": (ARPA.replace("ngram 2=3\n", ""), "line 3"),
     "no counts": (ARPA.replace("ngram", "gram"), "no numbers of n-grams"),
