@@ -12,7 +12,6 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -69,16 +68,6 @@ class Service:
             *(Route(path, self._file) for path in self._files),
             WebSocketRoute("/live", self.live.serve),
         ]
-        middleware = []
-        if self.options.cors:
-            middleware.append(
-                Middleware(
-                    CORSMiddleware,
-                    allow_origins=list(self.options.cors),
-                    allow_methods=["GET", "POST"],
-                    allow_headers=["Authorization", "Content-Type"],
-                )
-            )
         handlers: Any = {ApiError: handle_api_error, HTTPException: handle_http_error, Exception: handle_fault}
 
         @asynccontextmanager
@@ -88,9 +77,13 @@ class Service:
             finally:
                 self.close()
 
-        app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan)
+        app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
         # Around it and not among its middleware, outside of which Starlette answers after a bug.
-        return Guard(app, self.options, lambda: self.is_draining, self.metrics)
+        guard = Guard(app, self.options, lambda: self.is_draining, self.metrics)
+        if not self.options.cors:
+            return guard
+        # Outermost, so that a page may read why it is turned away.
+        return CORSMiddleware(guard, self.options.cors, allow_methods=["GET", "POST"], allow_headers=["*"])
 
     async def _models(self, request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._record()]})

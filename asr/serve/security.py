@@ -102,7 +102,7 @@ def bearer(headers: Headers) -> str | None:
 
 
 class Guard:
-    """The outermost layer: turns away who may not ask, counts the answers, and gives each its security headers.
+    """Around the application: turns away who may not ask, counts the answers, and gives each its security headers.
 
     A page on the web must not be able to use the server of somebody who visits it. Its requests carry its own origin,
     which is refused; and where only this machine is served, so is a host name that is not this machine's, behind which
@@ -149,7 +149,7 @@ class Guard:
         if self._is_draining() and scope["path"] != "/health":
             return ApiError(503, "the server is about to stop", "stopping", headers={"Retry-After": "5"})
         wanted = self._options.token
-        if wanted is None or scope["path"] in _OPEN | _OWN_WAY or scope.get("method") == "OPTIONS":
+        if wanted is None or scope["path"] in _OPEN | _OWN_WAY:
             return None
         if not token_matches(bearer(headers), wanted):
             return ApiError(

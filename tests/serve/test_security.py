@@ -91,6 +91,21 @@ def test_cors_is_for_those_who_were_named(serve_with: Callable[..., Running]) ->
     assert httpx.get(f"{server.address}/v1/models", headers={"Origin": "https://other.example"}).status_code == 403
 
 
+def test_who_was_named_reads_why_it_is_turned_away(serve_with: Callable[..., Running]) -> None:
+    server = serve_with(cors=("https://mine.example",), token="secret")
+    answer = httpx.get(f"{server.address}/v1/models", headers={"Origin": "https://mine.example"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert answer.headers["access-control-allow-origin"] == "https://mine.example"
+
+
+def test_a_page_may_send_the_headers_of_a_client(serve_with: Callable[..., Running]) -> None:
+    server = serve_with(cors=("https://mine.example",), token="secret")
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
+    for origin, status in (("https://mine.example", 200), ("https://other.example", 400)):
+        answer = httpx.options(server.address + PATH, headers=asked | {"Origin": origin})
+        assert answer.status_code == status
+
+
 def test_without_cors_no_header_allows_anything(server: Running) -> None:
     own = {"Origin": server.address}
     assert "access-control-allow-origin" not in httpx.get(f"{server.address}/v1/models", headers=own).headers
