@@ -146,13 +146,15 @@ class _Session:
         try:
             await asyncio.wait((receiving, stop, telling), return_when=asyncio.FIRST_COMPLETED)
             foretelling.cancel()
-            if receiving.done():
-                receiving.result()
-            else:
-                receiving.cancel()
+            receiving.cancel()
+            (refused,) = await asyncio.gather(receiving, return_exceptions=True)
+            if isinstance(refused, Exception) and not isinstance(refused, RefusedError):
+                raise refused
             await self._take_in(b"", last=True)
             await self._hand_on(None)
             await telling
+            if isinstance(refused, RefusedError):
+                raise refused
             if stop.done():
                 await self._websocket.send_json(_STOPPING)
             await self._websocket.send_json({"type": "done", "duration": round(self.seconds, 3)})

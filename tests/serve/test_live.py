@@ -196,6 +196,21 @@ def test_who_falls_silent_is_sent_away(serve_with: Callable[..., Running]) -> No
         assert json.loads(socket.recv(30))["code"] == "timeout"
 
 
+@pytest.mark.parametrize(("last", "code"), [([], "timeout"), (["hello"], "unknown_message")])
+def test_who_is_sent_away_is_told_what_was_said(serve_with: Callable[..., Running], last: list[str], code: str) -> None:
+    server = serve_with(live_timeout=0.5)
+    with connect(server) as socket:
+        for message in ['{"type": "start"}', pcm(spoken(2.0)[:24000]), *last]:
+            socket.send(message)
+        with suppress(exceptions.ConnectionClosed):
+            messages: list[dict] = []
+            while True:
+                messages.append(json.loads(socket.recv(30)))
+    kinds = [message["type"] for message in messages if message["type"] != "provisional"]
+    assert kinds == ["ready", "segment", "error"]
+    assert messages[-1]["code"] == code
+
+
 def test_who_leaves_in_mid_speech_leaves_nothing(server: Running) -> None:
     with connect(server) as socket:
         socket.send('{"type": "start"}')
