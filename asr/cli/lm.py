@@ -29,7 +29,12 @@ Texts = Annotated[
 Outputs = Annotated[
     list[Path],
     typer.Option(
-        "-o", "--out", metavar="LM", help="File to write; .arpa, .arpa.gz: ARPA. Repeatable.", show_default=False
+        "-o",
+        "--out",
+        metavar="LM",
+        help="File to write; .arpa, .arpa.gz: ARPA. Repeatable.",
+        show_default=False,
+        dir_okay=False,
     ),
 ]
 Normalizer = Annotated[str, typer.Option("--normalizer", help="How texts are written: none, librispeech or ljspeech.")]

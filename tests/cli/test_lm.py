@@ -126,6 +126,7 @@ def test_kinds_of_text_are_interpolated(text: Path, tmp_path: Path) -> None:
     [
         (["train", "absent.txt", "-o", "x.ngram"], 1, "absent.txt"),
         (["train", "absent.txt"], 2, "--out"),
+        (["train", "absent.txt", "-o", os.curdir], 2, "is a directory"),
         (["train", "absent.txt", "-o", "x.ngram", "--order", "9"], 2, "choose 1 to 6"),
         (["train", "absent.txt", "-o", "x.ngram", "--size", "big"], 2, "is not a size"),
         (["train", "absent.txt", "-o", "x.ngram", "--cutoffs", "a"], 2, "cut-offs"),
