@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from asr.errors import UsageError
 
+MOST = 1_000_000
+"""Weights beyond it would leave the range of numbers in a long text."""
+
 
 @dataclass(frozen=True)
 class DecodingConfig:
@@ -42,8 +45,8 @@ class DecodingConfig:
                 raise UsageError(f"{name} must not be negative, not {value}")
         for name in ("lm_weight", "word_score", "rescored_lm_weight", "rescore_weight", "rescore_word_score"):
             value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
-                raise UsageError(f"{name} must be a number, not {value}")
+            if value is not None and not abs(value) < MOST:
+                raise UsageError(f"{name} must be a number below {MOST:,}, not {value}")
         if not 0 <= self.prior_weight < math.inf or not all(map(math.isfinite, self.prior)):
             raise UsageError("prior_weight must not be negative, and prior must hold numbers")
         if not self.unk_char_score <= 0:

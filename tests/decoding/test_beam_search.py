@@ -205,6 +205,7 @@ def test_a_language_model_with_other_letters_is_refused_by_name(model):
         {"unk_char_score": 0.1},
         {"word_score": math.nan},
         {"lm_weight": math.inf},
+        {"lm_weight": 1e308},
         {"beam_threshold": math.nan},
     ],
 )
