@@ -53,13 +53,6 @@ class Lexicon:
         if wrong := flaw(self._words):
             raise DataError(wrong)
 
-    @classmethod
-    def _of_checked(cls, words: dict[str, str], g2p: Path, license: str) -> Lexicon:
-        """Of words as `read_words` gives them."""
-        lexicon = cls({}, g2p, license)
-        lexicon._words = words
-        return lexicon
-
     def __len__(self) -> int:
         """Listed words."""
         return len(self._words)
@@ -156,7 +149,9 @@ def load_lexicon(folder: Path | str) -> Lexicon | None:
     with _reading(g2p), safe_open(g2p, framework="numpy"):
         pass
     with _reading(license):
-        return Lexicon._of_checked(words, g2p, license.read_text(encoding="utf-8") if license.exists() else "")
+        lexicon = Lexicon({}, g2p, license.read_text(encoding="utf-8") if license.exists() else "")
+    lexicon._words = words  # checked already, and in the form in which they are kept
+    return lexicon
 
 
 @contextmanager
