@@ -22,20 +22,11 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Texts = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="TEXT", help="A sentence a line; plain, .gz or .bz2, or a manifest (.jsonl).", show_default=False
-    ),
+    typer.Argument(metavar="TEXT", help="A sentence a line; plain, .gz or .bz2, or a manifest (.jsonl)."),
 ]
 Outputs = Annotated[
     list[Path],
-    typer.Option(
-        "-o",
-        "--out",
-        metavar="LM",
-        help="File to write; .arpa, .arpa.gz: ARPA. Repeatable.",
-        show_default=False,
-        dir_okay=False,
-    ),
+    typer.Option("-o", "--out", metavar="LM", help="File to write; .arpa, .arpa.gz: ARPA. Repeatable.", dir_okay=False),
 ]
 Normalizer = Annotated[str, typer.Option("--normalizer", help="How texts are written: none, librispeech or ljspeech.")]
 Threshold = Annotated[
@@ -45,7 +36,7 @@ Threshold = Annotated[
 Size = Annotated[
     str | None, typer.Option("--size", metavar="SIZE", help="Prune until the binary form fits, for example 25MB.")
 ]
-Model = Annotated[Path, typer.Argument(metavar="LM", help="A language model.", show_default=False)]
+Model = Annotated[Path, typer.Argument(metavar="LM", help="A language model.")]
 
 
 @app.command()
@@ -175,7 +166,7 @@ def sample(
 def tune(
     model: ModelFolder,
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A development set, never the test set.")],
-    lm: Annotated[Path, typer.Option("--lm", metavar="LM", help="Language model of words.", show_default=False)],
+    lm: Annotated[Path, typer.Option("--lm", metavar="LM", help="Language model of words.")],
     rescore: Rescore = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tuning.json, the picture and the emissions.")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Root = Annotated[Path, typer.Option("--root", help="Folder of the corpus.", show_default=False)]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the manifests.", show_default=False)]
-Name = Annotated[str, typer.Option("--name", help="Manifest name (default: the folder's).", show_default=False)]
+Root = Annotated[Path, typer.Option("--root", help="Folder of the corpus.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the manifests.")]
+Name = Annotated[str, typer.Option("--name", help="Manifest name (default: the folder's).")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch what is not in --root yet (resumable, checked).")]
 Normalize = Annotated[str, typer.Option("--normalize", help="How texts are written: none, librispeech, ljspeech.")]
 
@@ -92,8 +92,8 @@ def kaldi(root: Root, out: Out, name: Name = "", normalize: Normalize = "none") 
 
 @app.command()
 def kaldi_export(
-    manifest: Annotated[Path, typer.Argument(show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The data directory to write.", show_default=False)],
+    manifest: Annotated[Path, typer.Argument()],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The data directory to write.")],
 ) -> None:
     """The other way: a manifest as a Kaldi data directory."""
     from asr.corpus.kaldi import export_kaldi
