@@ -32,8 +32,8 @@ from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
 from asr.weights import load_weights, write_weights
 
 LONGEST_SAMPLE = 1000
-SCORES_AT_ONCE = 1 << 24
-"""Numbers of the output layer in memory at once."""
+NUMBERS_AT_ONCE = 1 << 24
+"""Numbers of the output layer, or of the gates of a layer, in memory at once."""
 MEMORY = 16
 """Tokens after which it does not matter how texts of an n-best list began."""
 KIND = "recurrent language model"
@@ -163,14 +163,14 @@ class RecurrentModel:
         return [score for (score,) in self.rescore_nbests([[text] for text in texts])]
 
     @torch.inference_mode()
-    def rescore_nbests(self, nbests: Sequence[Sequence[str]], at_once: int | None = None) -> list[list[float]]:
+    def rescore_nbests(self, nbests: Sequence[Sequence[str]]) -> list[list[float]]:
         """The same for the texts of n-best lists, which have most of their words in common.
 
         In a list, what several texts begin with is read once, and so is what follows wherever the last `MEMORY` tokens
         are the same again: the model then remembers the beginning of the first of these texts (the n-gram approximation
         of lattice rescoring, Liu et al. 2016, doi:10.1109/TASLP.2016.2558826). Other lists change nothing.
         """
-        at_once = at_once or max(1, SCORES_AT_ONCE // len(self.tokenizer.vocabulary))
+        at_once = NUMBERS_AT_ONCE // max(len(self.tokenizer.vocabulary), 3 * self.network.config.units)
         scores: list[list[float]] = []
         tree = _Tree()
         for nbest in nbests:

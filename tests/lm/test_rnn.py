@@ -36,7 +36,7 @@ def model() -> RecurrentModel:
 
 
 def test_what_begins_alike_is_scored_as_by_itself(model: RecurrentModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asr.lm.rnn.SCORES_AT_ONCE", 12)  # three sentences at a time
+    monkeypatch.setattr("asr.lm.rnn.NUMBERS_AT_ONCE", 144)  # three sentences at a time
     texts = ["abba", "abba b", "ab", "", "a b a", "abba b a", "b", "abba"]
     sentences = [model.tokenizer.encode(text) for text in texts]
     model.network.eval()
@@ -99,11 +99,25 @@ def test_all_sentences_up_to_a_length_and_all_longer_ones_share_probability_one(
     assert ended + unfinished == pytest.approx(1, abs=1e-5)
 
 
-def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel) -> None:
+def test_a_long_text_is_read_in_parts_that_fit_into_memory(
+    model: RecurrentModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a few letters, what is known of each sentence takes more than the scores of what comes next."""
+    sizes = []
+    plain_read = Steps.read
+    monkeypatch.setattr("asr.lm.rnn.NUMBERS_AT_ONCE", 480)
+    monkeypatch.setattr(Steps, "read", lambda steps, *state: sizes.append(len(state[0])) or plain_read(steps, *state))
+    model.rescore(["ab"] * 95)
+    assert max(sizes) == 10
+    assert sum(sizes) == 10 + 2 * 95  # what begins them is one for each part
+
+
+def test_a_score_does_not_depend_on_its_companions(model: RecurrentModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.lm.rnn.NUMBERS_AT_ONCE", 96)  # two sentences
     alone = [model.rescore([text])[0] for text in TEXT]
     assert model.rescore(TEXT) == pytest.approx(alone, abs=1e-4)
     lists = [TEXT, [], TEXT[:1]]
-    scores = model.rescore_nbests(lists, at_once=2)
+    scores = model.rescore_nbests(lists)
     assert scores == [pytest.approx(alone, abs=1e-4), [], pytest.approx(alone[:1], abs=1e-4)]
     assert model.rescore([]) == []
     twice = [*TEXT, TEXT[0], f"{TEXT[0]} {TEXT[1]}"]
