@@ -171,8 +171,6 @@ class _Session:
                 message = await asyncio.wait_for(self._websocket.receive(), self._timeout)
             except asyncio.TimeoutError as error:
                 raise RefusedError("timeout", f"no sound came for {self._timeout:g} s") from error
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1005))
             if message.get("bytes") is None:
                 command = _read(message)
                 if command is not None and command.get("type") == "stop":
@@ -233,7 +231,7 @@ class _Session:
 
 
 def _read(message: Any) -> dict[str, Any] | None:
-    """The JSON object in a text message, if it is one."""
+    """The JSON object in a text message, if it is one. Raises `WebSocketDisconnect` where the client has left."""
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     try:
