@@ -65,7 +65,7 @@ class Level:
             return ["is silent"]
         notices = []
         if abs(self.total / self.count) > _DC_OFFSET:
-            notices.append(f"has a DC offset of {100 * self.total / self.count:.0f} % of full scale")
+            notices.append(f"has a DC offset ({100 * self.total / self.count:.0f} % of full scale)")
         if self.clipped > _CLIPPED_SHARE * self.count:
             notices.append(f"is clipped ({100 * self.clipped / self.count:.1f} % of its samples)")
         if self.rms_db < _LOW_RMS_DB:

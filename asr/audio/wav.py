@@ -82,7 +82,7 @@ def _examine(file: Any, at: int, size: int, length: int, rate: int, align: int) 
         return Repair(at, held, "has a header that was never finished: read to the end of the file")
     if length - start - size < max(align, 8) or _are_chunks(file, start + size + size % 2, length):
         return None
-    return Repair(at, held, f"has a header that says {size / max(rate, 1):.1f} s: read to the end of the file")
+    return Repair(at, held, f"has a wrong header ({size / max(rate, 1):.1f} s): read to the end of the file")
 
 
 def _are_chunks(file: Any, place: int, length: int) -> bool:

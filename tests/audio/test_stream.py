@@ -100,7 +100,7 @@ class TestNotices:
         assert "telephone speech (8000 Hz)" in self.notices(chirp(1.0, 8000), 8000)
 
     def test_offset(self):
-        assert "DC offset of 10 %" in self.notices(chirp(1.0) + 0.1)
+        assert "DC offset (10 % of full scale)" in self.notices(chirp(1.0) + 0.1)
 
     def test_clipping(self):
         assert "clipped" in self.notices(np.clip(8 * chirp(1.0), -1, 1))

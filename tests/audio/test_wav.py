@@ -45,8 +45,8 @@ TRUE = 6 * RATE
     [
         (wav(), 3.0, ""),
         (wav(0), 3.0, "never finished"),
-        (wav(4 * RATE), 3.0, "says 2.0 s"),
-        (wav(4 * RATE, pause=True), 3.0, "says 2.0 s"),
+        (wav(4 * RATE), 3.0, "header (2.0 s)"),
+        (wav(4 * RATE, pause=True), 3.0, "header (2.0 s)"),
         (wav(TRUE + 44), 3.0, ""),
         (wav(TRUE + 1), 3.0, ""),
         (wav(0xFFFFFFFF), 3.0, ""),

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from asr.audio.stream import read_audio
+from asr.audio.stream import AudioStream, read_audio
 from asr.errors import AudioError
-from asr.transcription.outputs import collect, seconds_of
+from asr.transcription.outputs import Summary, collect, deliver, seconds_of
 from asr.transcription.reader import Request
+from asr.transcription.result import Transcript
 from tests.audio.recordings import chirp, encode
+from tests.audio.test_wav import wav
 
 
 def test_seconds_of_recordings_that_can_be_read(tmp_path: Path) -> None:
@@ -64,3 +66,24 @@ def test_folders_that_may_not_be_looked_into_are_told(tmp_path: Path) -> None:
         assert ["Permission denied" in str(each.error) for each in failures] == [True, True]
     finally:
         (tmp_path / "closed").chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "recordings",
+    [
+        [encode(chirp(1.0) + offset, 16000, "WAV", "FLOAT") for offset in (0.1, 0.2, 0.3)],
+        [wav(size) for size in (16000, 32000, 48000)],
+    ],
+    ids=["offset", "header"],
+)
+def test_a_kind_of_notice_is_told_once_whatever_its_numbers(recordings: list[bytes]) -> None:
+    told: list[str] = []
+    heard = []
+    for number, data in enumerate(recordings):
+        with AudioStream(data) as stream:
+            list(stream)
+        heard.append(Transcript(f"{number}.wav", 1.0, (), tuple(stream.notices())))
+    deliver(heard, lambda transcript: None, told.append, told.append, Summary())
+    first, rest = told
+    assert first.startswith("0.wav has a ")
+    assert rest.startswith("2 more recordings: has a ")
