@@ -176,7 +176,8 @@ class AcousticTask:
         if origin:
             take_weights(self.module, origin, config.reinit_head)
         self.sample_rate = sizes.features.sample_rate
-        self.left_out: dict[str, str] = {}
+        self.left_out: list[tuple[str, str]] = []
+        """Utterances that nothing can be learned from, by id, and why; two manifests may have the same ids."""
         self.stream = SpeechStream(
             [self._corpus(c, m) for c, m in zip(config.train, manifests, strict=True)],
             config.batches,
@@ -373,7 +374,7 @@ class AcousticTask:
             targets = [tokens[index], *phones[index : index + 1]]
             seconds, wordless = samples[index] / self.sample_rate, bool(one.extra.get("wordless"))
             if reason := reason_against(seconds, steps[index], targets, self.config.longest_seconds, wordless):
-                self.left_out[one.id] = reason
+                self.left_out.append((one.id, reason))
             else:
                 kept.append(index)
         if not kept:
@@ -398,7 +399,7 @@ class AcousticTask:
     def _report_left_out(self) -> None:
         if self.left_out:
             self.report(f"left out of training: {len(self.left_out)} utterances")
-            for name, reason in self.left_out.items():
+            for name, reason in self.left_out:
                 self.report(f"  {name}: {reason}")
 
 

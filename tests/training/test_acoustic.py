@@ -61,9 +61,21 @@ def test_what_cannot_be_learned_from_is_left_out_by_name(tmp_path: Path) -> None
     subject = AcousticTask(replace(config, longest_seconds=1.1), CPU, quiet=True)
     expected = {f"tones{number}": "longer than 1.1 s" for number in range(12) if number not in short}
     expected |= {f"tones{short[0]}": "44 steps needed, 17 heard", f"tones{short[1]}": "no text"}
-    assert subject.left_out == expected
+    assert dict(subject.left_out) == expected
     heard = {i for batch in subject.stream.load(0) for i in batch.ids}
     assert heard == {f"tones{number}" for number in short[2:]}
+
+
+def test_what_is_left_out_of_two_manifests_with_the_same_ids_is_counted_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = experiment(tmp_path)
+    manifest = config.train[0].manifest
+    rewrite(manifest, 3, text="")
+    other = replace(config.train[0], manifest=manifest.with_name("others.jsonl"))
+    write_manifest(other.manifest, read_manifest(manifest))
+    AcousticTask(replace(config, train=[config.train[0], other]), CPU)
+    assert "left out of training: 2 utterances" in capsys.readouterr().err
 
 
 def test_stretches_without_a_word_are_trained_on_where_the_manifest_says_so(tmp_path: Path) -> None:
@@ -73,7 +85,7 @@ def test_stretches_without_a_word_are_trained_on_where_the_manifest_says_so(tmp_
         rewrite(manifest, number, text="", extra={"wordless": True})
     rewrite(manifest, 3, text="AB CD", extra={})
     subject = AcousticTask(config, CPU, quiet=True)
-    assert subject.left_out == {}
+    assert subject.left_out == []
     for batch in subject.load(0, 0, 1):
         assert [bool(target) for target in batch.targets] == [one == "tones3" for one in batch.ids]
         loss = subject.loss(batch, torch.Generator().manual_seed(1))
@@ -91,10 +103,10 @@ def test_the_fastest_speed_must_still_fit_the_target(tmp_path: Path) -> None:
     steps = [int(subject.module.steps(torch.tensor([int(samples / speed)]))) for speed in (1.0, 1.1)]
     assert steps[1] < steps[0]
     rewrite(manifest, 0, text="ABCD" * (steps[0] // 4) + "ABCD"[: steps[0] % 4])
-    assert subject.left_out == {}
-    assert AcousticTask(config, CPU, quiet=True).left_out == {"tones0": f"{steps[0]} steps needed, {steps[1]} heard"}
+    assert subject.left_out == []
+    assert AcousticTask(config, CPU, quiet=True).left_out == [("tones0", f"{steps[0]} steps needed, {steps[1]} heard")]
     slow = replace(config, waveform=replace(config.waveform, speeds=[]))
-    assert AcousticTask(slow, CPU, quiet=True).left_out == {}
+    assert AcousticTask(slow, CPU, quiet=True).left_out == []
 
 
 def test_every_loss_is_finite_whatever_is_drawn(tmp_path: Path) -> None:
