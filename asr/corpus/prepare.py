@@ -181,8 +181,10 @@ def _finish(draft: Utterance, measured: Measurement, normalizer: Normalizer) -> 
         end = draft.offset + draft.duration
         raise DataError(f"ends at {end:.2f} s, after its recording, which has {draft.offset + duration:.2f} s")
     refuse_tags(draft.text)
-    extra = draft.extra | {"level_db": round(level, 1)}
-    return replace(draft, duration=duration, text=normalizer(draft.text), extra=extra)
+    text = normalizer(draft.text)
+    if draft.text.strip() and not text:
+        raise DataError(f"the text {draft.text!r} has no word")
+    return replace(draft, duration=duration, text=text, extra=draft.extra | {"level_db": round(level, 1)})
 
 
 def _usable(drafts: Iterable[Utterance], base: Path, problems: list[str]) -> Iterator[Utterance]:

@@ -110,13 +110,15 @@ def test_folder_of_pairs(tmp_path: Path) -> None:
         write_tone(tmp_path / "mine" / name).with_suffix(".txt").write_text(text)
     write_tone(tmp_path / "mine/bert/no text.wav")
     write_tone(tmp_path / "mine/bert/silent.wav").with_suffix(".txt").write_text(" \n")
+    write_tone(tmp_path / "mine/bert/wordless.wav").with_suffix(".txt").write_text("…\n")
     (tmp_path / "mine/bert/._c.flac").write_bytes(b"left by another system")
     done = prepare_folder(tmp_path / "mine", tmp_path, speaker_from=r"^([^/]+)/")
     found = [(one.id, one.text, one.speaker) for one in read_manifest(tmp_path / "mine.jsonl")]
     assert found == [("anna-a_b", "HELLO THERE", "anna"), ("bert-c", "FINE", "bert")]
-    missing, empty = done.problems
+    missing, empty, wordless = done.problems
     assert "no text.wav" in missing
     assert "silent.wav: its text is empty" in empty
+    assert wordless == "bert-wordless: the text '…\\n' has no word"
 
 
 def test_texts_without_a_recording_are_named(tmp_path: Path) -> None:
