@@ -153,8 +153,10 @@ def describe_files(folder: Path) -> dict[str, Any]:
 
 
 def describe_decoding(decoding: Mapping[str, Any]) -> dict[str, Any]:
-    """The search as `describe_search` gives it, with the fingerprints of its language models."""
+    """The search as `describe_search` gives it, with the fingerprints of its language models and lists of hotwords."""
     search = dict(decoding)
+    if lists := [Path(item[1:]) for item in search.get("hotwords", ()) if item.startswith("@")]:
+        search["hotwords_fingerprint"] = fingerprint_files(*lists)
     if search.get("language_model"):
         search["language_model_fingerprint"] = fingerprint_files(Path(search["language_model"]))
     if search.get("rescore", "none") != "none":

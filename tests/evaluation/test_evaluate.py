@@ -214,6 +214,18 @@ def test_no_default_folder_is_that_of_another_model_manifest_or_search(
     assert len(list((tmp_path / "reports").glob("*/report.json"))) == 6
 
 
+def test_a_list_of_hotwords_that_has_changed_is_another_search(
+    tiny_model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in ("THE", "THE\nCOPPER=8"):
+        (tmp_path / "words.txt").write_text(words)
+        command = ["evaluate", str(tiny_model), str(manifest), "--hotword", "@words.txt", "-q", "--device", "cpu"]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "reports").glob("*/report.json"))) == 2
+
+
 def test_manifests_called_alike_need_other_folders_only_where_they_are_named_after_them(
     tiny_model: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
