@@ -173,11 +173,13 @@ _SLACK = 0.1
 def request_of(utterance: Utterance, sample_rate: int) -> Request:
     """What of the utterance's recording is to be read, by the recognizer as far as it is all of it.
 
-    Raises `AudioError` for a recording that cannot be opened.
+    Raises `AudioError` for a recording that cannot be opened, or has no sound where the utterance is to be.
     """
     if not utterance.offset and probe_audio(utterance.audio).duration <= utterance.duration + _SLACK:
         return Request(utterance.audio, utterance.id)
     samples = read_audio(utterance.audio, sample_rate, offset=utterance.offset, duration=utterance.duration)
+    if not len(samples):
+        raise AudioError(f"{utterance.audio} has no sound of {utterance.duration:g} s from {utterance.offset:g} s on")
     return Request(samples, utterance.id, sample_rate=sample_rate)
 
 

@@ -51,6 +51,12 @@ def test_a_recording_that_is_missing_is_named(audio: Path, offset: float) -> Non
         request_of(Utterance("u", audio, 3.0, offset=offset), RATE)
 
 
+@pytest.mark.parametrize(("offset", "duration"), [(3.0, 1.0), (9.0, 1.0), (0.0, 0.0), (1.0, 0.0)])
+def test_a_stretch_without_any_sound_is_named(audio: Path, offset: float, duration: float) -> None:
+    with pytest.raises(AudioError, match=rf"three\.wav has no sound of {duration:g} s from {offset:g} s on"):
+        request_of(Utterance("u", audio, duration, offset=offset), RATE)
+
+
 class Silent:
     """A recognizer of nothing."""
 
