@@ -42,8 +42,13 @@ class CorpusConfig:
 
 
 def read_texts(manifest: Path, normalize: Normalizer, purpose: str = "learn from") -> list[Utterance]:
-    """The utterances of a manifest, their texts normalized. Raises `DataError` where there are none."""
-    utterances = [replace(utterance, text=normalize(utterance.text)) for utterance in read_manifest(manifest)]
+    """The utterances of a manifest, texts normalized. Raises `DataError` where there are none, or one cannot be."""
+    utterances = []
+    for utterance in read_manifest(manifest):
+        try:
+            utterances.append(replace(utterance, text=normalize(utterance.text)))
+        except DataError as error:
+            raise DataError(f"{manifest}: {utterance.id}: {error.message}", error.hint) from error
     if not utterances:
         raise DataError(f"{manifest} has no utterance to {purpose}", "It is empty: make it with `asr prepare`.")
     return utterances

@@ -78,6 +78,15 @@ def test_what_is_left_out_of_two_manifests_with_the_same_ids_is_counted_twice(
     assert "left out of training: 2 utterances" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("purpose", ["train", "validation"])
+def test_a_text_that_cannot_be_written_is_named(tmp_path: Path, purpose: str) -> None:
+    manifest = write_speech(tmp_path, "others", 3)
+    rewrite(manifest, 1, text="AB 5")
+    listed = f"train=[{{manifest: {manifest}}}]" if purpose == "train" else f"validation=[{manifest}]"
+    with pytest.raises(DataError, match=r"others\.jsonl: others1: the text 'AB 5' holds '5'"):
+        task(tmp_path, listed)
+
+
 def test_stretches_without_a_word_are_trained_on_where_the_manifest_says_so(tmp_path: Path) -> None:
     config = experiment(tmp_path)
     manifest = config.train[0].manifest
