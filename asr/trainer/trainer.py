@@ -146,14 +146,12 @@ class Trainer:
         self._clock = time.monotonic()
         self._spent = 0.0
 
-    def run(self, resume: bool = False) -> TrainState:
+    def run(self) -> TrainState:
         """Learn until the configured epochs are done or patience ends; returns where it ended.
 
         A first Ctrl-C (or SIGTERM) ends the run after the present update with everything saved, as `KeyboardInterrupt`;
         a second one at once.
         """
-        if resume:
-            self.restore()
         if self.world.is_main:
             clear_unfinished(self.folder)
         distributed.broadcast(self.module, self.world)

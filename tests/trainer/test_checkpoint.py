@@ -95,7 +95,7 @@ def test_no_checkpoint_says_what_to_do(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, states: dict[str, object]) -> None:
     save_checkpoint(tmp_path / "last.pt", TrainState(epoch=1), states)
     with pytest.raises(ModelError, match=r"last\.pt does not fit this configuration"):
-        Trainer(Line(), LoopConfig(epochs=2), tmp_path, World(), torch.device("cpu")).run(resume=True)
+        Trainer(Line(), LoopConfig(epochs=2), tmp_path, World(), torch.device("cpu")).restore()
 
 
 @contextmanager

@@ -79,6 +79,11 @@ def trainer(task: Line, folder: Path, **changes: Any) -> Trainer:
     return Trainer(task, config(**changes), folder, World(), torch.device("cpu"))
 
 
+def resumed(subject: Trainer) -> TrainState:
+    subject.restore()
+    return subject.run()
+
+
 def weights(task: Line) -> list[float]:
     return [float(parameter.detach().sum()) for parameter in task.module.parameters()]
 
@@ -125,7 +130,7 @@ def test_a_run_goes_on_with_another_number_of_batches_to_an_update(
     with pytest.raises(KeyboardInterrupt):
         trainer(Stopped(), tmp_path).run()
     assert load_checkpoint(tmp_path / "last.pt")[0].batch == 3
-    state = trainer(Line(), tmp_path, accumulate=accumulate).run(resume=True)
+    state = resumed(trainer(Line(), tmp_path, accumulate=accumulate))
     assert (state.epoch, state.update) == (2, updates)
 
 
@@ -191,7 +196,7 @@ def test_patience(tmp_path: Path) -> None:
 
 def test_patience_outlives_a_resumed_run(tmp_path: Path) -> None:
     trainer(Line(criteria=[0.4, 0.5]), tmp_path, epochs=2, patience=2).run()
-    state = trainer(Line(criteria=[0.6, 0.1]), tmp_path, epochs=6, patience=2).run(resume=True)
+    state = resumed(trainer(Line(criteria=[0.6, 0.1]), tmp_path, epochs=6, patience=2))
     assert (state.epoch, state.best_epoch) == (3, 1)
 
 
@@ -201,7 +206,7 @@ def test_what_was_best_by_another_criterion_is_no_measure(tmp_path: Path) -> Non
     state, states = load_checkpoint(path)
     assert state.criterion == "wrong"
     save_checkpoint(path, replace(state, criterion="another"), states)
-    state = trainer(Line(criteria=[0.9, 0.95]), tmp_path, epochs=3).run(resume=True)
+    state = resumed(trainer(Line(criteria=[0.9, 0.95]), tmp_path, epochs=3))
     assert (state.best, state.best_epoch, state.criterion) == (0.9, 2, "wrong")
 
 
@@ -284,7 +289,7 @@ def test_a_run_of_minutes_ends_in_time_at_the_lowest_rate(tmp_path: Path) -> Non
     assert 1.2 <= state.seconds < 3
     assert state.epoch == task.validations > 1  # the last epoch was cut short and still judged
     assert state.learning_rate < 0.05 * 0.02
-    assert trainer(task, tmp_path, epochs=1_000_000, minutes=0.02).run(resume=True) == state
+    assert resumed(trainer(task, tmp_path, epochs=1_000_000, minutes=0.02)) == state
 
 
 def test_a_run_that_ends_before_its_minutes_goes_by_epochs(tmp_path: Path) -> None:

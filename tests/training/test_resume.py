@@ -45,7 +45,10 @@ def begin(config: AcousticExperiment, before: Any = lambda *where: None, resume:
     """Train in this process with `before` called at every step, whatever it raises."""
     config.output.mkdir(parents=True, exist_ok=True)
     task = Interrupted(AcousticTask(config, torch.device("cpu"), quiet=True), before)
-    return Trainer(task, config.loop, config.output, World(), torch.device("cpu")).run(resume)
+    trainer = Trainer(task, config.loop, config.output, World(), torch.device("cpu"))
+    if resume:
+        trainer.restore()
+    return trainer.run()
 
 
 def assert_as_unbroken(folder: Path, unbroken: Path) -> None:
