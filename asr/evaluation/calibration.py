@@ -16,7 +16,7 @@ from asr.corpus.manifest import Utterance
 from asr.errors import DataError
 from asr.evaluation.decode import request_of
 from asr.model.folder import ModelFolder
-from asr.scoring.alignment import find_edits, iterate_pairs
+from asr.scoring.result import score
 from asr.transcription.align import align_text
 from asr.transcription.confidence import Calibration, Floats, Search, fit
 from asr.transcription.decoder import DecodeOptions
@@ -177,20 +177,16 @@ def recognized_words(recognizer: Recognizer, utterances: Sequence[Utterance]) ->
     Raises `AsrError` naming a recording that cannot be read.
     """
     words: list[Word] = []
-    correct: list[bool] = []
+    texts: list[str] = []
     requests = (request_of(utterance, recognizer.model.sample_rate) for utterance in utterances)
-    for utterance, outcome in zip(utterances, recognizer.transcribe_many(requests), strict=True):
+    for outcome in recognizer.transcribe_many(requests):
         if isinstance(outcome, Failure):
             raise outcome.error
         words += outcome.words
-        correct += _hits(utterance.text.split(), [word.text for word in outcome.words])
+        texts.append(" ".join(word.text for word in outcome.words))
+    aligned = score([utterance.text for utterance in utterances], texts).utterances
+    correct = [pair.kind == "equal" for each in aligned for pair in each.pairs if pair.hypothesis is not None]
     return words, np.array(correct, dtype=np.bool_)
-
-
-def _hits(reference: list[str], hypothesis: list[str]) -> Iterator[bool]:
-    for pair in iterate_pairs(reference, hypothesis, find_edits(reference, hypothesis)):
-        if pair.hypothesis is not None:
-            yield pair.kind == "equal"
 
 
 def _cross_entropy(confidence: Floats, correct: Booleans) -> float:

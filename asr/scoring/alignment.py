@@ -123,18 +123,11 @@ def align_texts(references: Sequence[str], hypotheses: Sequence[str], aligner: A
     """Align pair by pair; words are what white space parts."""
     for start in range(0, len(references), _BATCH):
         left, right = (list(map(str.split, texts[start : start + _BATCH])) for texts in (references, hypotheses))
-        yield from map(Alignment, left, right, _find_edits(left, right, aligner))
-
-
-def find_edits(reference: Words, hypothesis: Words, aligner: Aligner = "levenshtein") -> list[Edit]:
-    """The errors that turn one `reference` into its `hypothesis`, in order."""
-    return next(_find_edits([list(reference)], [list(hypothesis)], aligner))
-
-
-def _find_edits(references: Sequence[Words], hypotheses: Sequence[Words], aligner: Aligner) -> Iterator[list[Edit]]:
-    if aligner == "nist":
-        return map(_align_as_sclite, references, hypotheses)
-    return map(_edits_of, _process(references, hypotheses, _as_given, _as_given).alignments)
+        if aligner == "nist":
+            edits = map(_align_as_sclite, left, right)
+        else:
+            edits = map(_edits_of, _process(left, right, _as_given, _as_given).alignments)
+        yield from map(Alignment, left, right, edits)
 
 
 def _as_given(sentences: list[Words]) -> list[Words]:

@@ -25,7 +25,7 @@ from spoken import UNKNOWN, find_labels
 from asr.cli.main import plain_errors
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.punctuation import LOWER, NONE, PunctuationModel, load_punctuation
-from asr.scoring.alignment import find_edits
+from asr.scoring.alignment import align_texts
 
 BREAK = 0.5
 """Seconds between the utterances of a chapter: the corpus was cut at pauses of 0.3 s and more."""
@@ -100,7 +100,8 @@ def transfer(reference: list[str], hypothesis: list[str], labels: list[int]) -> 
 def pairs(reference: list[str], hypothesis: list[str]) -> Iterator[tuple[int | None, int | None]]:
     """Places in both texts, side by side, in order; None where one has nothing."""
     ref = hyp = 0
-    for edit in [*find_edits(reference, hypothesis), None]:
+    (alignment,) = align_texts([" ".join(reference)], [" ".join(hypothesis)], "levenshtein")
+    for edit in [*alignment.edits, None]:
         until = len(reference) if edit is None else edit.reference
         while ref < until:
             yield ref, hyp

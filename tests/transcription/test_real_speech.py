@@ -16,7 +16,6 @@ from asr.corpus.manifest import Utterance, read_manifest
 from asr.evaluation.calibration import measure_quality
 from asr.model.folder import BUNDLED
 from asr.scoring import score
-from asr.scoring.alignment import find_edits, iterate_pairs
 from asr.transcription.align import align_text
 from asr.transcription.reader import Request
 from asr.transcription.recognizer import Recognizer
@@ -84,9 +83,9 @@ def test_words_are_where_forced_alignment_of_the_clips_has_them(recognizer, utte
     for word in found:
         assert now <= word.start < word.end <= duration
         now = word.end
-    reference, hypothesis = [word.text for word in wanted], [word.text for word in found]
+    reference, hypothesis = (" ".join(word.text for word in words) for words in (wanted, found))
     errors, i, j = [], 0, 0
-    for pair in iterate_pairs(reference, hypothesis, find_edits(reference, hypothesis)):
+    for pair in score(reference, hypothesis).utterances[0].pairs:
         if pair.kind == "equal":
             errors.append(abs(found[j].start - starts[i]))
         i += pair.reference is not None
