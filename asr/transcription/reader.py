@@ -281,25 +281,31 @@ class AudioReader:
 
 
 def windows(
-    items: Iterable[RequestChunk | EndOfAudio | None], sample_rate: int, largest: float = LARGEST_WINDOW
+    items: Iterable[RequestChunk | EndOfAudio | None],
+    sample_rate: int,
+    largest: float = LARGEST_WINDOW,
+    eager: bool = False,
 ) -> Iterator[list[RequestChunk | EndOfAudio]]:
     """Group a stream of chunks, in order, by more and more seconds of sound, by `largest` in the end.
 
     Large windows give batches of like lengths, small ones the first words soon: where somebody waits for these
     (`largest` says so) the first chunk comes alone. None among the items, which says that none is ready now, comes out
-    as an empty window.
+    as an empty window; a second one, if `eager`, as the window so far. Without that the windows follow from the items
+    alone, however slowly these come.
     """
     window: list[RequestChunk | EndOfAudio] = []
     samples, limit = 0, 0.0 if largest <= STREAM_WINDOW else STREAM_WINDOW
+    idle = False
     for item in items:
-        if item is None:
-            yield []
-            continue
-        window.append(item)
+        if item is not None:
+            window.append(item)
         samples += len(item.chunk.samples) if isinstance(item, RequestChunk) else 0
-        if samples > limit * sample_rate:
+        if samples > limit * sample_rate or (item is None and idle and eager):
             yield window
             window, samples, limit = [], 0, min(max(2 * limit, _SECOND_WINDOW), largest)
+        elif item is None:
+            yield []
+        idle = item is None
     if window:
         yield window
 

@@ -255,7 +255,7 @@ class Recognizer:
         timeline = _Timeline(rate, on_progress)
         at_work: deque[_Window] = deque()
         try:
-            for window in windows(reader, rate, largest):
+            for window in windows(reader, rate, largest, eager=not in_order or largest <= STREAM_WINDOW):
                 if window:
                     at_work.append(self._begin(window, words, pool))
                 # An empty window comes while nothing is ready to read: what is done by then need not wait.

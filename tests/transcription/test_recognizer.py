@@ -339,6 +339,34 @@ def test_a_short_recording_does_not_wait_for_a_long_one(recognizer) -> None:
     assert names == ["short", "long"]
 
 
+@pytest.mark.parametrize("first", [noisy(2.0, 5), np.zeros(0, np.float32)], ids=["sound", "nothing"])
+def test_what_is_done_does_not_wait_for_requests_to_come(recognizer, first: np.ndarray) -> None:
+    heard = threading.Event()
+
+    def requests() -> Iterator[Request]:
+        yield Request(first, "first")
+        assert heard.wait(20), "the first waits"
+        yield Request(noisy(1.0, 6), "second")
+
+    for _ in recognizer.transcribe_many(requests(), words=False, in_order=False):
+        heard.set()
+
+
+def test_a_segment_does_not_wait_for_a_source_that_pauses(recognizer) -> None:
+    told: list[Segment] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for number in range(6):  # chunks of 5 s; the first is cut when 28 s have been read, the second 8 s later
+            yield np.concatenate([noisy(4.5, number), np.zeros(40000, np.float32)])
+        until = time.monotonic() + 20
+        while len(told) < 2:
+            assert time.monotonic() < until, "the second segment waits"
+            time.sleep(0.05)
+
+    for segment in recognizer.stream(blocks(), words=False, punctuation=False):
+        told.append(segment)
+
+
 def test_reading_goes_on_while_the_network_is_at_work(tiny_model, monkeypatch) -> None:
     """A pause of the source must not be time to wait for what is at work: cores would then wait for the reader."""
     recognizer = asr.load_model(tiny_model, precision="float32", threads=2)
