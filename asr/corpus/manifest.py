@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
-from asr.io import parse_json, write_whole
+from asr.io import is_file, parse_json, write_whole
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,6 @@ def describe_utterances(utterances: Sequence[Utterance]) -> list[tuple[str, str]
         least, median, most = np.percentile(levels, [0, 50, 100])
         facts.append(("level", f"{least:.0f} to {most:.0f} dBFS, median {median:.0f}"))
     recordings = dict.fromkeys(utterance.audio for utterance in utterances)
-    if missing := [audio for audio in recordings if not audio.exists()]:
+    if missing := [audio for audio in recordings if not is_file(audio)]:
         facts.append(("missing audio", f"{len(missing):,} files, the first {missing[0]}"))
     return facts

@@ -87,6 +87,12 @@ def test_a_summary_counts(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".wav", "."])
+def test_a_name_that_no_recording_can_have_is_missing_audio(tmp_path: Path, name: str) -> None:
+    facts = dict(describe_utterances([Utterance("a", tmp_path / name, 1.0, "WORD")]))
+    assert facts["missing audio"] == f"1 files, the first {tmp_path / name}"
+
+
 def test_an_empty_summary_has_no_spreads() -> None:
     named = [name for name, _ in describe_utterances([])]
     assert named == ["utterances", "hours", "words", "distinct texts", "characters"]
