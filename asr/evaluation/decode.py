@@ -196,14 +196,16 @@ def manifest_emissions(
 ) -> list[Example]:
     """Run the network over `manifest`, or read what an earlier call with the same weights and manifest kept in `cache`.
 
-    The file keeps half precision, half a kilobyte a frame at 256 chunks. `on_progress` is told of utterances done with.
+    The file keeps half precision, half a kilobyte a step at 256 pieces. `on_progress` is told of utterances done with.
     Raises `AsrError` naming a recording that cannot be read: without it the search would be tuned to a deaf network.
     """
     utterances = read_manifest(manifest)
     key = f"{fingerprint_files(*recognizer.model.folder.acoustic_files(), manifest)} of {len(recognizer.vocabulary)}"
-    if not _is_fresh(cache, key):
-        _write(cache, key, _compute(recognizer, utterances, on_progress))
-    return [Example(utterance.text, chunks) for utterance, chunks in zip(utterances, _read(cache), strict=True)]
+    kept = _read(cache, key)
+    if kept is None:
+        kept = _compute(recognizer, utterances, on_progress)
+        _write(cache, key, kept)
+    return [Example(utterance.text, tuple(chunks)) for utterance, chunks in zip(utterances, kept, strict=True)]
 
 
 def evenly(examples: Sequence[Example], count: int) -> list[Example]:
@@ -215,7 +217,7 @@ def evenly(examples: Sequence[Example], count: int) -> list[Example]:
 def _compute(
     recognizer: Recognizer, utterances: Sequence[Utterance], on_progress: Callable[[int], None]
 ) -> list[list[Floats]]:
-    """The chunks of each utterance, cut as `asr evaluate` cuts them."""
+    """The chunks of each utterance, cut as `asr evaluate` cuts them, as precise as they are kept."""
     chunks: list[list[tuple[int, Floats]]] = [[] for _ in utterances]
     rate = recognizer.model.sample_rate
     reader = AudioReader((request_of(utterance, rate) for utterance in utterances), rate, recognizer.segmentation)
@@ -227,7 +229,7 @@ def _compute(
                     raise end.error
             for batch in batches([item for item in window if isinstance(item, RequestChunk)], rate):
                 for item, log_probs in zip(batch, recognizer.emissions(batch), strict=True):
-                    chunks[item.request].append((item.chunk.start, log_probs.copy()))
+                    chunks[item.request].append((item.chunk.start, log_probs.astype(np.float16).astype(np.float32)))
             on_progress(len(ends))
     finally:
         reader.close()
@@ -246,18 +248,15 @@ def _write(cache: Path, key: str, chunks: list[list[Floats]]) -> None:
         )
 
 
-def _is_fresh(cache: Path, key: str) -> bool:
+def _read(cache: Path, key: str) -> list[list[Floats]] | None:
+    """What was written under `key`; None where nothing was, or it is torn."""
     try:
         with np.load(cache, allow_pickle=False) as kept:
-            return str(kept["key"]) == key
+            if str(kept["key"]) != key:
+                return None
+            log_probs = kept["log_probs"].astype(np.float32)
+            edges, groups = ([0, *kept[name].cumsum().tolist()] for name in ("frames", "chunks"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return False
-
-
-def _read(cache: Path) -> list[tuple[Floats, ...]]:
-    with np.load(cache, allow_pickle=False) as kept:
-        log_probs = kept["log_probs"].astype(np.float32)
-        edges = np.concatenate([[0], kept["frames"].cumsum()]).tolist()
-        groups = np.concatenate([[0], kept["chunks"].cumsum()]).tolist()
+        return None
     chunks = [log_probs[start:end] for start, end in pairwise(edges)]
-    return [tuple(chunks[start:end]) for start, end in pairwise(groups)]
+    return [chunks[start:end] for start, end in pairwise(groups)]

@@ -76,8 +76,8 @@ def _tokens(recognizer: Recognizer, line: str) -> list[_Spelled]:
 
 
 def _between(recognizer: Recognizer, word: _Spelled) -> list[int]:
-    """What stands between two words: a boundary among characters and phones, nothing where chunks bear it."""
-    twice = recognizer.encode(f"{word.normalized} {word.normalized}")
+    """What stands between two words: a boundary among characters and phones, nothing where pieces bear it."""
+    twice = recognizer.encode(f"{word.spoken} {word.spoken}")
     return twice[len(word.tokens) : len(twice) - len(word.tokens)]
 
 

@@ -206,7 +206,7 @@ class Recognizer:
     def emissions(self, batch: list[RequestChunk]) -> list[Floats]:
         """Natural log-probabilities (T, V) of each chunk, without the steps that belong to its neighbors.
 
-        V counts the tokenizer's chunks, or the phones for a search that reads them.
+        V counts the tokenizer's pieces, or the phones for a search that reads them.
         """
         return self.views(batch, 1)[0]
 

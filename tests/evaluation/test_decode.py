@@ -144,6 +144,11 @@ def test_a_torn_cache_is_made_anew(tiny_model, manifest, tmp_path):
     cache = tmp_path / "emissions.npz"
     cache.write_bytes(b"PK\x03\x04 torn")
     assert len(manifest_emissions(recognizer, manifest, cache)) == 4
+    whole = cache.read_bytes()
+    place = len(whole) // 2  # among the log-probabilities
+    cache.write_bytes(whole[:place] + bytes(byte ^ 255 for byte in whole[place : place + 8]) + whole[place + 8 :])
+    assert len(manifest_emissions(recognizer, manifest, cache)) == 4
+    assert cache.read_bytes()[place : place + 8] == whole[place : place + 8]
 
 
 @pytest.mark.parametrize(
