@@ -34,7 +34,9 @@ CONFIG = "config.yaml"
 TIMED_UPDATES = 3
 MOST_UPDATES = 600
 LOOK_EVERY = 20
-MEASURES = {"validation", "held_out", "validation_words", "lexicon", "phone_ngram", "crf_ctc_weight", "normalizer"}
+MEASURES = {
+    "validation", "validation_words", "held_out", "text", "normalizer", "lexicon", "phone_ngram", "crf_ctc_weight",
+}  # fmt: skip
 """Settings that say what is measured after an epoch: under others, figures of before are no match."""
 
 Experiment = AcousticExperiment | RecurrentExperiment | G2PExperiment | PunctuationExperiment

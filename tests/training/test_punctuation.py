@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from asr.errors import DataError, UsageError
 from asr.punctuation import CAPITALIZED, COARSE_PAUSE, COMMA, MARKS, NONE, STOP, UNKNOWN_PAUSE, load_punctuation
+from asr.trainer.checkpoint import load_checkpoint, save_checkpoint
+from asr.trainer.trainer import LAST
 from asr.training.punctuation import PunctuationExperiment
 from asr.training.punctuation_data import IGNORED, Noise, NoiseConfig, Words, make_batch, sound_alikes
 from asr.training.run import read_experiment, run_task
@@ -108,6 +111,18 @@ def test_a_run_learns_saves_and_goes_on(tmp_path: Path) -> None:
     tags = model.tags(["ANN", "BEES", "COME", "DAN", "EATS", "ANN", "BEES", "COME"])
     assert [MARKS[tag.mark] for tag in tags] == ["", ",", ".", "", ".", "", ",", "."]
     assert [tag.case == CAPITALIZED for tag in tags] == [True, False, False, True, False, True, False, False]
+
+
+def test_what_was_best_on_other_text_is_no_match(tmp_path: Path) -> None:
+    write_text(tmp_path / "text")
+    run_task(experiment_in(tmp_path, "loop.epochs=1"), quiet=True)
+    last = tmp_path / "exp" / LAST
+    state, states = load_checkpoint(last)
+    save_checkpoint(last, replace(state, best=-1.0), states)  # as if the former text had been an easy one
+    assert run_task(experiment_in(tmp_path), resume=True, quiet=True).best_epoch == 1
+    write_text(tmp_path / "others")
+    other = experiment_in(tmp_path, "loop.epochs=3", f"text={tmp_path / 'others'}")
+    assert run_task(other, resume=True, quiet=True).best_epoch == 3
 
 
 def test_pauses_that_fit_no_marks_are_refused(tmp_path: Path) -> None:
