@@ -161,17 +161,15 @@ def score(
     fields = _beside("fields", fields, size, [{}] * size)
     times = _beside("times", times, size, [()] * size)
     folded = aligner == "nist" and not case_sensitive
-    if folded:
-        references, hypotheses = list(map(fold_case, references)), list(map(fold_case, hypotheses))
+    fold: Callable[[str], str] = fold_case if folded else str
     normalizers = [name for name in dict.fromkeys(_listed(normalizer)) if name != "none"]
     normalize = compose(normalizers)
     raw = None
     if normalizers:
-        raw = total(each.counts for each in align_texts(references, hypotheses, aligner))
+        raw = total(each.counts for each in align_texts([*map(fold, references)], [*map(fold, hypotheses)], aligner))
         references = normalize_texts(normalize, references, names, "reference")
         hypotheses = normalize_texts(normalize, hypotheses, names, "hypothesis")
-        if folded:
-            references, hypotheses = list(map(fold_case, references)), list(map(fold_case, hypotheses))
+    references, hypotheses = [*map(fold, references)], [*map(fold, hypotheses)]
     utterances = []
     alignments = align_texts(references, hypotheses, aligner)
     for name, alignment, speaker, known, words in zip(names, alignments, speakers, fields, times, strict=True):

@@ -6,6 +6,7 @@ import pytest
 
 from asr.errors import DataError, UsageError
 from asr.scoring import score
+from asr.scoring.alignment import Aligner
 
 
 def test_both_sides_are_normalized_and_the_raw_score_is_kept() -> None:
@@ -27,6 +28,11 @@ def test_a_reference_that_cannot_be_written_is_named() -> None:
 def test_a_hypothesis_word_that_cannot_be_written_counts_as_wrong() -> None:
     result = score(["the map is torn"], ["the 地図 is torn"], normalizer="librispeech")
     assert (result.words.substitutions, result.words.errors) == (1, 1)
+
+
+@pytest.mark.parametrize("aligner", ["levenshtein", "nist"])
+def test_a_normalizer_sees_the_letters_as_they_are_written(aligner: Aligner) -> None:
+    assert score(["IN THE 1960S"], ["in the nineteen sixty s"], normalizer="ljspeech", aligner=aligner).wer == 0
 
 
 def test_unknown_normalizer() -> None:
