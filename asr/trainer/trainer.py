@@ -307,8 +307,7 @@ class Trainer:
             shutil.rmtree(old, ignore_errors=True)
 
     def _out_of_patience(self) -> bool:
-        waited = self.state.epoch - self.state.best_epoch
-        return 0 < self.config.patience <= waited and self.state.epoch > 0
+        return 0 < self.config.patience <= self.state.epoch - self.state.best_epoch
 
     def _now(self) -> TrainState:
         now = time.monotonic()
