@@ -77,7 +77,7 @@ def _tokens(recognizer: Recognizer, line: str) -> list[_Spelled]:
 
 def _between(recognizer: Recognizer, word: _Spelled) -> list[int]:
     """What stands between two words: a boundary among characters and phones, nothing where pieces bear it."""
-    twice = recognizer.encode(f"{word.spoken} {word.spoken}")
+    twice = recognizer.encode(f"{word.normalized} {word.normalized}")
     return twice[len(word.tokens) : len(twice) - len(word.tokens)]
 
 
