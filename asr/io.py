@@ -80,6 +80,21 @@ def make_folder(path: Path) -> None:
         raise AsrError(f"cannot make the folder {path}: {error.strerror}", "Choose another place.") from error
 
 
+def hold_lock(file: IO[Any], wait: bool = True) -> None:
+    """Hold a lock on an open file until it is closed or the process ends, however it ends.
+
+    Raises `BlockingIOError` where another process holds it (on Windows `PermissionError`), at once unless `wait`.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
 def walk(root: Path) -> Iterator[Path]:
     """The folders and files at any depth beneath `root`, folders first, through links to folders too.
 

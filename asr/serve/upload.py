@@ -20,6 +20,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from asr.errors import AsrError
+from asr.io import hold_lock
 from asr.serve.api import ApiError, Upload
 from asr.serve.security import MEGABYTE, ServeOptions
 
@@ -205,7 +206,7 @@ class TemporaryFolder:
                 path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
                 with suppress(FileNotFoundError):  # another server took it for a dead one's, before it was locked
                     lock = (path / _LOCK).open("w")
-                    _take(lock)
+                    hold_lock(lock)
                     if path.is_dir():
                         return path, lock
                     lock.close()
@@ -241,18 +242,9 @@ def _sweep(parent: Path) -> None:
                 folder.rmdir()  # only where it is empty
                 continue
             with (folder / _LOCK).open("r+") as lock:
-                _take(lock, wait=False)
+                hold_lock(lock, wait=False)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ours(folder: Path) -> bool:
     return sys.platform == "win32" or folder.lstat().st_uid == os.getuid()
-
-
-def _take(lock: IO[str], wait: bool = True) -> None:
-    """Hold a lock until its file is closed or the process ends. Raises `OSError` when another holds it."""
-    if sys.platform == "win32":
-        return  # an open file cannot be removed there, which is lock enough
-    import fcntl
-
-    fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from asr.config import apply_overrides, read_yaml, validate
 from asr.errors import AsrError, ModelError, UsageError
-from asr.io import make_folder, write_text
+from asr.io import hold_lock, make_folder, write_text
 from asr.model.acoustic import parameters
 from asr.nn.precision import chosen
 from asr.trainer import distributed
@@ -124,8 +123,8 @@ def _alone(output: Path) -> Iterator[None]:
     """Hold the folder against a second run; the system lets go of it however this one ends."""
     with (output / ".lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            hold_lock(lock, wait=False)
+        except (BlockingIOError, PermissionError) as error:
             raise UsageError(
                 f"another process is training in {output}", "Wait for it, or choose another output=…."
             ) from error
