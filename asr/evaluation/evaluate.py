@@ -32,6 +32,9 @@ from asr.scoring.result import compose, normalize_texts, score
 from asr.scoring.views import write_report
 from asr.transcription.recognizer import Recognizer
 
+PRECISION = "precision"
+"""What an unfinished decoding says beside its provenance: another machine's arithmetic may write other texts."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -77,7 +80,8 @@ def evaluate(
         },
         "decoding": describe_decoding(decoding or {"search": "greedy"}),
     }
-    decoded = decode_manifest(recognizer, utterances, folder, _provenance_in(settings), on_progress, adapt)
+    made_by = _provenance_in(settings) | {PRECISION: recognizer.precision}
+    decoded = decode_manifest(recognizer, utterances, folder, made_by, on_progress, adapt)
     settings |= {
         "machine": describe_machine(recognizer),
         "real_time_factor": decoded.real_time_factor,
@@ -185,10 +189,10 @@ def report_made_by(folder: Path) -> dict[str, Any] | None:
         if (folder / "report.json").exists():
             return _provenance_in(json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"])
         with (folder / PART).open(encoding="utf-8") as file:
-            return dict(json.loads(file.readline()))
+            return {key: value for key, value in json.loads(file.readline()).items() if key != PRECISION}
     except OSError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

@@ -55,7 +55,7 @@ class DecodeOptions:
     `WORD=BOOST` or `@FILE` with one a line.
     `rescore` is the folder of a recurrent model that rescores the beam's best hypotheses, or "none"; without it that is
     the model's own (`rnn/`), if it has one and `lm` is not "none". `views` of the sound, begun fractions of a step
-    apart, share the beam, and the best hypothesis of all wins; a fast search has one.
+    apart, share the beam, and the best hypothesis of all wins; a fast search has one unless they are given.
     """
 
     greedy: bool = False

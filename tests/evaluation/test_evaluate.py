@@ -122,7 +122,7 @@ def test_an_interrupted_run_goes_on_where_it_was(recognizer: Recognizer, manifes
     assert not (folder / PART).exists()
 
 
-@pytest.mark.parametrize("changed", ["model", "data", "decoding"])
+@pytest.mark.parametrize("changed", ["model", "data", "decoding", "precision"])
 def test_what_was_made_otherwise_is_not_taken_over(
     recognizer: Recognizer, tiny_model: Path, manifest: Path, tmp_path: Path, changed: str
 ) -> None:
@@ -136,6 +136,8 @@ def test_what_was_made_otherwise_is_not_taken_over(
         other = load_model(copy, device="cpu", precision="float32")
     elif changed == "data":
         manifest.write_text(manifest.read_text().replace("COPPER", "SILVER"))
+    elif changed == "precision":
+        other = load_model(tiny_model, device="cpu", precision="bfloat16")
     else:
         decoding = {"search": "beam", "beam_size": 8}
     assert evaluate(other, manifest, folder, decoding=decoding).decoding.resumed == 0
