@@ -370,15 +370,16 @@ def _parse_subtitles(lines: list[str], path: Path, side: Side) -> Iterator[Entry
 
 
 def _cue_lines(lines: list[str]) -> Iterator[str]:
-    """The text of the cues: what stands between a line of times and the next empty line."""
+    """The text of the cues: what stands between a line of times and the next empty line, or the next cue's number."""
     within = False
-    for line in map(str.strip, lines):
+    stripped = [line.strip() for line in lines]
+    for line, following in zip(stripped, [*stripped[1:], ""], strict=True):
         times = SUBTITLE_TIME.match(line)
         if times:
             within = not times[3]
             if times[3]:  # as Whisper prints it: [00:00.000 --> 00:02.000] words
                 yield times[4].strip()
-        elif within and line:
+        elif within and line and not (line.isdecimal() and SUBTITLE_TIME.match(following)):
             yield html.unescape(_MARKUP.sub("", line)).strip()
         else:
             within = within and bool(line)

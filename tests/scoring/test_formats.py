@@ -105,6 +105,12 @@ def test_what_holds_one_recording(tmp_path: Path, name: str, content: object, fo
     )
 
 
+def test_cues_need_no_empty_lines_between(tmp_path: Path) -> None:
+    dense = "".join(line for line in SRT.splitlines(keepends=True) if line.strip())
+    (text,) = read_transcripts(write(tmp_path, "a.srt", dense), "hypothesis").texts.values()
+    assert " ".join(text.split()) == SPOKEN
+
+
 @pytest.mark.parametrize(
     "reference",
     [
