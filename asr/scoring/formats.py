@@ -25,6 +25,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
@@ -372,8 +373,7 @@ def _parse_subtitles(lines: list[str], path: Path, side: Side) -> Iterator[Entry
 def _cue_lines(lines: list[str]) -> Iterator[str]:
     """The text of the cues: what stands between a line of times and the next empty line, or the next cue's number."""
     within = False
-    stripped = [line.strip() for line in lines]
-    for line, following in zip(stripped, [*stripped[1:], ""], strict=True):
+    for line, following in pairwise([*map(str.strip, lines), ""]):
         times = SUBTITLE_TIME.match(line)
         if times:
             within = not times[3]
