@@ -32,9 +32,6 @@ from asr.scoring.result import compose, normalize_texts, score
 from asr.scoring.views import write_report
 from asr.transcription.recognizer import Recognizer
 
-PRECISION = "precision"
-"""What an unfinished decoding says beside its provenance: another machine's arithmetic may write other texts."""
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -80,7 +77,8 @@ def evaluate(
         },
         "decoding": describe_decoding(decoding or {"search": "greedy"}),
     }
-    made_by = _provenance_in(settings) | {PRECISION: recognizer.precision}
+    # What was interrupted does not go on in another machine's arithmetic, which may write other texts.
+    made_by = {"provenance": _provenance_in(settings), "precision": recognizer.precision}
     decoded = decode_manifest(recognizer, utterances, folder, made_by, on_progress, adapt)
     settings |= {
         "machine": describe_machine(recognizer),
@@ -189,10 +187,10 @@ def report_made_by(folder: Path) -> dict[str, Any] | None:
         if (folder / "report.json").exists():
             return _provenance_in(json.loads((folder / "report.json").read_text(encoding="utf-8"))["settings"])
         with (folder / PART).open(encoding="utf-8") as file:
-            return {key: value for key, value in json.loads(file.readline()).items() if key != PRECISION}
+            return dict(json.loads(file.readline())["provenance"])
     except OSError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         return {}
 
 

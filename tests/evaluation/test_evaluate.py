@@ -17,7 +17,7 @@ from asr.cli.main import app
 from asr.corpus.manifest import Utterance, write_manifest
 from asr.errors import DataError, UsageError
 from asr.evaluation.decode import PART
-from asr.evaluation.evaluate import default_folder, describe_files, evaluate
+from asr.evaluation.evaluate import default_folder, describe_files, evaluate, provenance, report_made_by
 from asr.io import fingerprint_files
 from asr.scoring.files import report_on_files
 from asr.transcription.decoder import DecodeOptions, describe_search
@@ -111,6 +111,7 @@ def test_an_interrupted_run_goes_on_where_it_was(recognizer: Recognizer, manifes
     folder = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         evaluate(Stopped(recognizer, 3), manifest, folder)
+    assert report_made_by(folder) == provenance(recognizer.model.path, manifest, {"search": "greedy"})
     with (folder / PART).open("a") as file:
         file.write('{"id": "s1-3", "te')  # a line that was cut short
     second = Stopped(recognizer, 99)
