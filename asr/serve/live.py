@@ -66,7 +66,7 @@ class LiveSessions:
             self._engine.live_sessions += 1
             self._metrics.live_total += 1
             try:
-                recognizer = await asyncio.to_thread(self._engine.prepare, hotwords)
+                recognizer = await self._prepare(hotwords)
                 session = _Session(self._engine, websocket, rate, recognizer, self._options.live_timeout)
                 try:
                     await session.run(self._stopping)
@@ -75,9 +75,7 @@ class LiveSessions:
             finally:
                 self._engine.live_sessions -= 1
         except (RefusedError, AsrError) as error:
-            problem = error if isinstance(error, RefusedError) else RefusedError("internal_error", error.message, 1011)
-            if isinstance(error, UsageError):
-                problem = RefusedError("invalid_keywords", error.message)
+            problem = RefusedError("internal_error", error.message, 1011) if isinstance(error, AsrError) else error
             with suppress(WebSocketDisconnect, RuntimeError):
                 await websocket.send_json(problem.body)
                 await websocket.close(problem.close)
@@ -110,6 +108,13 @@ class LiveSessions:
         if not isinstance(keywords, list) or not all(isinstance(word, str) for word in keywords):
             raise RefusedError("invalid_keywords", "keywords must be a list of texts")
         return rate, self._engine.hotwords_of("", keywords)
+
+    async def _prepare(self, hotwords: Hotwords) -> Recognizer:
+        """Who expects the words. Raises `RefusedError`."""
+        try:
+            return await asyncio.to_thread(self._engine.prepare, hotwords)
+        except UsageError as error:
+            raise RefusedError("invalid_keywords", error.message) from error
 
 
 class _Session:
